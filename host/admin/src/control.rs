@@ -1,0 +1,64 @@
+//! The port to the node.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+
+use crate::api::{Deployed, NodeStatus, Reloaded, RevisionStatus};
+use crate::logs::LogHub;
+
+/// Why a command was not carried out. Nothing is changed then.
+#[derive(Debug)]
+pub enum ControlError {
+    /// There is no such plugin or revision.
+    NotFound(String),
+    /// What was asked for cannot be done, and why.
+    Refused(String),
+}
+
+impl std::fmt::Display for ControlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotFound(what) | Self::Refused(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for ControlError {}
+
+/// A command on its way. It runs to its end even if nobody waits for it any more.
+pub type ControlFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
+
+/// A node that can be administered.
+pub trait Control: Send + Sync + 'static {
+    /// The node and its plugins.
+    fn status(&self) -> NodeStatus;
+
+    /// Whether the node serves; the reason if it does not.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn ready(&self) -> Result<(), String>;
+
+    /// The history of a plugin, newest first.
+    ///
+    /// # Errors
+    /// When there is no such plugin.
+    fn revisions(&self, plugin: &str) -> Result<Vec<RevisionStatus>, ControlError>;
+
+    /// Puts a component in service.
+    fn deploy(&self, plugin: String, wasm: Bytes) -> ControlFuture<Deployed>;
+
+    /// Goes back to an earlier revision; the one before the current one if none is named.
+    fn rollback(&self, plugin: String, revision: Option<String>) -> ControlFuture<Deployed>;
+
+    /// Reads the manifest again.
+    fn reload(&self) -> ControlFuture<Reloaded>;
+
+    /// Metrics in the text format of Prometheus.
+    fn metrics(&self) -> String;
+
+    /// Where log lines come by.
+    fn logs(&self) -> &LogHub;
+}

@@ -1,0 +1,120 @@
+//! The log lines of guests and calls, handed to whoever follows them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
+
+/// Lines that a slow follower may be behind. Overload policy: it then loses the oldest and is told how many.
+const LINES_MAX: usize = 1024;
+/// The targets whose events are lines here.
+const TARGETS: [&str; 3] = ["guest", "call", "access"];
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// Milliseconds since the Unix epoch.
+    pub at_ms: u64,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Whose line it is.
+    pub plugin: String,
+    /// The request that caused it.
+    pub request_id: String,
+    /// `stdout`, `stderr` or `log` for what a guest printed; `host` for what the host says of a call.
+    pub stream: String,
+    /// The text.
+    pub message: String,
+}
+
+/// Where lines come by.
+#[derive(Clone)]
+pub struct LogHub(Arc<broadcast::Sender<LogLine>>);
+
+impl Default for LogHub {
+    fn default() -> Self {
+        Self(Arc::new(broadcast::Sender::new(LINES_MAX)))
+    }
+}
+
+impl LogHub {
+    /// Follows the lines from now on.
+    #[must_use]
+    pub fn follow(&self) -> broadcast::Receiver<LogLine> {
+        self.0.subscribe()
+    }
+
+    /// The layer that feeds the hub; it costs nothing while nobody follows.
+    pub fn layer<S: Subscriber>(&self) -> impl Layer<S> + use<S> {
+        HubLayer(self.clone())
+    }
+}
+
+struct HubLayer(LogHub);
+
+impl<S: Subscriber> Layer<S> for HubLayer {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        if !TARGETS.contains(&event.metadata().target()) || self.0.0.receiver_count() == 0 {
+            return;
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        // Nobody may be left to follow; that is no error.
+        let _ = self.0.0.send(LogLine {
+            at_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            level: level.to_owned(),
+            plugin: fields.plugin,
+            request_id: fields.request_id,
+            stream: if fields.stream.is_empty() { "host".to_owned() } else { fields.stream },
+            message: fields.message,
+        });
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    plugin: String,
+    request_id: String,
+    stream: String,
+    message: String,
+}
+
+impl Fields {
+    fn slot(&mut self, name: &str) -> Option<&mut String> {
+        match name {
+            "plugin" => Some(&mut self.plugin),
+            "request_id" => Some(&mut self.request_id),
+            "stream" => Some(&mut self.stream),
+            "message" => Some(&mut self.message),
+            _ => None,
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if let Some(slot) = self.slot(field.name()) {
+            value.clone_into(slot);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if let Some(slot) = self.slot(field.name()) {
+            *slot = format!("{value:?}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What no single key can know: whether the parts of a manifest fit together.
+
+use std::collections::BTreeMap;
+
+use matchit::Router;
+use skep_types::PluginName;
+
+use crate::duration;
+use crate::host::HostConfig;
+use crate::pattern::HostPattern;
+use crate::plugin::PluginConfig;
+use crate::read::{Reading, closest, join};
+use crate::route::Route;
+
+type Plugins = BTreeMap<PluginName, PluginConfig>;
+
+/// The drain time must cover every call that may be in flight, or a reload would cut some off.
+pub(crate) fn drain(host: &HostConfig, plugins: &Plugins, reading: &Reading) {
+    let Some((name, plugin)) = plugins.iter().max_by_key(|(_, plugin)| plugin.limits.deadline) else { return };
+    let deadline = plugin.limits.deadline;
+    if deadline > host.drain {
+        let (drain, deadline) = (duration::show(host.drain), duration::show(deadline));
+        let message = format!(
+            "{drain} is below the deadline of plugin `{name}`, {deadline}; calls would be cut off at a reload: \
+             write `drain = \"{deadline}\"` or more"
+        );
+        reading.report("host.drain", message);
+    }
+}
+
+/// A plugin may only be given plugins that exist. `names` are those in the file, readable or not.
+pub(crate) fn grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
+    for (name, plugin) in plugins {
+        let granted = plugin.grants.plugins.iter().enumerate();
+        for (at, other) in granted.filter(|(_, other)| !names.contains(&other.as_str())) {
+            let hint = closest(other.as_str(), names.iter().copied());
+            let hint = hint.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+            let path = format!("{}[{at}]", join(&join(&join("plugins", name.as_str()), "grants"), "plugins"));
+            reading.report(&path, format!("there is no plugin `{other}`{hint}"));
+        }
+    }
+}
+
+/// A route, and whose it is.
+struct Owned<'a> {
+    plugin: &'a PluginName,
+    route: &'a Route,
+}
+
+/// The routes of one host pattern so far. The front has one router for each too.
+#[derive(Default)]
+struct HostRoutes<'a> {
+    /// By normalised path, so that a manifest with thousands of routes is checked in an instant.
+    paths: BTreeMap<String, Vec<Owned<'a>>>,
+    router: Router<()>,
+}
+
+/// A request must have one plugin to go to.
+pub(crate) fn routes(plugins: &Plugins, reading: &Reading) {
+    let mut hosts: BTreeMap<Option<&HostPattern>, HostRoutes<'_>> = BTreeMap::new();
+    for (plugin, config) in plugins {
+        for (at, route) in config.routes.iter().enumerate() {
+            if let Err(message) = hosts.entry(route.host.as_ref()).or_default().add(Owned { plugin, route }) {
+                let routes = join(&join("plugins", plugin.as_str()), "routes");
+                reading.report(&format!("{routes}[{at}]"), message);
+            }
+        }
+    }
+}
+
+impl<'a> HostRoutes<'a> {
+    fn add(&mut self, new: Owned<'a>) -> Result<(), String> {
+        let path = new.route.normalised();
+        if let Some(same_path) = self.paths.get_mut(&path) {
+            if let Some(other) = same_path.iter().find(|other| other.route.shares_method(new.route)) {
+                return Err(format!("{} gets the same requests as {}", new.name(), other.name()));
+            }
+            same_path.push(new);
+            return Ok(());
+        }
+        // Different paths may still be too alike for the router: `/x/{id}` and `/x/{*rest}` both want `/x/1`.
+        if let Err(error) = self.router.insert(path.as_str(), ()) {
+            let other = self.paths.iter().find(|(other, _)| !fit(other, &path));
+            let other = other.and_then(|(_, routes)| routes.first()).map_or_else(|| error.to_string(), Owned::name);
+            return Err(format!(
+                "{} would get some of the same requests as {other}, and neither is the more exact one: put literal text \
+                 in front of the capture of one of them",
+                new.name()
+            ));
+        }
+        self.paths.insert(path, vec![new]);
+        Ok(())
+    }
+}
+
+/// Whether a router can hold both paths.
+fn fit(one: &str, other: &str) -> bool {
+    let mut pair = Router::new();
+    [one, other].into_iter().all(|path| pair.insert(path, ()).is_ok())
+}
+
+impl Owned<'_> {
+    fn name(&self) -> String {
+        format!("`{}` of plugin `{}`", self.route, self.plugin)
+    }
+}

@@ -1,0 +1,122 @@
+//! The settings of a plugin as one text, for the hash of its revision.
+
+use skep_types::{Instances, Limits};
+
+use crate::grants::{FileGrant, Grants};
+use crate::plugin::PluginConfig;
+use crate::secret::SecretRef;
+
+/// Writes all settings that the code can notice.
+///
+/// Each struct is taken apart in full, so that whoever adds a setting has to decide here whether it makes a revision.
+pub(crate) fn of(plugin: &PluginConfig) -> String {
+    let PluginConfig {
+        source: _,
+        build: _,
+        needs: _,
+        watch: _,
+        routes: _,
+        compression: _,
+        cors: _,
+        instances,
+        env,
+        config,
+        secrets,
+        args,
+        limits,
+        grants,
+    } = plugin;
+    let mut text = Text("skep settings 1\n".to_owned());
+    match instances {
+        Instances::Fresh => text.add("instances", "fresh"),
+        Instances::Reuse(calls) => text.add("instances.reuse", calls),
+    }
+    for (key, value) in env {
+        text.pair("env", key, value);
+    }
+    for (key, value) in config {
+        text.pair("config", key, value);
+    }
+    for (key, secret) in secrets {
+        match secret {
+            SecretRef::Env(name) => text.pair("secrets.env", key, name),
+            SecretRef::File(path) => text.pair("secrets.file", key, &path.to_string_lossy()),
+        }
+    }
+    for arg in args {
+        text.add("args", arg);
+    }
+    add_limits(&mut text, limits);
+    add_grants(&mut text, grants);
+    text.0
+}
+
+fn add_limits(text: &mut Text, limits: &Limits) {
+    let Limits {
+        fuel,
+        deadline,
+        stream_idle,
+        stream_total,
+        memory,
+        host_memory,
+        handles,
+        concurrency,
+        queue,
+        request_body,
+        response_body,
+        response_headers,
+        log,
+        outbound_concurrency,
+        outbound_timeout,
+    } = limits;
+    text.add("fuel", fuel);
+    text.add("deadline", &deadline.as_nanos());
+    text.add("stream_idle", &stream_idle.as_nanos());
+    if let Some(total) = stream_total {
+        text.add("stream_total", &total.as_nanos());
+    }
+    text.add("memory", &memory.0);
+    text.add("host_memory", &host_memory.0);
+    text.add("handles", handles);
+    text.add("concurrency", concurrency);
+    text.add("queue", queue);
+    text.add("request_body", &request_body.0);
+    text.add("response_body", &response_body.0);
+    text.add("response_headers", &response_headers.0);
+    text.add("log", &log.0);
+    text.add("outbound_concurrency", outbound_concurrency);
+    text.add("outbound_timeout", &outbound_timeout.as_nanos());
+}
+
+fn add_grants(text: &mut Text, grants: &Grants) {
+    let Grants { http, http_private, plugins, files } = grants;
+    text.set("http", http.iter().map(ToString::to_string));
+    text.set("http_private", http_private.iter().map(ToString::to_string));
+    text.set("plugins", plugins.iter().map(ToString::to_string));
+    for FileGrant { host, guest, write } in files {
+        text.pair(if *write { "files.write" } else { "files" }, guest, &host.to_string_lossy());
+    }
+}
+
+struct Text(String);
+
+impl Text {
+    /// A line with the value's length in front of it, so that no value can pass for several lines.
+    fn add(&mut self, key: &str, value: &(impl ToString + ?Sized)) {
+        let value = value.to_string();
+        self.0.push_str(&format!("{key} {}:{value}\n", value.len()));
+    }
+
+    fn pair(&mut self, table: &str, key: &str, value: &str) {
+        self.add(table, key);
+        self.add("=", value);
+    }
+
+    /// Values whose order means nothing.
+    fn set(&mut self, key: &str, values: impl Iterator<Item = String>) {
+        let mut values: Vec<_> = values.collect();
+        values.sort_unstable();
+        values.dedup();
+        values.into_iter().for_each(|value| self.add(key, &value));
+    }
+}

@@ -1,0 +1,47 @@
+//! `skep.toml`, read into a typed and validated [`Manifest`] before a port is bound.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`manifest`] | the whole file: load, parse, and the manifest of a single component |
+//! | [`host`] | `[host]`: listeners, TLS, connection limits |
+//! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
+//! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
+//! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
+//! | [`secret`] | references to secrets, and their values, which are never printed |
+//! | [`error`] | what is wrong with a file: every problem, each with its key's path and line |
+//!
+//! Private modules do the reading: `read` walks tables and knows which keys were asked for, so that the rest are
+//! reported as unknown with a suggestion; `scalar` and `duration` read single values; `limits` reads the limits of
+//! `skep-types`; `check` holds what no single key can know; `fingerprint` writes a plugin's settings for its revision.
+//!
+//! Every path in a manifest is relative to the manifest's folder and absolute in the types of this crate.
+
+mod check;
+pub mod cors;
+mod duration;
+pub mod error;
+mod fingerprint;
+pub mod grants;
+pub mod host;
+mod limits;
+pub mod manifest;
+pub mod origin;
+pub mod pattern;
+pub mod plugin;
+mod read;
+pub mod route;
+mod scalar;
+pub mod secret;
+pub mod watch;
+
+pub use cors::{Allowed, Cors};
+pub use error::{Error, Problem};
+pub use grants::{FileGrant, Grants};
+pub use host::{HostConfig, HttpConfig, Tls};
+pub use manifest::Manifest;
+pub use origin::{Origin, Scheme};
+pub use pattern::HostPattern;
+pub use plugin::PluginConfig;
+pub use route::Route;
+pub use secret::{Secret, SecretError, SecretRef};
+pub use watch::Watch;

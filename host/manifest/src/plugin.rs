@@ -1,0 +1,159 @@
+//! `[plugins.NAME]`: one plugin.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use skep_types::{Instances, Limits};
+use toml::Value;
+
+use crate::cors::Cors;
+use crate::fingerprint;
+use crate::grants::Grants;
+use crate::limits;
+use crate::read::{Item, Read, Section, join};
+use crate::route::Route;
+use crate::scalar::Text;
+use crate::secret::SecretRef;
+use crate::watch::Watch;
+
+/// A plugin's entry: a component, and everything that it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginConfig {
+    /// The component. Required.
+    pub source: PathBuf,
+    /// A shell command that makes the component, run in the manifest's folder. Default: none.
+    pub build: Option<String>,
+    /// Programs that must be on the PATH; without them the plugin is skipped. Default: none.
+    pub needs: Vec<String>,
+    /// Files whose change runs `build` again. Default: none.
+    pub watch: Watch,
+    /// Requests that go to the plugin. Default: none, it is only reached by other plugins.
+    pub routes: Vec<Route>,
+    /// Whether a call gets an instance of its own. Default: it does.
+    pub instances: Instances,
+    /// The environment of the guest. Default: empty.
+    pub env: BTreeMap<String, String>,
+    /// What the guest reads by `wasi:config`. Default: empty.
+    pub config: BTreeMap<String, String>,
+    /// Secrets, which the guest gets in its environment and by `wasi:config`. Default: none.
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// The guest's arguments. Default: none.
+    pub args: Vec<String>,
+    /// Whether the host compresses answers for clients that ask for it. Default false.
+    pub compression: bool,
+    /// Which pages of other origins may call the plugin. Default: none.
+    pub cors: Option<Cors>,
+    /// What bounds the plugin.
+    pub limits: Limits,
+    /// What the plugin may reach. Default: nothing.
+    pub grants: Grants,
+}
+
+impl PluginConfig {
+    /// A plugin with this component and the defaults for all else.
+    #[must_use]
+    pub fn new(source: PathBuf) -> Self {
+        Self {
+            source,
+            build: None,
+            needs: Vec::new(),
+            watch: Watch::default(),
+            routes: Vec::new(),
+            instances: Instances::default(),
+            env: BTreeMap::new(),
+            config: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            args: Vec::new(),
+            compression: false,
+            cors: None,
+            limits: Limits::default(),
+            grants: Grants::default(),
+        }
+    }
+
+    /// What changes the behaviour of the code, in a form that is equal for equal settings, now and in later versions of
+    /// the host that have the same ones: for the hash of a revision. Folders count by their absolute path; references
+    /// to secrets are in it, their values are not.
+    #[must_use]
+    pub fn settings_fingerprint(&self) -> String {
+        fingerprint::of(self)
+    }
+
+    fn check_names(&self, path: &str, item: &Item<'_>) {
+        let report = |table: &str, key: &str, message: String| {
+            item.reading.report(&join(&join(path, table), key), message);
+        };
+        for key in self.env.keys() {
+            if key.is_empty() || key.contains(['=', '\0']) {
+                report("env", key, "is not the name of an environment variable".to_owned());
+            }
+        }
+        for key in self.secrets.keys() {
+            let letters = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if !letters || key.bytes().next().is_none_or(|b| b.is_ascii_digit()) {
+                report("secrets", key, "must be letters, digits and `_`, not starting with a digit".to_owned());
+            }
+            for (table, names) in [("env", &self.env), ("config", &self.config)] {
+                if names.contains_key(key) {
+                    report("secrets", key, format!("is in `{table}` too, where the secret goes as well"));
+                }
+            }
+        }
+    }
+}
+
+impl Read for PluginConfig {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        let mut table = item.section()?;
+        let source = table.require("source", "missing; write the path of the plugin's component, a .wasm file");
+        // The rest is read either way, so that all its problems are told.
+        let mut plugin = Self::new(source.clone().unwrap_or_default());
+        plugin.build = table.get("build");
+        table.set("needs", &mut plugin.needs);
+        table.set("watch", &mut plugin.watch);
+        table.set("routes", &mut plugin.routes);
+        if let Some(instances) = table.item("instances") {
+            plugin.instances = read_instances(&instances).unwrap_or_default();
+        }
+        plugin.env = texts(&mut table, "env");
+        plugin.config = texts(&mut table, "config");
+        table.set("secrets", &mut plugin.secrets);
+        table.set("args", &mut plugin.args);
+        table.set("compression", &mut plugin.compression);
+        plugin.cors = Cors::read(table.section("cors"));
+        let (limits, limit_keys) = limits::read(table.section("limits"));
+        let (grants, grant_keys) = Grants::read(table.section("grants"));
+        (plugin.limits, plugin.grants) = (limits, grants);
+        if plugin.build.as_ref().is_some_and(|build| build.trim().is_empty()) {
+            item.reading.report(&join(&item.path, "build"), "is empty; leave it away where there is nothing to build");
+        }
+        plugin.check_names(&item.path, item);
+        table.finish_with(&[("limits", limit_keys), ("grants", grant_keys)]);
+        source.map(|_| plugin)
+    }
+}
+
+fn texts(table: &mut Section<'_>, key: &'static str) -> BTreeMap<String, String> {
+    let texts: BTreeMap<String, Text> = table.get(key).unwrap_or_default();
+    texts.into_iter().map(|(key, Text(text))| (key, text)).collect()
+}
+
+fn read_instances(item: &Item<'_>) -> Option<Instances> {
+    const HOW: &str = "\"fresh\" or { reuse = 1000 }";
+    match item.value {
+        Value::String(text) if text == "fresh" => Some(Instances::Fresh),
+        Value::String(text) => item.fail(format!("`{text}` is not known here; write {HOW}")),
+        Value::Table(_) => {
+            let mut table = item.section()?;
+            let missing = "missing; write how many calls an instance may serve";
+            if table.item("reuse").is_none() {
+                table.reading.report(&join(&table.path, "reuse"), missing);
+            }
+            let mut calls = 1;
+            table.bounded("reuse", &mut calls, 1..=1_000_000);
+            table.finish();
+            Some(Instances::Reuse(calls))
+        }
+        _ => item.expected(HOW),
+    }
+}

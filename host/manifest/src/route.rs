@@ -1,0 +1,210 @@
+//! Routes: which requests go to a plugin.
+
+use std::fmt;
+use std::str::FromStr;
+
+use toml::Value;
+
+use crate::pattern::HostPattern;
+use crate::read::{Item, Read};
+pub use path::InvalidPath;
+
+mod path;
+
+/// Which requests go to a plugin: `"GET api.example.org/users/{id}"`, where method and host may be left away.
+///
+/// Of several routes that fit a request, the most exact one gets it: first by host (an exact one, then the longest
+/// `*.` suffix, then any), then by path (literal text before a capture, a capture before a wildcard), then by method (a
+/// route that names the method before one for any). So `GET /a` of one plugin and `/a` of another live side by side,
+/// and the second gets all but GET.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Route {
+    /// The host; `None` is any.
+    pub host: Option<HostPattern>,
+    /// The methods in upper case, each once, never empty; `None` is any.
+    pub methods: Option<Vec<String>>,
+    /// The path in matchit's syntax: `/users/{id}`, `/files/{*rest}`. A wildcard takes at least one character, so
+    /// `/{*rest}` is not `/`.
+    pub path: String,
+}
+
+/// A route that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRoute {
+    /// More than a method and a path.
+    #[error("`{0}` is not a route: write \"METHOD HOST/PATH\", where method and host may be left away")]
+    Words(String),
+    /// A URL.
+    #[error("leave the scheme of `{0}` away: a route is a host and a path")]
+    Scheme(String),
+    /// A bad method.
+    #[error("`{0}` is not a method: methods are upper-case letters, such as `GET`")]
+    Method(String),
+    /// A bad host.
+    #[error(transparent)]
+    Host(#[from] crate::pattern::InvalidHost),
+    /// A bad path.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+}
+
+impl Route {
+    /// A route for any host and method.
+    ///
+    /// # Errors
+    /// When the path breaks the rules.
+    pub fn any(path: &str) -> Result<Self, InvalidPath> {
+        path::normalise(path)?;
+        Ok(Self { host: None, methods: None, path: path.to_owned() })
+    }
+
+    /// The path without the names of its captures: two paths that match the same requests have the same one.
+    pub(crate) fn normalised(&self) -> String {
+        path::normalise(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// Whether both routes would get the same request on the same host and path, and neither is the more exact one.
+    pub(crate) fn shares_method(&self, other: &Self) -> bool {
+        match (&self.methods, &other.methods) {
+            (None, None) => true,
+            (Some(own), Some(others)) => own.iter().any(|method| others.contains(method)),
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Route {
+    type Err = InvalidRoute;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoute> {
+        let mut words = text.split_whitespace();
+        let (method, target) = match (words.next(), words.next(), words.next()) {
+            (Some(target), None, None) => (None, target),
+            (Some(method), Some(target), None) => (Some(method), target),
+            _ => return Err(InvalidRoute::Words(text.to_owned())),
+        };
+        if target.contains("://") {
+            return Err(InvalidRoute::Scheme(target.to_owned()));
+        }
+        let slash = target.find('/').ok_or_else(|| InvalidPath::Slash(target.to_owned()))?;
+        let (host, path) = target.split_at(slash);
+        let host = if host.is_empty() { None } else { Some(host.parse()?) };
+        let methods = method.map(|method| parse_method(method).map(|method| vec![method])).transpose()?;
+        Ok(Self { host, methods, ..Self::any(path)? })
+    }
+}
+
+/// Whether this is a method. Unknown ones are fine, lower case is not: methods are case-sensitive, and `get` is never sent.
+pub(crate) fn is_method(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')
+}
+
+fn parse_method(text: &str) -> Result<String, InvalidRoute> {
+    if is_method(text) { Ok(text.to_owned()) } else { Err(InvalidRoute::Method(text.to_owned())) }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(methods) = &self.methods {
+            write!(f, "{} ", methods.join(","))?;
+        }
+        if let Some(host) = &self.host {
+            host.fmt(f)?;
+        }
+        f.write_str(&self.path)
+    }
+}
+
+/// A method, as a table names it.
+struct Method(String);
+
+impl Read for Method {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        let text = String::read(item)?;
+        parse_method(&text).map_or_else(|error| item.fail(error.to_string()), |method| Some(Self(method)))
+    }
+}
+
+impl Read for Route {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        if let Value::String(_) = item.value {
+            return item.parse("a route");
+        }
+        if !item.value.is_table() {
+            return item.expected("a route such as \"GET /users/{id}\", or a table with `path`");
+        }
+        let mut table = item.section()?;
+        let host = table.item("host");
+        let host = host.map(|item| item.parse::<HostPattern>("a host such as \"api.example.org\""));
+        let method = table.get::<Method>("method");
+        let methods = table.get::<Vec<Method>>("methods");
+        let path_item = table.item("path");
+        table.finish();
+        if method.is_some() && methods.is_some() {
+            return item.fail("has both `method` and `methods`; write one of them");
+        }
+        if methods.as_ref().is_some_and(Vec::is_empty) {
+            return item.fail("`methods` is empty; leave it away for any method");
+        }
+        let mut named: Vec<String> = Vec::new();
+        for Method(method) in method.into_iter().chain(methods.into_iter().flatten()) {
+            if !named.contains(&method) {
+                named.push(method);
+            }
+        }
+        let Some(path_item) = path_item else { return item.fail("has no `path`") };
+        let path = String::read(&path_item)?;
+        let route = Self::any(&path).map_or_else(|error| path_item.fail(error.to_string()), Some)?;
+        // A host that was given and could not be read is reported already.
+        let host = host.map_or(Some(None), |host| host.map(Some))?;
+        Some(Self { host, methods: (!named.is_empty()).then_some(named), ..route })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_read_and_print() {
+        for text in ["/", "GET /", "/x/{id}", "POST api.example.org/v1/{*rest}", "*.example.org/", "/a-{id}/{{x}}"] {
+            assert_eq!(text.parse::<Route>().unwrap().to_string(), text);
+        }
+        let route: Route = "  DELETE   [::1]/x ".parse().unwrap();
+        assert_eq!(route.methods, Some(vec!["DELETE".to_owned()]));
+        assert_eq!(route.host, Some(HostPattern::Exact("[::1]".into())));
+    }
+
+    #[test]
+    fn bad_routes_say_why() {
+        for (text, why) in [
+            ("", "is not a route"),
+            ("GET / x", "is not a route"),
+            ("GET", "must start with `/`"),
+            ("about", "write `/about`"),
+            ("https://a.org/x", "leave the scheme"),
+            ("get /", "methods are upper-case"),
+            ("GET,POST /", "methods are upper-case"),
+            ("a.org:80/", "has a port"),
+            ("*/x", "can only stand in front"),
+            ("/users/:id", "write `{id}` for `:id`"),
+            ("/files/*", "write `{*rest}` for `*`"),
+            ("/files/*name", "write `{*name}` for `*name`"),
+            ("/{a}/{a}", "two captures called `a`"),
+            ("/{a}/{*a}", "two captures called `a`"),
+            ("/{*rest}/x", "must be the last"),
+            ("/{}", "not a capture's name"),
+            ("/{*}", "not a capture's name"),
+            ("/{a.b}", "not a capture's name"),
+            ("/{a}.json", "must end its segment"),
+            ("/{a}{b}", "must end its segment"),
+            ("/{a", "unbalanced"),
+            ("/a}", "unbalanced"),
+            ("/a?b=c", "cannot have `?`"),
+            ("/ä", "percent-encoded"),
+        ] {
+            let error = text.parse::<Route>().unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The golden test: every key at once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use skep_manifest::{Allowed, Cors, FileGrant, Grants, HostConfig, HttpConfig, PluginConfig, Route, SecretRef, Tls};
+use skep_types::{ByteSize, Instances, Limits};
+
+use crate::{name, parse};
+
+fn texts<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
+    texts.map(str::to_owned).to_vec()
+}
+
+#[test]
+fn a_full_manifest_is_read_to_the_last_key() {
+    let manifest = parse(include_str!("full.toml")).unwrap();
+    let host = HostConfig {
+        name: "node-1".into(),
+        listen: vec!["0.0.0.0:8080".parse().unwrap(), "[::]:8080".parse().unwrap()],
+        admin: "10.0.0.5:9090".parse().unwrap(),
+        admin_public: true,
+        admin_token: Some(SecretRef::File("/srv/skep/secrets/admin".into())),
+        data: "/srv/skep/var".into(),
+        instances: 50,
+        drain: Duration::from_secs(90),
+        keep_revisions: 3,
+        access_log: true,
+        tls: Some(Tls { cert: "/srv/skep/tls/cert.pem".into(), key: "/etc/tls/key.pem".into() }),
+        http: HttpConfig {
+            header_timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(30),
+            max_connections: 500,
+            max_headers: 64,
+            max_header_bytes: ByteSize::kib(32),
+            max_streams: 100,
+            trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()],
+        },
+    };
+    assert_eq!(manifest.host, host);
+    assert!(host.http.trusts("::ffff:10.9.9.9".parse().unwrap()));
+    assert!(!host.http.trusts("192.168.0.1".parse().unwrap()));
+
+    let web = &manifest.plugins[&name("web")];
+    let mut y: Route = "GET *.example.org/y".parse().unwrap();
+    y.methods = Some(strings(["GET", "HEAD"]));
+    let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
+    let expected = PluginConfig {
+        source: "/srv/skep/web.wasm".into(),
+        build: Some("cargo build --release".into()),
+        needs: strings(["node"]),
+        watch: web.watch.clone(),
+        routes: routes.into_iter().chain([y, "PUT /y".parse().unwrap()]).collect(),
+        instances: Instances::Reuse(1000),
+        env: texts([("PORT", "8080"), ("MODE", "fast")]),
+        config: texts([("debug", "true"), ("greeting", "hi")]),
+        secrets: BTreeMap::from([
+            ("DB_PASSWORD".into(), SecretRef::Env("DB".into())),
+            ("API".into(), SecretRef::File("/srv/skep/secrets/api".into())),
+        ]),
+        args: strings(["web", "--verbose"]),
+        compression: true,
+        cors: Some(Cors {
+            origins: Allowed::Only(strings(["https://app.example.org", "http://localhost:3000"])),
+            methods: Allowed::Any,
+            headers: Allowed::Only(strings(["content-type"])),
+            credentials: false,
+            max_age: Duration::from_secs(3600),
+        }),
+        limits: Limits {
+            fuel: 5_000_000,
+            deadline: Duration::from_secs(2),
+            stream_idle: Duration::from_millis(500),
+            stream_total: Some(Duration::from_secs(600)),
+            memory: ByteSize::mib(64),
+            host_memory: ByteSize::mib(1),
+            handles: 100,
+            concurrency: 7,
+            queue: 0,
+            request_body: ByteSize(1024),
+            response_body: ByteSize::mib(1024),
+            response_headers: ByteSize::kib(8),
+            log: ByteSize(1000),
+            outbound_concurrency: 2,
+            outbound_timeout: Duration::from_millis(1500),
+        },
+        grants: Grants {
+            http: ["https://api.example.org", "http://*.internal.example:8080", "https://*"]
+                .map(|origin| origin.parse().unwrap())
+                .to_vec(),
+            http_private: vec!["10.1.0.0/16".parse().unwrap()],
+            plugins: vec![name("other")],
+            files: vec![
+                FileGrant { host: "/srv/skep/public".into(), guest: "/public".into(), write: true },
+                FileGrant { host: "/srv".into(), guest: "/".into(), write: false },
+            ],
+        },
+    };
+    assert_eq!(*web, expected);
+    assert_eq!(web.watch.patterns(), ["src/**", "./Cargo.toml", "assets"]);
+    for (file, watched) in [
+        ("src/a/b.rs", true),
+        ("Cargo.toml", true),
+        ("assets/x/y.png", true),
+        ("target/a.rs", false),
+        ("a/Cargo.toml", false),
+    ] {
+        assert_eq!(web.watch.matches(Path::new(file)), watched, "{file}");
+    }
+    assert_eq!(manifest.plugins[&name("other")], PluginConfig::new("/srv/skep/other.wasm".into()));
+}

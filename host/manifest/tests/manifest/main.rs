@@ -1,0 +1,105 @@
+//! Manifests as operators write them: what is read, and what is said about mistakes.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails, fails its test")]
+
+mod full;
+mod mistakes;
+
+use std::path::{Path, PathBuf};
+
+use skep_manifest::{Error, Grants, HostConfig, Manifest, PluginConfig};
+use skep_types::{Instances, Limits, PluginName};
+
+const DIR: &str = "/srv/skep";
+
+fn parse(text: &str) -> Result<Manifest, Error> {
+    Manifest::parse(text, Path::new(DIR))
+}
+
+fn name(name: &str) -> PluginName {
+    PluginName::new(name).unwrap()
+}
+
+#[test]
+fn what_is_left_away_has_its_documented_default() {
+    let manifest = parse("[plugins.a]\nsource = 'a.wasm'").unwrap();
+    assert_eq!(manifest.host, HostConfig::new(Path::new(DIR)));
+    assert_eq!(manifest.host.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(manifest.host.data, PathBuf::from("/srv/skep/.skep"));
+    let plugin = &manifest.plugins[&name("a")];
+    assert_eq!(*plugin, PluginConfig::new("/srv/skep/a.wasm".into()));
+    assert_eq!(plugin.limits, Limits::default());
+    assert_eq!(plugin.grants, Grants::default());
+    assert_eq!(plugin.instances, Instances::Fresh);
+    assert!(plugin.watch.is_empty());
+    // A node may start empty, and get its plugins by command.
+    assert!(parse("").unwrap().plugins.is_empty());
+    let limits = "[plugins.a]\nsource = 'a.wasm'\nlimits = { stream_total = 'none' }";
+    assert_eq!(parse(limits).unwrap().plugins[&name("a")].limits, Limits::default());
+}
+
+#[test]
+fn a_file_or_its_folder_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("skep.toml");
+    assert!(matches!(Manifest::load(dir.path()), Err(Error::NotFound(path)) if path == file));
+    std::fs::write(&file, "[plugins.a]\nsource = 'a.wasm'").unwrap();
+    let manifest = Manifest::load(dir.path()).unwrap();
+    assert_eq!(manifest, Manifest::load(&file).unwrap());
+    assert_eq!(manifest.file, Some(file));
+    assert_eq!(manifest.plugins[&name("a")].source, dir.path().join("a.wasm"));
+}
+
+#[test]
+fn a_component_alone_gets_every_request() {
+    for (file, expected) in [
+        ("hello.wasm", "hello"),
+        ("My_Plugin.v2.wasm", "my-plugin-v2"),
+        ("2048.wasm", "plugin-2048"),
+        ("ä.wasm", "plugin"),
+    ] {
+        let manifest = Manifest::single(&Path::new("/opt/plugins").join(file));
+        let plugin = &manifest.plugins[&name(expected)];
+        assert_eq!(plugin.source, Path::new("/opt/plugins").join(file));
+        assert_eq!(plugin.routes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/", "/{*path}"]);
+        assert_eq!(plugin.grants, Grants::default());
+        assert_eq!(manifest.dir, Path::new("/opt/plugins"));
+    }
+}
+
+#[test]
+fn the_fingerprint_is_of_what_the_code_can_notice() {
+    let fingerprint = |more: &str| {
+        let text = format!("[plugins.a]\nsource = 'a.wasm'\n{more}\n[plugins.b]\nsource = 'b.wasm'");
+        parse(&text).unwrap().plugins[&name("a")].settings_fingerprint()
+    };
+    let plain = fingerprint("");
+    for same in
+        ["routes = ['/']", "build = 'make'", "watch = ['src']", "compression = true", "limits = { queue = 1000 }"]
+    {
+        assert_eq!(fingerprint(same), plain, "{same}");
+    }
+    let settings = [
+        "",
+        "env = { A = 'b' }",
+        "env = { A = 'c' }",
+        "config = { A = 'b' }",
+        "secrets = { A = { env = 'b' } }",
+        "secrets = { A = { file = 'b' } }",
+        "args = ['a', 'b']",
+        "args = ['ab']",
+        "args = [\"a\\nargs 1:b\"]",
+        "instances = { reuse = 2 }",
+        "limits = { fuel = 1 }",
+        "limits = { stream_total = '1s' }",
+        "grants = { http = ['https://a.org'] }",
+        "grants = { http_private = ['10.0.0.0/8'] }",
+        "grants = { plugins = ['b'] }",
+        "grants = { files = [{ host = 'a', guest = '/a' }] }",
+        "grants = { files = [{ host = 'a', guest = '/a', write = true }] }",
+    ];
+    let all: std::collections::BTreeSet<_> = settings.iter().map(|more| fingerprint(more)).collect();
+    assert_eq!(all.len(), settings.len());
+    let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
+    assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
+}

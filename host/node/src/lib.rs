@@ -1,0 +1,23 @@
+//! One running host.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`node`] | the node: its plugins, its front, manifest reloads, shutdown |
+//! | [`plugin`] | one plugin: its current revision, the swap, the drain |
+//! | [`spec`] | from a manifest's entry to what the runtime and the front need |
+//! | [`store`] | what is kept on disk: components, history, what was deployed by command |
+//! | [`build`] | build commands, and the programs that they need |
+//! | [`watch`] | files that are watched in development |
+//! | [`meter`] | metrics and log lines of calls |
+//! | [`control`] | the admin listener's view of all this |
+
+pub mod build;
+pub mod control;
+pub mod meter;
+pub mod node;
+pub mod plugin;
+pub mod spec;
+pub mod store;
+pub mod watch;
+
+pub use node::{Mode, Node, NodeOptions};

@@ -1,0 +1,470 @@
+//! The node: its plugins, its front, manifest reloads, shutdown.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http::{Request, Response};
+use parking_lot::Mutex;
+use skep_admin::api::{Deployed, Reloaded};
+use skep_admin::{Endpoint, LogHub};
+use skep_manifest::Manifest;
+use skep_runtime::{CallBody, CodeCache, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions};
+use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
+use skep_web::errors::ErrorStyle;
+use skep_web::{Front, FrontOptions, Pattern, RouteTable, Server, ServerOptions, Target, TlsFiles, TrustedProxies};
+
+use crate::build;
+use crate::meter::{self, Meter};
+use crate::plugin::{Absence, Plugin};
+use crate::spec::Settings;
+use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
+
+/// The pool's slots hold at least this much memory each, so that a later manifest may ask for more than today's.
+const MEMORY_MIN: u64 = 1 << 30;
+
+/// How the node treats its plugins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `skep up`: build first; a plugin that fails is shown while the others serve; error answers tell authors all.
+    Development,
+    /// `skep serve`: no build; nothing serves unless everything does; error answers tell clients only a code.
+    Production,
+}
+
+/// What a node is started from.
+pub struct NodeOptions {
+    /// The manifest, checked.
+    pub manifest: Manifest,
+    /// How plugins are treated.
+    pub mode: Mode,
+    /// Where to listen instead of the manifest's addresses, if anywhere.
+    pub listen: Vec<SocketAddr>,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where guests' log lines come by.
+    pub logs: LogHub,
+    /// Renders the metrics of this process.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+type Plugins = BTreeMap<PluginName, Arc<Plugin>>;
+
+/// A running host.
+pub struct Node {
+    pub(crate) runtime: Runtime,
+    pub(crate) front: Arc<Front>,
+    plugins: ArcSwap<Plugins>,
+    pub(crate) manifest: ArcSwap<Manifest>,
+    mode: Mode,
+    clock: Arc<dyn Clock>,
+    pub(crate) logs: LogHub,
+    pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    server: Mutex<Option<Server>>,
+    addresses: ArcSwap<Vec<SocketAddr>>,
+    ready: AtomicBool,
+    // One manifest reload at a time; held over awaits, so it is tokio's.
+    reloading: tokio::sync::Mutex<()>,
+    this: Weak<Node>,
+}
+
+impl Node {
+    /// Builds (in development), loads and tries out all plugins, then listens.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, two routes clash, or, in production, any plugin does not load.
+    pub async fn start(options: NodeOptions) -> anyhow::Result<Arc<Self>> {
+        let NodeOptions { manifest, mode, listen, clock, logs, metrics } = options;
+        let host = &manifest.host;
+        let memory = manifest.plugins.values().map(|plugin| plugin.limits.memory.0).max().unwrap_or_default();
+        let runtime = Runtime::new(RuntimeOptions {
+            node: host.name.clone(),
+            instances: host.instances,
+            memory_max: usize::try_from(memory.max(MEMORY_MIN)).unwrap_or(usize::MAX),
+            cache: CodeCache::new(host.data.join("cache")),
+        })?;
+        meter::describe();
+        let front = Front::new(FrontOptions {
+            proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
+            errors: if mode == Mode::Development { ErrorStyle::Development } else { ErrorStyle::Production },
+            access_log: host.access_log,
+            clock: Arc::clone(&clock),
+        });
+        let server_options = server_options(&manifest);
+        let addresses = if listen.is_empty() { host.listen.clone() } else { listen };
+        let node = Arc::new_cyclic(|this: &Weak<Self>| Self {
+            runtime,
+            front: Arc::clone(&front),
+            plugins: ArcSwap::default(),
+            manifest: ArcSwap::from_pointee(manifest),
+            mode,
+            clock,
+            logs,
+            metrics,
+            server: Mutex::default(),
+            addresses: ArcSwap::default(),
+            ready: AtomicBool::new(false),
+            reloading: tokio::sync::Mutex::new(()),
+            this: Weak::clone(this),
+        });
+        node.load_all().await?;
+        let server = Server::start(front, &addresses, server_options).await?;
+        node.addresses.store(Arc::new(server.addresses().to_vec()));
+        *node.server.lock() = Some(server);
+        node.ready.store(true, Ordering::Release);
+        Ok(node)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {
+        self.addresses.load_full()
+    }
+
+    /// Whether it serves.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// Whether clients speak TLS to it.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.manifest.load().host.tls.is_some()
+    }
+
+    /// Its plugins, by name.
+    #[must_use]
+    pub fn plugins(&self) -> Arc<Plugins> {
+        self.plugins.load_full()
+    }
+
+    /// A plugin by name.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> Option<Arc<Plugin>> {
+        let name = PluginName::new(name).ok()?;
+        self.plugins.load().get(&name).cloned()
+    }
+
+    /// Leaves address and token where the command line finds them, for the owner only.
+    ///
+    /// # Errors
+    /// When the data directory cannot be written.
+    pub fn announce(&self, endpoint: &Endpoint) -> anyhow::Result<()> {
+        let data = self.manifest.load().host.data.clone();
+        let creating = || format!("writing to the data directory {}", data.display());
+        std::fs::create_dir_all(&data).with_context(creating)?;
+        // A temporary file is its owner's only, and keeps that when it is renamed.
+        write_durably(&data.join(Endpoint::FILE), &serde_json::to_vec_pretty(endpoint)?).with_context(creating)
+    }
+
+    /// Stops listening, lets calls finish for the drain time, and tells whether all did.
+    pub async fn shutdown(&self) -> bool {
+        self.ready.store(false, Ordering::Release);
+        let drain = self.drain();
+        let server = self.server.lock().take();
+        let drained = match server {
+            Some(server) => server.shutdown(drain).await,
+            None => true,
+        };
+        // What is still open is cut off with its reason instead of being dropped with the process.
+        for plugin in self.plugins.load().values() {
+            if let Some(revision) = plugin.current() {
+                revision.retire();
+            }
+        }
+        drained
+    }
+
+    fn drain(&self) -> Duration {
+        self.manifest.load().host.drain
+    }
+
+    fn internal(&self) -> Internal {
+        let this: Weak<Self> = Weak::clone(&self.this);
+        this
+    }
+
+    fn store_of(&self, manifest: &Manifest, name: &PluginName) -> PluginStore {
+        PluginStore::new(&manifest.host.data, name, manifest.host.keep_revisions)
+    }
+
+    async fn load_all(&self) -> anyhow::Result<()> {
+        let manifest = self.manifest.load_full();
+        let mut plugins = Plugins::new();
+        for (name, config) in &manifest.plugins {
+            let settings = Settings::read(name.clone(), config.clone())?;
+            let meter = Meter::new(name.clone(), manifest.host.access_log);
+            let plugin = Plugin::new(settings.clone(), self.store_of(&manifest, name), meter);
+            plugins.insert(name.clone(), Arc::clone(&plugin));
+            if let Err(absence) = self.first_revision(&plugin, &settings, &manifest).await {
+                match (&absence, self.mode) {
+                    (Absence::Failed(why), Mode::Production) => anyhow::bail!("plugin `{name}` does not start: {why}"),
+                    (Absence::Failed(why), Mode::Development) => tracing::error!(plugin = %name, "{why}"),
+                    (Absence::Skipped(why), _) => tracing::warn!(plugin = %name, "skipped: {why}"),
+                }
+                plugin.absent(absence);
+            }
+        }
+        self.front.swap(self.routes(&plugins)?);
+        self.plugins.store(Arc::new(plugins));
+        Ok(())
+    }
+
+    async fn first_revision(&self, plugin: &Plugin, settings: &Settings, manifest: &Manifest) -> Result<(), Absence> {
+        let failed = |error: anyhow::Error| Absence::Failed(format!("{error:#}"));
+        if self.mode == Mode::Development {
+            self.build(settings, &manifest.dir).await?;
+        } else if let Some(program) = build::missing_program(&settings.config.needs)
+            && !settings.config.source.exists()
+        {
+            return Err(Absence::Skipped(format!("needs {program}")));
+        }
+        let (wasm, origin) = self.component(plugin, settings).map_err(failed)?;
+        let revision = self.prepare(plugin, settings, wasm.clone()).await.map_err(failed)?;
+        self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
+        plugin.swap(revision, settings.clone(), origin, manifest.host.drain);
+        Ok(())
+    }
+
+    /// Runs the build command, if there is one and its programs are there.
+    pub(crate) async fn build(&self, settings: &Settings, dir: &Path) -> Result<(), Absence> {
+        if let Some(program) = build::missing_program(&settings.config.needs) {
+            return Err(Absence::Skipped(format!("needs {program}")));
+        }
+        match &settings.config.build {
+            Some(command) => {
+                let built = build::run(&settings.name, command, dir).await;
+                built.map_err(|error| Absence::Failed(format!("{error:#}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The component to start with: what was deployed by command for this very entry, else the source.
+    fn component(&self, plugin: &Plugin, settings: &Settings) -> anyhow::Result<(Bytes, Origin)> {
+        let history = plugin.store.history();
+        if let Some(pin) = history.pinned
+            && pin.manifest == settings.manifest_hash()
+        {
+            match plugin.store.component(&pin.content) {
+                Ok(wasm) => return Ok((wasm, Origin::Deploy)),
+                Err(error) => tracing::warn!(
+                    plugin = %settings.name,
+                    error = format!("{error:#}"),
+                    "what was deployed cannot be read, the source is served"
+                ),
+            }
+        }
+        Ok((read_source(settings)?, Origin::Source))
+    }
+
+    /// Compiles, links and tries out a component, beside what serves now.
+    pub(crate) async fn prepare(
+        &self,
+        plugin: &Plugin,
+        settings: &Settings,
+        wasm: Bytes,
+    ) -> anyhow::Result<Arc<Revision>> {
+        let observer = Arc::clone(&plugin.meter);
+        let spec = settings.for_runtime(wasm, observer);
+        let previous = plugin.current();
+        let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
+        let call = Call {
+            id: RequestId::from_bits(0),
+            client: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+            secure: false,
+            captures: Vec::new(),
+            hops: 0,
+        };
+        let tried = revision.try_out(call).await;
+        tried.map_err(|failure| anyhow::anyhow!("the component does not start: {failure}"))?;
+        Ok(revision)
+    }
+
+    fn keep(
+        &self,
+        plugin: &Plugin,
+        settings: &Settings,
+        wasm: &[u8],
+        revision: &Revision,
+        origin: Origin,
+        pin: bool,
+    ) -> anyhow::Result<()> {
+        let content = content_hash(wasm);
+        let kept = plugin.store.history().pinned.filter(|_| origin == Origin::Deploy && !pin);
+        let pin = pin.then(|| Pin { content: content.clone(), manifest: settings.manifest_hash() }).or(kept);
+        let entry =
+            Entry { revision: revision.id().to_string(), content, origin, at_ms: unix_ms(self.clock.wall()) };
+        plugin.store.keep(wasm, entry, pin)
+    }
+
+    /// Puts a component in service: check, try out, keep, swap, drain. Nothing is changed by one that does not fit.
+    ///
+    /// # Errors
+    /// What is wrong with the component, or with the disk.
+    pub async fn deploy(&self, plugin: &Plugin, wasm: Bytes, origin: Origin) -> anyhow::Result<Deployed> {
+        let _turn = plugin.deploying.lock().await;
+        let settings = plugin.settings();
+        let previous = plugin.current();
+        let revision = self.prepare(plugin, &settings, wasm.clone()).await?;
+        let deployed = Deployed {
+            plugin: settings.name.to_string(),
+            revision: revision.id().to_string(),
+            previous: previous.as_ref().filter(|old| old.id() != revision.id()).map(|old| old.id().to_string()),
+        };
+        self.keep(plugin, &settings, &wasm, &revision, origin, origin != Origin::Source)?;
+        if previous.is_none_or(|old| old.id() != revision.id()) {
+            plugin.swap(revision, Settings::clone(&settings), origin, self.drain());
+        }
+        Ok(deployed)
+    }
+
+    /// Goes back to an earlier component, under today's settings.
+    ///
+    /// # Errors
+    /// When there is none, or it does not load any more.
+    pub async fn rollback(&self, plugin: &Plugin, to: Option<&str>) -> anyhow::Result<Deployed> {
+        let history = plugin.store.history();
+        let current = plugin.current().map(|revision| revision.id().to_string());
+        let serving = history.entries.iter().find(|entry| Some(&entry.revision) == current.as_ref());
+        let serving = serving.map(|entry| entry.content.clone());
+        let target = match to {
+            Some(wanted) => history.entries.iter().find(|entry| entry.revision.starts_with(wanted)),
+            None => history.entries.iter().find(|entry| Some(&entry.content) != serving.as_ref()),
+        };
+        let target = target.with_context(|| match to {
+            Some(wanted) => format!("no kept revision begins with `{wanted}`"),
+            None => "there is no earlier revision to go back to".to_owned(),
+        })?;
+        let wasm = plugin.store.component(&target.content)?;
+        self.deploy(plugin, wasm, Origin::Rollback).await
+    }
+
+    /// Reads the manifest again, all or nothing: every plugin that changed (its secrets included) is loaded and tried
+    /// out before the first is swapped.
+    ///
+    /// # Errors
+    /// What is wrong with the manifest or with one of its plugins; nothing is changed then.
+    pub async fn reload(&self) -> anyhow::Result<Reloaded> {
+        let _turn = self.reloading.lock().await;
+        let old = self.manifest.load_full();
+        let file = old.file.clone().context("a node without a manifest has nothing to reload")?;
+        let manifest = Manifest::load(&file)?;
+        let known = self.plugins.load_full();
+        let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
+        for (name, config) in &manifest.plugins {
+            let settings = Settings::read(name.clone(), config.clone())?;
+            let plugin = match known.get(name) {
+                Some(plugin) => Arc::clone(plugin),
+                None => {
+                    let meter = Meter::new(name.clone(), manifest.host.access_log);
+                    reloaded.added.push(name.to_string());
+                    Plugin::new(settings.clone(), self.store_of(&manifest, name), meter)
+                }
+            };
+            plugins.insert(name.clone(), Arc::clone(&plugin));
+            if plugin.current().is_some() && *plugin.settings() == settings {
+                continue;
+            }
+            if let Some(program) = build::missing_program(&config.needs)
+                && !config.source.exists()
+            {
+                plugin.absent(Absence::Skipped(format!("needs {program}")));
+                continue;
+            }
+            let (wasm, origin) = self.component(&plugin, &settings).with_context(|| format!("plugin `{name}`"))?;
+            let revision = self.prepare(&plugin, &settings, wasm.clone()).await;
+            let revision = revision.with_context(|| format!("plugin `{name}`"))?;
+            if !reloaded.added.contains(&name.to_string()) {
+                reloaded.changed.push(name.to_string());
+            }
+            swaps.push((plugin, settings, wasm, revision, origin));
+        }
+        // The last thing that can fail; it needs the new settings, which the plugins do not have yet.
+        let settings_of = |plugin: &Arc<Plugin>| {
+            let fresh = swaps.iter().find(|(swapped, ..)| Arc::ptr_eq(swapped, plugin));
+            fresh.map_or_else(|| plugin.settings(), |(_, settings, ..)| Arc::new(settings.clone()))
+        };
+        let table = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
+        for (plugin, settings, wasm, revision, origin) in swaps {
+            if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
+                tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
+            }
+            plugin.swap(revision, settings, origin, manifest.host.drain);
+        }
+        self.front.swap(table);
+        for (name, plugin) in known.iter().filter(|(name, _)| !plugins.contains_key(*name)) {
+            reloaded.removed.push(name.to_string());
+            plugin.stop(manifest.host.drain);
+        }
+        if old.host != manifest.host {
+            tracing::warn!("changes to [host] take effect when the node is restarted");
+        }
+        self.plugins.store(Arc::new(plugins));
+        self.manifest.store(Arc::new(manifest));
+        Ok(reloaded)
+    }
+
+    fn routes(&self, plugins: &Plugins) -> anyhow::Result<RouteTable> {
+        self.table(plugins.values().map(|plugin| (Arc::clone(plugin), plugin.settings())))
+    }
+
+    fn table(&self, plugins: impl Iterator<Item = (Arc<Plugin>, Arc<Settings>)>) -> anyhow::Result<RouteTable> {
+        let mut routes: Vec<(Pattern, Arc<Target>)> = Vec::new();
+        for (plugin, settings) in plugins {
+            let target = Target::new(plugin, &settings.layers()?, self.front.errors());
+            routes.extend(settings.patterns().into_iter().map(|pattern| (pattern, Arc::clone(&target))));
+        }
+        Ok(RouteTable::build(routes)?)
+    }
+}
+
+/// Reads a plugin's component from where the manifest says.
+pub(crate) fn read_source(settings: &Settings) -> anyhow::Result<Bytes> {
+    let source = &settings.config.source;
+    let wasm = std::fs::read(source).with_context(|| {
+        let hint = match &settings.config.build {
+            Some(command) => format!("build it with `skep build` (`{command}`)"),
+            None => "check `source` in skep.toml".to_owned(),
+        };
+        format!("no component at {}: {hint}", source.display())
+    })?;
+    Ok(wasm.into())
+}
+
+fn server_options(manifest: &Manifest) -> ServerOptions {
+    let host = &manifest.host;
+    ServerOptions {
+        tls: host.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
+        header_timeout: host.http.header_timeout,
+        keep_alive: host.http.keep_alive,
+        max_connections: host.http.max_connections,
+        max_headers: host.http.max_headers,
+        max_header_bytes: host.http.max_header_bytes.as_usize(),
+        max_streams: host.http.max_streams,
+    }
+}
+
+impl InternalCalls for Node {
+    fn call(
+        &self,
+        plugin: PluginName,
+        call: Call,
+        request: Request<RequestBody>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Response<CallBody>, Failure>> + Send>> {
+        let revision = self.plugins.load().get(&plugin).and_then(|plugin| plugin.current());
+        Box::pin(async move {
+            match revision {
+                Some(revision) => revision.handle(call, request).await,
+                None => Err(Failure::new(FailureKind::NotRunning, Phase::Queue, format!("`{plugin}` is not running"))),
+            }
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! One plugin of a node: its current revision, the swap to the next one, the drain of the last.
+
+use std::future::ready;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use axum::body::Body;
+use http::Request;
+use parking_lot::Mutex;
+use skep_runtime::Revision;
+use skep_types::{Call, Failure, FailureKind, Phase, PluginName};
+use skep_web::{Handler, HandlerFuture, RequestBody};
+
+use crate::meter::Meter;
+use crate::spec::Settings;
+use crate::store::{Origin, PluginStore};
+
+/// How often a draining revision is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// Why a plugin has no revision in service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// A program that it needs is not there.
+    Skipped(String),
+    /// Its component does not build or load.
+    Failed(String),
+}
+
+/// A plugin. It stays the same object through all its revisions, so that routes never change with a deploy.
+pub struct Plugin {
+    name: PluginName,
+    current: ArcSwapOption<Revision>,
+    settings: ArcSwap<Settings>,
+    pub(crate) store: PluginStore,
+    pub(crate) meter: Arc<Meter>,
+    // One deploy at a time; held over awaits, so it is tokio's.
+    pub(crate) deploying: tokio::sync::Mutex<()>,
+    note: Mutex<Note>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Note {
+    origin: Option<Origin>,
+    absence: Option<Absence>,
+    /// Why the newest build is not in service, while an older one is.
+    problem: Option<String>,
+}
+
+impl Plugin {
+    /// A plugin without a revision.
+    #[must_use]
+    pub fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Self> {
+        Arc::new(Self {
+            name: settings.name.clone(),
+            current: ArcSwapOption::empty(),
+            settings: ArcSwap::from_pointee(settings),
+            store,
+            meter,
+            deploying: tokio::sync::Mutex::new(()),
+            note: Mutex::default(),
+        })
+    }
+
+    /// Its entry in the manifest.
+    #[must_use]
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// The revision in service.
+    #[must_use]
+    pub fn current(&self) -> Option<Arc<Revision>> {
+        self.current.load_full()
+    }
+
+    /// Puts a revision in service. Calls in flight finish on the old one, for up to `drain`.
+    pub(crate) fn swap(&self, next: Arc<Revision>, settings: Settings, origin: Origin, drain: Duration) {
+        self.settings.store(Arc::new(settings));
+        let revision = next.id().to_string();
+        let old = self.current.swap(Some(next));
+        *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
+        match old {
+            Some(old) => {
+                tracing::info!(plugin = %self.name, %revision, previous = %old.id(), ?origin, "reloaded");
+                retire(old, drain);
+            }
+            None => tracing::info!(plugin = %self.name, %revision, ?origin, "serving"),
+        }
+    }
+
+    /// Takes the plugin out of service.
+    pub(crate) fn stop(&self, drain: Duration) {
+        if let Some(old) = self.current.swap(None) {
+            retire(old, drain);
+        }
+    }
+
+    /// Notes why there is nothing to serve; a revision that is in service stays.
+    pub(crate) fn absent(&self, absence: Absence) {
+        let mut note = self.note.lock();
+        if self.current.load().is_some() {
+            let (Absence::Skipped(why) | Absence::Failed(why)) = absence;
+            note.problem = Some(why);
+        } else {
+            note.absence = Some(absence);
+        }
+    }
+
+    /// `running`, `skipped` or `failed`.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        if self.current.load().is_some() {
+            return "running";
+        }
+        match self.note.lock().absence {
+            Some(Absence::Skipped(_)) => "skipped",
+            Some(Absence::Failed(_)) | None => "failed",
+        }
+    }
+
+    /// Why it does not run, or why its newest build does not.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let note = self.note.lock();
+        match &note.absence {
+            Some(Absence::Skipped(why) | Absence::Failed(why)) => Some(why.clone()),
+            None => note.problem.clone(),
+        }
+    }
+
+    /// Where the revision in service came from.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.note.lock().origin
+    }
+}
+
+/// Lets a revision finish its calls. It goes when the last one ends; what is left after `drain` is cut off.
+fn retire(old: Arc<Revision>, drain: Duration) {
+    let (plugin, revision) = (old.plugin().clone(), old.id().clone());
+    let left: Weak<Revision> = Arc::downgrade(&old);
+    drop(old);
+    tokio::spawn(async move {
+        let over = tokio::time::Instant::now() + drain;
+        while left.strong_count() > 0 {
+            if tokio::time::Instant::now() >= over {
+                if let Some(old) = left.upgrade() {
+                    tracing::warn!(%plugin, %revision, "the drain time is over, open streams are closed");
+                    old.retire();
+                }
+                return;
+            }
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        tracing::debug!(%plugin, %revision, "drained");
+    });
+}
+
+impl Handler for Plugin {
+    fn plugin(&self) -> &PluginName {
+        &self.name
+    }
+
+    fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture {
+        let Some(revision) = self.current.load_full() else {
+            let why = self.note().unwrap_or_else(|| "nothing is deployed".to_owned());
+            return Box::pin(ready(Err(Failure::new(FailureKind::NotRunning, Phase::Queue, why))));
+        };
+        Box::pin(async move { Ok(revision.handle(call, request).await?.map(Body::new)) })
+    }
+}

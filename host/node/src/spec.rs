@@ -1,0 +1,116 @@
+//! From a manifest's entry to what the runtime and the front need.
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method};
+use skep_manifest::{Allowed, PluginConfig};
+use skep_runtime::PluginSpec;
+use skep_types::{PluginName, SharedObserver};
+use skep_web::{Layers, Pattern};
+
+/// A plugin's entry with its secrets read.
+#[derive(Clone)]
+pub struct Settings {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// Its entry.
+    pub config: PluginConfig,
+    /// The values of its secrets, in the order of their names.
+    secrets: Vec<(String, String)>,
+}
+
+impl PartialEq for Settings {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.config == other.config && self.secrets == other.secrets
+    }
+}
+
+impl Settings {
+    /// Reads the secrets of an entry.
+    ///
+    /// # Errors
+    /// When one cannot be read; the message names the secret and never its value.
+    pub fn read(name: PluginName, config: PluginConfig) -> anyhow::Result<Self> {
+        let mut secrets = Vec::with_capacity(config.secrets.len());
+        for (key, reference) in &config.secrets {
+            let value = reference.resolve().with_context(|| format!("the secret `{key}` of plugin `{name}`"))?;
+            secrets.push((key.clone(), value.expose().to_owned()));
+        }
+        Ok(Self { name, config, secrets })
+    }
+
+    /// What makes a deploy by command obsolete when it changes: the whole entry, but not the values of its secrets.
+    #[must_use]
+    pub fn manifest_hash(&self) -> String {
+        let entry = format!("{:?}{}", self.config.source, self.config.settings_fingerprint());
+        blake3::hash(entry.as_bytes()).to_hex().as_str().to_owned()
+    }
+
+    /// What the runtime needs for a component under these settings.
+    #[must_use]
+    pub fn for_runtime(&self, wasm: Bytes, observer: SharedObserver) -> PluginSpec {
+        let config = &self.config;
+        let given = |values: &std::collections::BTreeMap<String, String>| {
+            let plain = values.iter().map(|(key, value)| (key.clone(), value.clone()));
+            plain.chain(self.secrets.iter().cloned()).collect::<Vec<_>>()
+        };
+        PluginSpec {
+            name: self.name.clone(),
+            wasm,
+            limits: config.limits.clone(),
+            instances: config.instances,
+            env: given(&config.env),
+            args: config.args.clone(),
+            config: given(&config.config),
+            grants: config.grants.clone(),
+            fingerprint: config.settings_fingerprint(),
+            observer,
+        }
+    }
+
+    /// The layers in front of the plugin.
+    ///
+    /// # Errors
+    /// When a cross-origin rule is not a valid header.
+    pub fn layers(&self) -> anyhow::Result<Layers> {
+        let cors = self.config.cors.as_ref().map(|cors| -> anyhow::Result<_> {
+            Ok(skep_web::handler::Cors {
+                origins: parsed(&cors.origins, |text| HeaderValue::from_str(text).ok())?.unwrap_or_else(any),
+                methods: parsed(&cors.methods, |text| Method::from_bytes(text.as_bytes()).ok())?,
+                headers: parsed(&cors.headers, |text| HeaderName::from_bytes(text.as_bytes()).ok())?,
+                credentials: cors.credentials,
+                max_age: Some(cors.max_age),
+            })
+        });
+        Ok(Layers { compression: self.config.compression, cors: cors.transpose()? })
+    }
+
+    /// The plugin's routes, as the front matches them.
+    #[must_use]
+    pub fn patterns(&self) -> Vec<Pattern> {
+        let routes = self.config.routes.iter();
+        routes
+            .map(|route| Pattern {
+                host: route.host.as_ref().map(ToString::to_string),
+                methods: route.methods.iter().flatten().filter_map(|name| name.parse().ok()).collect(),
+                path: route.path.clone(),
+            })
+            .collect()
+    }
+}
+
+fn any() -> Vec<HeaderValue> {
+    vec![HeaderValue::from_static("*")]
+}
+
+/// The list, or `None` for anything.
+fn parsed<T>(allowed: &Allowed, parse: impl Fn(&str) -> Option<T>) -> anyhow::Result<Option<Vec<T>>> {
+    match allowed {
+        Allowed::Any => Ok(None),
+        Allowed::Only(list) => list
+            .iter()
+            .map(|text| parse(text).with_context(|| format!("`{text}` is not valid in a cross-origin rule")))
+            .collect::<anyhow::Result<Vec<_>>>()
+            .map(Some),
+    }
+}

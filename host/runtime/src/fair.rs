@@ -1,0 +1,259 @@
+//! Fair time slices between plugins.
+//!
+//! A guest yields after every slice of fuel. Without more, a hundred spinning guests of one plugin would take a hundred
+//! turns for every turn of their neighbour, and the host's own I/O would wait behind all of them. So a guest that used
+//! up a slice gives its turn back and queues here, **per plugin**: at most as many of them are runnable as there are
+//! worker threads, and the next turn goes to the next plugin in the ring, not to the next instance. A guest that needs
+//! less than one slice never comes here.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+
+/// Identifies whose share a slice counts against.
+pub(crate) type Party = u64;
+
+/// The turns of all guests of a host.
+#[derive(Debug)]
+pub(crate) struct FairShare {
+    // Held for a few pointer moves; never over a poll or a wake.
+    state: Mutex<State>,
+    /// Guests that may be runnable at once past their first slice: one for each worker thread.
+    turns: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: usize,
+    ring: VecDeque<Party>,
+    waiting: HashMap<Party, VecDeque<Arc<Ticket>>>,
+}
+
+/// One wish for one slice.
+#[derive(Debug)]
+struct Ticket {
+    state: AtomicU8,
+    waker: AtomicWaker,
+}
+
+const WAITING: u8 = 0;
+const GRANTED: u8 = 1;
+const GONE: u8 = 2;
+
+impl FairShare {
+    pub(crate) fn new(turns: usize) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), turns: turns.max(1) })
+    }
+
+    /// Queues for a slice.
+    fn ask(&self, party: Party, waker: &Waker) -> Arc<Ticket> {
+        let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), waker: AtomicWaker::new() });
+        ticket.waker.register(waker);
+        let mut state = self.state.lock();
+        let State { ring, waiting, .. } = &mut *state;
+        let queue = waiting.entry(party).or_insert_with(|| {
+            ring.push_back(party);
+            VecDeque::new()
+        });
+        queue.push_back(Arc::clone(&ticket));
+        drop(state);
+        self.grant();
+        ticket
+    }
+
+    /// Gives a turn back.
+    fn done(&self) {
+        {
+            let mut state = self.state.lock();
+            state.taken = state.taken.saturating_sub(1);
+        }
+        self.grant();
+    }
+
+    /// Hands out free turns, plugin by plugin.
+    fn grant(&self) {
+        loop {
+            let granted = {
+                let mut state = self.state.lock();
+                if state.taken >= self.turns {
+                    return;
+                }
+                let Some(ticket) = state.next() else { return };
+                if ticket.state.compare_exchange(WAITING, GRANTED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                    continue;
+                }
+                state.taken += 1;
+                ticket
+            };
+            if let Some(waker) = granted.waker.take() {
+                wake_after_io(&waker);
+            }
+        }
+    }
+}
+
+impl State {
+    /// The first ticket of the plugin whose turn it is, which goes to the end of the ring.
+    fn next(&mut self) -> Option<Arc<Ticket>> {
+        let party = self.ring.pop_front()?;
+        let queue = self.waiting.get_mut(&party)?;
+        let ticket = queue.pop_front();
+        if queue.is_empty() {
+            self.waiting.remove(&party);
+        } else {
+            self.ring.push_back(party);
+        }
+        ticket
+    }
+}
+
+/// Wakes a task once its worker has looked at sockets and timers. A plain wake would put the task before them, and
+/// tokio looks at I/O only every 61 turns of a busy worker.
+fn wake_after_io(waker: &Waker) {
+    let mut context = Context::from_waker(waker);
+    let yielding = std::pin::pin!(tokio::task::yield_now());
+    if yielding.poll(&mut context).is_ready() {
+        waker.wake_by_ref();
+    }
+}
+
+/// A guest's future that takes turns.
+pub(crate) struct Fair<F> {
+    inner: F,
+    share: Arc<FairShare>,
+    party: Party,
+    ticket: Option<Arc<Ticket>>,
+    detector: Arc<Detector>,
+    waker: Waker,
+}
+
+/// Notices that the guest woke itself while it ran, which is how wasmtime yields after a slice of fuel.
+struct Detector {
+    state: AtomicU8,
+    outer: AtomicWaker,
+}
+
+const IDLE: u8 = 0;
+const POLLING: u8 = 1;
+const WOKEN: u8 = 2;
+
+impl Wake for Detector {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let swapped = self.state.compare_exchange(POLLING, WOKEN, Ordering::AcqRel, Ordering::Acquire);
+        if swapped == Err(IDLE) {
+            self.outer.wake();
+        }
+    }
+}
+
+impl<F: Future + Unpin> Fair<F> {
+    pub(crate) fn new(inner: F, share: Arc<FairShare>, party: Party) -> Self {
+        let detector = Arc::new(Detector { state: AtomicU8::new(IDLE), outer: AtomicWaker::new() });
+        let waker = Waker::from(Arc::clone(&detector));
+        Self { inner, share, party, ticket: None, detector, waker }
+    }
+}
+
+impl<F: Future + Unpin> Future for Fair<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = &mut *self;
+        this.detector.outer.register(cx.waker());
+        if let Some(ticket) = &this.ticket {
+            ticket.waker.register(cx.waker());
+            if ticket.state.load(Ordering::Acquire) != GRANTED {
+                return Poll::Pending;
+            }
+        }
+        let holds_turn = this.ticket.take().is_some();
+        this.detector.state.store(POLLING, Ordering::Release);
+        let polled = Pin::new(&mut this.inner).poll(&mut Context::from_waker(&this.waker));
+        let woken = this.detector.state.swap(IDLE, Ordering::AcqRel) == WOKEN;
+        if polled.is_pending() && woken {
+            this.ticket = Some(this.share.ask(this.party, cx.waker()));
+        }
+        if holds_turn {
+            this.share.done();
+        }
+        polled
+    }
+}
+
+impl<F> Drop for Fair<F> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take()
+            && ticket.state.swap(GONE, Ordering::AcqRel) == GRANTED
+        {
+            self.share.done();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use super::*;
+
+    /// Spins for so many slices and notes each.
+    async fn spin(name: char, slices: usize, trace: Arc<StdMutex<String>>) {
+        for _ in 0..slices {
+            trace.lock().unwrap().push(name);
+            let mut yielded = false;
+            std::future::poll_fn(|cx| {
+                if std::mem::replace(&mut yielded, true) {
+                    return Poll::Ready(());
+                }
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            })
+            .await;
+        }
+    }
+
+    #[tokio::test]
+    async fn slices_alternate_between_plugins_not_instances() {
+        let share = FairShare::new(1);
+        let trace = Arc::new(StdMutex::new(String::new()));
+        let mut tasks = Vec::new();
+        for _ in 0..9 {
+            let spinner = Box::pin(spin('a', 50, Arc::clone(&trace)));
+            tasks.push(tokio::spawn(Fair::new(spinner, Arc::clone(&share), 1)));
+        }
+        tasks.push(tokio::spawn(Fair::new(Box::pin(spin('b', 50, Arc::clone(&trace))), Arc::clone(&share), 2)));
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let trace = trace.lock().unwrap().clone();
+        let last_b = trace.rfind('b').unwrap();
+        let before = trace[..last_b].matches('a').count();
+        // One instance of `b` beside nine of `a` gets half of the slices; by instance it would get a tenth, and 450
+        // slices of `a` would run before its last.
+        assert!(before <= 75, "{before} slices of the neighbour before the last of b: {trace}");
+        assert_eq!(share.state.lock().taken, 0);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_guest_gives_its_turn_back() {
+        let share = FairShare::new(1);
+        let trace = Arc::new(StdMutex::new(String::new()));
+        for _ in 0..3 {
+            let mut guest = Fair::new(Box::pin(spin('x', 50, Arc::clone(&trace))), Arc::clone(&share), 1);
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
+        }
+        assert_eq!(share.state.lock().taken, 0);
+        Fair::new(Box::pin(spin('y', 5, trace)), Arc::clone(&share), 2).await;
+        assert_eq!(share.state.lock().taken, 0);
+    }
+}

@@ -1,0 +1,224 @@
+//! Live instances: a store with a guest in it, fresh for a call or reused.
+
+use std::sync::Arc;
+
+use skep_types::{Failure, Phase};
+use wasmtime::{CallHook, Store};
+
+use crate::classify::classify;
+use crate::revision::{Guest, Revision};
+use crate::state::CallState;
+use crate::stats::CallStats;
+
+/// Fuel between two yields to the scheduler: about 30 microseconds of work. Measured: ten times less triples the cost
+/// of spinning, ten times more makes a neighbour wait.
+const SLICE_FUEL: u64 = 100_000;
+
+/// A store with its guest, kept between calls only for plugins that opted into reuse.
+pub(crate) struct Live {
+    pub(crate) store: Store<CallState>,
+    pub(crate) guest: Guest,
+    uses: u32,
+}
+
+/// A live instance for the length of one call. Whatever ends the call, dropping this records what it cost.
+pub(crate) struct Running {
+    live: Option<Live>,
+    revision: Arc<Revision>,
+    stats: Arc<CallStats>,
+    fuel: u64,
+    /// Where a call that ended well may leave its instance.
+    finished: bool,
+}
+
+impl Running {
+    /// A warm instance if there is one, else a fresh one. The limits are armed before any guest code runs.
+    pub(crate) async fn start(revision: &Arc<Revision>, stats: &Arc<CallStats>, charge: usize) -> Result<Self, Failure> {
+        stats.enter(Phase::Instantiate);
+        let fuel = revision.limits().fuel;
+        let tank = fuel.saturating_sub(charge as u64);
+        let mut running = Self {
+            live: None,
+            revision: Arc::clone(revision),
+            stats: Arc::clone(stats),
+            fuel,
+            finished: false,
+        };
+        let internal = |error: wasmtime::Error| {
+            Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
+        };
+        if let Some(mut live) = revision.warm().take() {
+            live.store.data_mut().start_call(stats);
+            live.store.set_fuel(tank).map_err(internal)?;
+            live.uses += 1;
+            running.live = Some(live);
+        } else {
+            let mut store = new_store(revision, stats);
+            store.set_fuel(tank).map_err(internal)?;
+            store.fuel_async_yield_interval(Some(SLICE_FUEL)).map_err(internal)?;
+            // The store goes into a guard at once: a start function that never ends is recorded like any other call.
+            let mut starting = Starting { store: Some(store), fuel, stats: Arc::clone(stats) };
+            let guest = match starting.store.as_mut() {
+                Some(store) => revision.instantiate(store).await,
+                None => return Err(Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, "no store")),
+            };
+            match guest {
+                Ok(guest) => running.live = starting.store.take().map(|store| Live { store, guest, uses: 1 }),
+                Err(error) => {
+                    starting.record();
+                    return Err(classify(&error, stats, revision.limits(), revision.export()));
+                }
+            }
+        }
+        stats.enter(Phase::Handle);
+        Ok(running)
+    }
+
+    /// The store and the guest.
+    pub(crate) fn parts(&mut self) -> Option<(&mut Store<CallState>, &Guest)> {
+        self.live.as_mut().map(|live| (&mut live.store, &live.guest))
+    }
+
+    /// The call ended with an error of wasmtime: says what it means, and makes sure that whoever reads a body that
+    /// this guest was writing learns of it before the body ends.
+    pub(crate) fn failed(&mut self, error: &wasmtime::Error) -> Failure {
+        self.record();
+        let failure = classify(error, &self.stats, self.revision.limits(), self.revision.export());
+        self.stats.cut_off(failure.clone());
+        failure
+    }
+
+    /// The call ended well: the instance may serve another one.
+    pub(crate) fn finish(mut self) {
+        self.finished = true;
+    }
+
+    fn record(&self) {
+        if let Some(live) = &self.live {
+            record(&live.store, self.fuel, &self.stats);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.record();
+        if self.finished
+            && let Some(live) = self.live.take()
+        {
+            self.revision.warm().give_back(live, live_uses_max(&self.revision));
+        }
+    }
+}
+
+/// A store whose start functions run.
+struct Starting {
+    store: Option<Store<CallState>>,
+    fuel: u64,
+    stats: Arc<CallStats>,
+}
+
+impl Starting {
+    fn record(&self) {
+        if let Some(store) = &self.store {
+            record(store, self.fuel, &self.stats);
+        }
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.record();
+    }
+}
+
+fn record(store: &Store<CallState>, fuel: u64, stats: &CallStats) {
+    let left = store.get_fuel().unwrap_or_default();
+    let memory = &store.data().memory;
+    stats.record(fuel.saturating_sub(left), memory.peak(), memory.denied());
+}
+
+fn live_uses_max(revision: &Revision) -> u32 {
+    match revision.instances() {
+        skep_types::Instances::Fresh => 0,
+        skep_types::Instances::Reuse(uses) => uses,
+    }
+}
+
+fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {
+    let limits = revision.limits();
+    let state = CallState::new(Arc::clone(revision.env()), Arc::clone(stats), limits.memory.as_usize());
+    let mut store = Store::new(revision.engine(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(revision.hostcall_bytes());
+    store.call_hook(|mut store, hook| {
+        match hook {
+            CallHook::CallingHost => {
+                let fuel = store.get_fuel()?;
+                store.data_mut().fuel_left = fuel;
+            }
+            CallHook::ReturningFromHost => {
+                let debt = store.data().stats.settle();
+                if debt > 0 {
+                    let fuel = store.get_fuel()?;
+                    store.set_fuel(fuel.saturating_sub(debt))?;
+                }
+            }
+            CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
+        }
+        Ok(())
+    });
+    store
+}
+
+/// The warm instances of a revision, last used first.
+pub(crate) struct Warm {
+    idle: parking_lot::Mutex<Vec<Live>>,
+    budget: Arc<WarmBudget>,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+/// How many warm instances all plugins together may leave idle in the pool. One more is dropped instead of kept.
+pub(crate) struct WarmBudget(tokio::sync::Semaphore);
+
+impl WarmBudget {
+    pub(crate) fn new(instances: usize) -> Arc<Self> {
+        Arc::new(Self(tokio::sync::Semaphore::new(instances)))
+    }
+}
+
+impl Warm {
+    pub(crate) fn new(budget: Arc<WarmBudget>) -> Self {
+        Self { idle: parking_lot::Mutex::default(), budget, closed: false.into() }
+    }
+
+    fn take(&self) -> Option<Live> {
+        let live = self.idle.lock().pop()?;
+        self.budget.0.add_permits(1);
+        Some(live)
+    }
+
+    fn give_back(&self, live: Live, uses_max: u32) {
+        let closed = self.closed.load(std::sync::atomic::Ordering::Acquire);
+        if closed || live.uses >= uses_max {
+            return;
+        }
+        if let Ok(permit) = self.budget.0.try_acquire() {
+            permit.forget();
+            self.idle.lock().push(live);
+        }
+    }
+
+    /// Drops the idle instances and keeps no more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, std::sync::atomic::Ordering::Release);
+        let idle = std::mem::take(&mut *self.idle.lock());
+        self.budget.0.add_permits(idle.len());
+    }
+}
+
+impl Drop for Warm {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

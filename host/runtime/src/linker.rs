@@ -1,0 +1,81 @@
+//! What guests can import: the whole of WASI 0.2 (and 0.3 on its engine), denied by default, and skep's own interfaces.
+
+use skep_bindings::context;
+use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
+use wasmtime::{Engine, StoreContextMut};
+
+use crate::engine::EngineKind;
+use crate::state::CallState;
+
+/// The linker for an engine.
+pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linker<CallState>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    wasmtime_wasi_config::add_to_linker(&mut linker, CallState::config)?;
+    context::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    add_logging(&mut linker)?;
+    #[cfg(feature = "p3")]
+    if kind == EngineKind::Concurrent {
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    #[cfg(not(feature = "p3"))]
+    let _ = kind;
+    Ok(linker)
+}
+
+/// `wasi:logging`'s level. Guests make its values, so no code here does.
+#[allow(dead_code)]
+#[derive(Clone, Copy, ComponentType, Lift)]
+#[component(enum)]
+#[repr(u8)]
+enum Level {
+    #[component(name = "trace")]
+    Trace,
+    #[component(name = "debug")]
+    Debug,
+    #[component(name = "info")]
+    Info,
+    #[component(name = "warn")]
+    Warn,
+    #[component(name = "error")]
+    Error,
+    #[component(name = "critical")]
+    Critical,
+}
+
+/// `wasi:logging` is one function that two names are in use for; both mean the same here.
+fn add_logging(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    for name in ["wasi:logging/logging", "wasi:logging/logging@0.1.0-draft"] {
+        linker.instance(name)?.func_wrap(
+            "log",
+            |store: StoreContextMut<'_, CallState>, (level, context, message): (Level, String, String)| {
+                log(store.data(), level, &context, &message);
+                Ok(())
+            },
+        )?;
+    }
+    Ok(())
+}
+
+fn log(state: &CallState, level: Level, context: &str, message: &str) {
+    let allowed = state.stats.take_log_budget(message.len() + context.len());
+    if allowed == 0 {
+        return;
+    }
+    let message = message.get(..message.floor_char_boundary(allowed)).unwrap_or_default();
+    let (plugin, request_id) = (state.stats.plugin(), state.stats.request_id());
+    macro_rules! event {
+        ($level:ident) => {
+            tracing::$level!(target: "guest", %plugin, %request_id, stream = "log", context, "{message}")
+        };
+    }
+    match level {
+        Level::Trace => event!(trace),
+        Level::Debug => event!(debug),
+        Level::Info => event!(info),
+        Level::Warn => event!(warn),
+        Level::Error | Level::Critical => event!(error),
+    }
+}

@@ -1,0 +1,250 @@
+//! The runtime: engines, linkers and pools of a host, and the way from a file to a revision.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use skep_manifest::Grants;
+use skep_types::{Instances, Limits, PluginName, RevisionId, SharedObserver};
+use tokio::sync::Semaphore;
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+use crate::admission::{Admission, Pool};
+use crate::cache::{CodeCache, Origin};
+use crate::engine::{EngineKind, EngineOptions, Engines};
+use crate::fair::FairShare;
+use crate::inspect::{HandlerKind, Shape, inspect};
+use crate::instance::{Warm, WarmBudget};
+use crate::linker;
+use crate::outbound::{Internal, OutboundPolicy};
+use crate::revision::{Linked, Parts, Revision};
+use crate::state::{CallState, GuestEnv};
+
+/// Components that are compiled at once. One uses every core while it lasts.
+const COMPILATIONS: usize = 1;
+/// How often a long compilation says that it is still at it.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// What a host is built from.
+#[derive(Clone, Debug)]
+pub struct RuntimeOptions {
+    /// The node's name, for guests.
+    pub node: String,
+    /// Instances that may run at once. Default 1,000.
+    pub instances: u32,
+    /// The largest memory that any plugin may have.
+    pub memory_max: usize,
+    /// Where compiled code is kept.
+    pub cache: CodeCache,
+}
+
+/// What a revision is built from.
+#[derive(Clone)]
+pub struct PluginSpec {
+    /// The plugin's name.
+    pub name: PluginName,
+    /// The component.
+    pub wasm: Bytes,
+    /// Its limits.
+    pub limits: Limits,
+    /// Fresh or reused instances.
+    pub instances: Instances,
+    /// Its environment, secrets included.
+    pub env: Vec<(String, String)>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its `wasi:config` values, secrets included.
+    pub config: Vec<(String, String)>,
+    /// What it may do.
+    pub grants: Grants,
+    /// Everything besides the component that makes a revision a different one.
+    pub fingerprint: String,
+    /// Told about the end of every call.
+    pub observer: SharedObserver,
+}
+
+/// Engines, linkers and pools of one host.
+pub struct Runtime {
+    node: String,
+    engines: Engines,
+    sync: EngineSide,
+    concurrent: EngineSide,
+    cache: CodeCache,
+    compiling: Semaphore,
+    fair: Arc<FairShare>,
+    parties: AtomicU64,
+}
+
+/// What each engine has of its own.
+struct EngineSide {
+    linker: Linker<CallState>,
+    pool: Arc<Pool>,
+    warm: Arc<WarmBudget>,
+}
+
+impl EngineSide {
+    fn new(engines: &Engines, kind: EngineKind) -> anyhow::Result<Self> {
+        let linker = linker::build(engines.get(kind), kind).map_err(anyhow::Error::from).context("linking the host")?;
+        let total = engines.instances(kind) as usize;
+        // Idle warm instances sit in slots of the pool without being admitted: a quarter of the slots is theirs.
+        let warm = total / 4;
+        Ok(Self { linker, pool: Pool::new((total - warm).max(1)), warm: WarmBudget::new(warm) })
+    }
+}
+
+impl Runtime {
+    /// Builds engines and pools. Must be called inside the tokio runtime that will run the guests.
+    ///
+    /// # Errors
+    /// When no engine can be built on this machine.
+    pub fn new(options: RuntimeOptions) -> anyhow::Result<Self> {
+        let engines =
+            Engines::new(&EngineOptions { instances: options.instances, memory_max: options.memory_max })?;
+        Ok(Self {
+            node: options.node,
+            sync: EngineSide::new(&engines, EngineKind::Sync)?,
+            concurrent: EngineSide::new(&engines, EngineKind::Concurrent)?,
+            engines,
+            cache: options.cache,
+            compiling: Semaphore::new(COMPILATIONS),
+            fair: FairShare::new(tokio::runtime::Handle::current().metrics().num_workers()),
+            parties: AtomicU64::new(1),
+        })
+    }
+
+    /// How instances get their memory.
+    #[must_use]
+    pub fn allocation(&self) -> crate::engine::Allocation {
+        self.engines.allocation()
+    }
+
+    /// Compiles (off the async workers, or from the cache), links and checks a component. The new revision shares the
+    /// queue and the instance count of `previous` where their limits allow it.
+    ///
+    /// # Errors
+    /// When the file is not a component, does not compile, imports what this host does not offer, or exports no
+    /// handler. The error says which.
+    pub async fn load(
+        &self,
+        spec: PluginSpec,
+        internal: Internal,
+        previous: Option<&Revision>,
+    ) -> anyhow::Result<Arc<Revision>> {
+        let shape = inspect(&spec.wasm)?;
+        let Some(kind) = shape.http else { return Err(no_handler(&shape)) };
+        let side = self.side(shape.engine)?;
+        let content = blake3::hash(&spec.wasm).to_hex();
+        let id = revision_id(&spec, content.as_str());
+        let component = self.compile(&spec, shape.engine, content.as_str().to_owned()).await?;
+        let pre = side.linker.instantiate_pre(&component).map_err(anyhow::Error::from).with_context(|| {
+            format!("plugin `{}` imports something that this host does not offer", spec.name)
+        })?;
+        let linked = link(pre, kind)?;
+        let admission = previous
+            .filter(|previous| previous.engine_kind() == shape.engine && previous.admission().fits(&spec.limits))
+            .map_or_else(|| Admission::new(&side.pool, &spec.limits), |previous| Arc::clone(previous.admission()));
+        let party = previous.map_or_else(|| self.parties.fetch_add(1, Ordering::Relaxed), Revision::party);
+        let env = GuestEnv {
+            plugin: spec.name.to_string(),
+            revision: id.to_string(),
+            node: self.node.clone(),
+            env: spec.env,
+            args: spec.args,
+            files: spec.grants.files.clone(),
+            config: spec.config.into_iter().collect(),
+            outbound: Arc::new(OutboundPolicy::new(spec.name.clone(), &spec.grants, &spec.limits, internal)),
+            header_bytes_max: spec.limits.response_headers.as_usize(),
+            handles_max: spec.limits.handles,
+        };
+        Ok(Arc::new(Revision::new(Parts {
+            id,
+            name: spec.name,
+            kind,
+            engine_kind: shape.engine,
+            engine: self.engines.get(shape.engine).clone(),
+            linked,
+            limits: spec.limits,
+            instances: spec.instances,
+            env: Arc::new(env),
+            admission,
+            fair: Arc::clone(&self.fair),
+            party,
+            warm: Warm::new(Arc::clone(&side.warm)),
+            observer: spec.observer,
+        })))
+    }
+
+    fn side(&self, kind: EngineKind) -> anyhow::Result<&EngineSide> {
+        match kind {
+            EngineKind::Sync => Ok(&self.sync),
+            EngineKind::Concurrent if cfg!(feature = "p3") => Ok(&self.concurrent),
+            EngineKind::Concurrent => {
+                anyhow::bail!("the component needs WASI 0.3, and this skep is built without its `p3` feature")
+            }
+        }
+    }
+
+    async fn compile(
+        &self,
+        spec: &PluginSpec,
+        kind: EngineKind,
+        content: String,
+    ) -> anyhow::Result<wasmtime::component::Component> {
+        let _turn = self.compiling.acquire().await.context("the runtime is shutting down")?;
+        let (engine, cache, wasm) = (self.engines.get(kind).clone(), self.cache.clone(), spec.wasm.clone());
+        let mut work = tokio::task::spawn_blocking(move || cache.load(&engine, kind, &wasm, &content));
+        let started = tokio::time::Instant::now();
+        let (component, origin) = loop {
+            tokio::select! {
+                done = &mut work => break done.context("the compiler panicked")?.map_err(anyhow::Error::from),
+                () = tokio::time::sleep(PROGRESS_EVERY) => {
+                    let seconds = started.elapsed().as_secs();
+                    tracing::info!(plugin = %spec.name, bytes = spec.wasm.len(), seconds, "still compiling");
+                }
+            }
+        }
+        .with_context(|| format!("compiling plugin `{}`", spec.name))?;
+        let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match origin {
+            Origin::Cache => tracing::debug!(plugin = %spec.name, millis, "compiled code found in the cache"),
+            Origin::Compiled => {
+                tracing::info!(plugin = %spec.name, bytes = spec.wasm.len(), millis, "compiled");
+            }
+        }
+        Ok(component)
+    }
+}
+
+fn link(pre: InstancePre<CallState>, kind: HandlerKind) -> anyhow::Result<Linked> {
+    let linked = match kind {
+        HandlerKind::Fast => skep_bindings::HttpPre::new(pre).map(Linked::Fast),
+        HandlerKind::Wasi02 => ProxyPre::new(pre).map(Linked::Wasi02),
+        #[cfg(feature = "p3")]
+        HandlerKind::Wasi03 => wasmtime_wasi_http::p3::bindings::ServicePre::new(pre).map(Linked::Wasi03),
+        #[cfg(not(feature = "p3"))]
+        HandlerKind::Wasi03 => Err(wasmtime::format_err!("built without the `p3` feature")),
+    };
+    linked.map_err(anyhow::Error::from).with_context(|| format!("the export `{}` has another type", kind.export()))
+}
+
+/// The hash of a component and of every setting that changes how it behaves.
+fn revision_id(spec: &PluginSpec, content: &str) -> RevisionId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(content.as_bytes());
+    hasher.update(spec.fingerprint.as_bytes());
+    for (key, value) in &spec.env {
+        hasher.update(key.as_bytes()).update(b"=").update(value.as_bytes()).update(b"\0");
+    }
+    RevisionId::from_hex(hasher.finalize().to_hex().as_str())
+}
+
+fn no_handler(shape: &Shape) -> anyhow::Error {
+    let exports = if shape.exports.is_empty() { "nothing".to_owned() } else { shape.exports.join(", ") };
+    anyhow::anyhow!(
+        "the component exports no HTTP handler: export `skep:plugin/http-handler@0.1.0`, \
+         `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` (it exports {exports})"
+    )
+}

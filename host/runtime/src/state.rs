@@ -1,0 +1,150 @@
+//! What a guest's store holds.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use skep_bindings::context;
+use skep_manifest::FileGrant;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::logs::LogStream;
+use crate::memory::MemoryBudget;
+use crate::outbound::{OutboundHooks, OutboundPolicy};
+use crate::stats::CallStats;
+
+/// What a guest may ask of `wasi:random` in one call: enough for any key, too little to fill the host's memory.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
+
+/// What the manifest gives to every instance of a revision.
+pub(crate) struct GuestEnv {
+    pub(crate) plugin: String,
+    pub(crate) revision: String,
+    pub(crate) node: String,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) args: Vec<String>,
+    pub(crate) files: Vec<FileGrant>,
+    pub(crate) config: WasiConfigVariables,
+    pub(crate) outbound: Arc<OutboundPolicy>,
+    pub(crate) header_bytes_max: usize,
+    pub(crate) handles_max: usize,
+}
+
+/// The data of one store. What belongs to a call is in `stats` and is replaced for the next call.
+pub(crate) struct CallState {
+    // Most guests of the fast path never call WASI, so its context is built at the first use.
+    wasi: Option<WasiCtx>,
+    table: ResourceTable,
+    http: WasiHttpCtx,
+    hooks: OutboundHooks,
+    pub(crate) memory: MemoryBudget,
+    pub(crate) env: Arc<GuestEnv>,
+    pub(crate) stats: Arc<CallStats>,
+    /// What is left in the tank, for `context.fuel-left`; refreshed by the call hook.
+    pub(crate) fuel_left: u64,
+}
+
+impl CallState {
+    pub(crate) fn new(env: Arc<GuestEnv>, stats: Arc<CallStats>, memory_limit: usize) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(env.handles_max);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(env.header_bytes_max);
+        Self {
+            wasi: None,
+            table,
+            http,
+            hooks: OutboundHooks::new(Arc::clone(&env.outbound), Arc::clone(&stats)),
+            memory: MemoryBudget::new(memory_limit),
+            env,
+            stats,
+            fuel_left: 0,
+        }
+    }
+
+    /// Binds a reused instance to its next call.
+    pub(crate) fn start_call(&mut self, stats: &Arc<CallStats>) {
+        // The streams of the WASI context name the call that they log for. A guest that kept a stream open from an
+        // earlier call goes on logging under that call's id and against its limit.
+        self.wasi = None;
+        self.hooks = OutboundHooks::new(Arc::clone(&self.env.outbound), Arc::clone(stats));
+        self.memory.start_call();
+        self.stats = Arc::clone(stats);
+    }
+
+    pub(crate) fn config(&mut self) -> WasiConfig<'_> {
+        WasiConfig::from(&self.env.config)
+    }
+
+    fn build_wasi(env: &GuestEnv, stats: &Arc<CallStats>) -> WasiCtx {
+        let mut builder = WasiCtxBuilder::new();
+        builder
+            .args(&env.args)
+            .envs(&env.env)
+            .stdout(LogStream::new("stdout", Arc::clone(stats)))
+            .stderr(LogStream::new("stderr", Arc::clone(stats)))
+            .max_random_size(RANDOM_BYTES_MAX)
+            .allow_tcp(false)
+            .allow_udp(false);
+        for files in &env.files {
+            let perms = if files.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            // The folder was there when the revision was loaded; one that is gone since is missing to the guest too.
+            if let Err(error) = builder.preopened_dir(&files.host, &files.guest, perms) {
+                tracing::warn!(
+                    plugin = %stats.plugin(),
+                    request_id = %stats.request_id(),
+                    folder = %files.host.display(),
+                    %error,
+                    "a granted folder cannot be opened"
+                );
+            }
+        }
+        builder.build()
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (env, stats) = (&self.env, &self.stats);
+        let ctx = self.wasi.get_or_insert_with(|| Self::build_wasi(env, stats));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for CallState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl context::Host for CallState {
+    fn current(&mut self) -> context::Info {
+        let info = context::Info {
+            plugin: self.env.plugin.clone(),
+            revision: self.env.revision.clone(),
+            node: self.env.node.clone(),
+            request_id: self.stats.request_id().to_string(),
+            traceparent: self.stats.traceparent.clone().unwrap_or_else(new_traceparent),
+            deadline: unix_millis(self.stats.deadline_wall),
+        };
+        let copied = info.plugin.len() + info.revision.len() + info.node.len() + info.request_id.len();
+        self.stats.owe(copied + info.traceparent.len());
+        info
+    }
+
+    fn fuel_left(&mut self) -> u64 {
+        self.fuel_left
+    }
+}
+
+/// A W3C trace context for a request that came without one: random ids, not sampled.
+fn new_traceparent() -> String {
+    format!("00-{:032x}-{:016x}-00", fastrand::u128(1..), fastrand::u64(1..))
+}
+
+fn unix_millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

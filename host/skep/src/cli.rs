@@ -1,0 +1,153 @@
+//! What the command line takes.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs WebAssembly plugins as isolated, limited handlers and reloads them without a failed request.
+#[derive(Parser)]
+#[command(name = "skep", version, about, max_term_width = 100, after_help = "Start here:\n  skep new hello && skep up hello")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "SKEP_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a new plugin in Rust
+    #[command(after_help = "Example:\n  skep new hello\n  skep up hello")]
+    New(New),
+    /// Run the build commands of a manifest's plugins
+    Build(Dir),
+    /// Build, serve, and reload whatever changes: for development
+    #[command(after_help = "A plugin that does not build is shown, the others serve. Errors are explained in the browser.")]
+    Up(Serving),
+    /// Serve what is built: for production
+    #[command(after_help = "Nothing is built or watched. Exits with an error unless every plugin loads.\n\
+                            SIGHUP reads the manifest again, SIGTERM drains and ends.")]
+    Serve(Serving),
+    /// Serve one component at `/` with default limits and no grants
+    Run(Run),
+    /// Check a manifest, and the components that are built, without serving
+    Check(Dir),
+    /// List plugins and their revisions
+    Ps(Ps),
+    /// Follow what guests print and what the host says of their calls
+    Logs(Logs),
+    /// Put a component in service, without a failed request
+    #[command(after_help = "The component stays in service over restarts, until the plugin's entry in skep.toml changes.")]
+    Deploy(Deploy),
+    /// Go back to the revision before, or to a named one
+    Rollback(Rollback),
+    /// Have the node read its manifest again: all of it or nothing
+    Reload(Dir),
+}
+
+#[derive(Args)]
+pub(crate) struct Dir {
+    /// The folder of skep.toml, or the file itself
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct OfNode {
+    /// The folder of the node's skep.toml, or the file itself
+    #[arg(long, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct New {
+    /// The folder to make; its name becomes the plugin's
+    pub(crate) path: PathBuf,
+    /// Where the plugin gets the SDK from: a version, or the path of a checkout's `guest-sdk`
+    #[arg(long, value_name = "VERSION|PATH")]
+    pub(crate) sdk: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Serving {
+    #[command(flatten)]
+    pub(crate) dir: Dir,
+    /// Listen here instead of where the manifest says; may be given more than once
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Vec<SocketAddr>,
+    /// Administer here instead of where the manifest says
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) admin: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Run {
+    /// The component
+    pub(crate) file: PathBuf,
+    /// Listen here
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: Vec<SocketAddr>,
+}
+
+#[derive(Args)]
+pub(crate) struct Ps {
+    #[command(flatten)]
+    pub(crate) node: OfNode,
+    /// Show the kept revisions of this plugin
+    pub(crate) plugin: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    pub(crate) node: OfNode,
+    /// Only this plugin
+    pub(crate) plugin: Option<String>,
+    /// Follow, which is the only way there is: lines are not kept
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Deploy {
+    #[command(flatten)]
+    pub(crate) node: OfNode,
+    /// The plugin
+    pub(crate) plugin: String,
+    /// The component
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) node: OfNode,
+    /// The plugin
+    pub(crate) plugin: String,
+    /// A kept revision, or the beginning of its id
+    #[arg(long)]
+    pub(crate) to: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,55 @@
+//! `build` and `check`: what can be done without serving.
+
+use anyhow::Context as _;
+use skep_manifest::Manifest;
+use skep_node::build;
+
+use crate::cli::Dir;
+
+/// Runs the build commands; a plugin whose programs are missing is skipped, a build that fails ends the command.
+#[allow(clippy::print_stdout)] // The command's answer.
+pub(crate) async fn build(args: &Dir) -> anyhow::Result<()> {
+    let manifest = Manifest::load(&args.dir)?;
+    for (name, plugin) in &manifest.plugins {
+        if let Some(program) = build::missing_program(&plugin.needs) {
+            println!("{name}: skipped: needs {program}");
+        } else if let Some(command) = &plugin.build {
+            build::run(name, command, &manifest.dir).await?;
+            println!("{name}: built {}", plugin.source.display());
+        } else {
+            println!("{name}: nothing to build");
+        }
+    }
+    Ok(())
+}
+
+/// Checks the manifest, its secrets, and the shape of every component that is there.
+#[allow(clippy::print_stdout)] // The command's answer.
+pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
+    let manifest = Manifest::load(&args.dir)?;
+    let mut wrong = 0_usize;
+    for (name, plugin) in &manifest.plugins {
+        for (key, secret) in &plugin.secrets {
+            secret.resolve().with_context(|| format!("the secret `{key}` of plugin `{name}`"))?;
+        }
+        match std::fs::read(&plugin.source) {
+            Err(_) => println!("{name}: not built yet ({})", plugin.source.display()),
+            Ok(wasm) => match skep_runtime::inspect(&wasm) {
+                Ok(shape) => match shape.http {
+                    Some(handler) => println!("{name}: ok, {}", handler.export()),
+                    None => {
+                        wrong += 1;
+                        println!("{name}: exports no HTTP handler (exports: {})", shape.exports.join(", "));
+                    }
+                },
+                Err(error) => {
+                    wrong += 1;
+                    println!("{name}: {}: {error}", plugin.source.display());
+                }
+            },
+        }
+    }
+    anyhow::ensure!(wrong == 0, "{wrong} of {} plugins cannot be served", manifest.plugins.len());
+    println!("{} plugins, nothing wrong", manifest.plugins.len());
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! One module for each group of commands.
+
+mod check;
+mod new;
+mod operate;
+mod serve;
+
+use crate::cli::{Cli, Command};
+use crate::telemetry;
+
+/// Runs a command to its end.
+pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::New(args) => new::run(&args),
+        Command::Up(args) => serve::up(args, telemetry::logs(cli.log_format)).await,
+        Command::Serve(args) => serve::serve(args, telemetry::logs(cli.log_format)).await,
+        Command::Run(args) => serve::run(args, telemetry::logs(cli.log_format)).await,
+        Command::Build(args) => {
+            telemetry::logs(cli.log_format);
+            check::build(&args).await
+        }
+        Command::Check(args) => check::check(&args),
+        Command::Ps(args) => operate::ps(args).await,
+        Command::Logs(args) => operate::logs(args).await,
+        Command::Deploy(args) => operate::deploy(args).await,
+        Command::Rollback(args) => operate::rollback(args).await,
+        Command::Reload(args) => operate::reload(args).await,
+    }
+}

@@ -1,0 +1,26 @@
+//! The public HTTP front.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`server`] | listeners, TLS, connection limits and timeouts, graceful shutdown |
+//! | [`front`] | one request: who asks, which route, who answers, what the access log says |
+//! | [`routes`] | the route table, swapped as a whole |
+//! | [`handler`] | what a route leads to, and the layers around it |
+//! | [`forwarded`] | what trusted proxies say of a client |
+//! | [`errors`] | error answers: JSON, and in development a page |
+//!
+//! Nothing here knows wasm: a route leads to a [`Handler`], whoever implements it.
+
+pub mod errors;
+pub mod forwarded;
+pub mod front;
+pub mod handler;
+pub mod routes;
+pub mod server;
+mod watch;
+
+pub use forwarded::TrustedProxies;
+pub use front::{Front, FrontOptions};
+pub use handler::{Handler, HandlerFuture, Layers, RequestBody};
+pub use routes::{Pattern, RouteError, RouteTable, Target};
+pub use server::{Server, ServerOptions, TlsFiles};

@@ -1,0 +1,236 @@
+//! Listeners: TCP and TLS, HTTP/1.1 and 2, connection limits and timeouts, graceful shutdown.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::front::Front;
+use crate::watch::{Activity, Overdue, Tracked, Watched};
+
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before accepting again when the system has no file descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Certificate chain and private key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and its chain.
+    pub cert: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+}
+
+/// How connections are treated.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// TLS on all listeners, if given.
+    pub tls: Option<TlsFiles>,
+    /// From the first byte of a request's head to its last. Over it the connection is closed.
+    pub header_timeout: Duration,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
+    /// Connections at once, over all listeners. The next one waits in the system's accept queue.
+    pub max_connections: usize,
+    /// Header fields of a request. Over it: 431.
+    pub max_headers: usize,
+    /// All header fields of a request together, in bytes. Over it: 431.
+    pub max_header_bytes: usize,
+    /// Requests at once on one HTTP/2 connection.
+    pub max_streams: u32,
+}
+
+/// Listeners that serve one front.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// Binds all addresses, then serves them in the background.
+    ///
+    /// # Errors
+    /// When an address cannot be bound, or the TLS files cannot be read.
+    pub async fn start(front: Arc<Front>, addresses: &[SocketAddr], options: ServerOptions) -> anyhow::Result<Self> {
+        let tls = options.tls.as_ref().map(acceptor).transpose()?;
+        let mut listeners = Vec::new();
+        for address in addresses {
+            let listener = TcpListener::bind(address).await.with_context(|| {
+                format!("cannot listen on {address}: is another program using it? (`--listen` chooses another address)")
+            })?;
+            listeners.push(listener);
+        }
+        let server = Self {
+            addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        };
+        let connections = Arc::new(Semaphore::new(options.max_connections));
+        let shared = Arc::new(Shared { front, builder: builder(&options), options, tls });
+        for listener in listeners {
+            let accept = accept(listener, Arc::clone(&shared), Arc::clone(&connections), server.stop.clone(), server.tasks.clone());
+            server.tasks.spawn(accept);
+        }
+        Ok(server)
+    }
+
+    /// Where it listens, with real ports where 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Accepts no more connections, lets requests in progress finish for up to `drain`, and tells whether all did.
+    pub async fn shutdown(self, drain: Duration) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(drain, self.tasks.wait()).await.is_ok()
+    }
+}
+
+/// What all connections share.
+struct Shared {
+    front: Arc<Front>,
+    builder: auto::Builder<TokioExecutor>,
+    options: ServerOptions,
+    tls: Option<TlsAcceptor>,
+}
+
+fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(options.max_headers)
+        // The head is read into this buffer as a whole, so its size is the limit. hyper's least is 8 KiB.
+        .max_buf_size(options.max_header_bytes.max(8 << 10));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(options.max_streams)
+        .max_header_list_size(u32::try_from(options.max_header_bytes).unwrap_or(u32::MAX))
+        .keep_alive_interval(Some(options.keep_alive))
+        .keep_alive_timeout(options.header_timeout);
+    builder
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    connections: Arc<Semaphore>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    loop {
+        let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (shared, stop) = (Arc::clone(&shared), stop.clone());
+                tasks.spawn(async move {
+                    serve(&shared, stream, peer, stop).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(shared: &Shared, stream: TcpStream, peer: SocketAddr, stop: CancellationToken) {
+    // Answers are written whole; waiting for more to send would only delay them.
+    let _ = stream.set_nodelay(true);
+    match &shared.tls {
+        None => connection(shared, stream, peer, false, stop).await,
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => connection(shared, stream, peer, true, stop).await,
+            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+        },
+    }
+}
+
+async fn connection<S>(shared: &Shared, stream: S, peer: SocketAddr, tls: bool, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Activity::new();
+    let stream = Watched { inner: stream, activity: Arc::clone(&activity) };
+    let service = {
+        let (front, activity) = (Arc::clone(&shared.front), Arc::clone(&activity));
+        service_fn(move |request: Request<Incoming>| {
+            let front = Arc::clone(&front);
+            let busy = activity.request();
+            async move {
+                let response = front.answer(peer.ip(), tls, request).await;
+                Ok::<_, Infallible>(response.map(|body| Tracked { body, _busy: busy }))
+            }
+        })
+    };
+    let mut connection = std::pin::pin!(shared.builder.serve_connection(TokioIo::new(stream), service));
+    let (head, idle) = (shared.options.header_timeout, shared.options.keep_alive);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        overdue = activity.overdue(head, idle) => match overdue {
+            Overdue::Head => {
+                tracing::debug!(%peer, "a request head took too long");
+                return;
+            }
+            Overdue::Idle => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        },
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended early");
+    }
+}
+
+fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
+    let reading = |path: &PathBuf| format!("reading {}", path.display());
+    let certs: Vec<_> = CertificateDer::pem_file_iter(&files.cert)
+        .with_context(|| reading(&files.cert))?
+        .collect::<Result<_, _>>()
+        .with_context(|| reading(&files.cert))?;
+    anyhow::ensure!(!certs.is_empty(), "{} holds no certificate in PEM", files.cert.display());
+    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| reading(&files.key))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context("TLS versions")?
+        .with_no_client_auth()
+        .with_single_cert(certs, key)
+        .with_context(|| format!("{} and {} do not belong together", files.cert.display(), files.key.display()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

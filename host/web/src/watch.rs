@@ -1,0 +1,167 @@
+//! Timeouts that a connection keeps by itself: a request head must be complete in time, and an idle connection is
+//! closed. hyper has one timer for both, which would make every keep-alive as short as a header timeout.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// What a connection is doing.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    base: Instant,
+    requests: AtomicUsize,
+    /// When the connection became idle, in milliseconds since `base`.
+    idle_since: AtomicU64,
+    /// When the first byte came after that; 0 while there is none.
+    head_since: AtomicU64,
+}
+
+/// Why a connection has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    /// A request head took too long to arrive.
+    Head,
+    /// Nobody asked anything for too long.
+    Idle,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            base: Instant::now(),
+            requests: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(0),
+            head_since: AtomicU64::new(0),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        // 0 means never, so the first millisecond is 1.
+        u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+    }
+
+    /// A request's head is here.
+    pub(crate) fn request(self: &Arc<Self>) -> Busy {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_since.store(0, Ordering::Relaxed);
+        Busy(Arc::clone(self))
+    }
+
+    fn bytes_came(&self) {
+        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0 {
+            self.head_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    /// Resolves when the connection has to go.
+    pub(crate) async fn overdue(&self, head: Duration, idle: Duration) -> Overdue {
+        loop {
+            let (wait, why) = self.next(head, idle);
+            match (wait, why) {
+                (Duration::ZERO, why) => return why,
+                (wait, _) => tokio::time::sleep(wait).await,
+            }
+        }
+    }
+
+    fn next(&self, head: Duration, idle: Duration) -> (Duration, Overdue) {
+        if self.requests.load(Ordering::Relaxed) > 0 {
+            return (head.min(idle).max(Duration::from_millis(1)), Overdue::Idle);
+        }
+        let since = |at: u64| Duration::from_millis(self.now().saturating_sub(at));
+        match self.head_since.load(Ordering::Relaxed) {
+            0 => {
+                let passed = since(self.idle_since.load(Ordering::Relaxed));
+                // A head may begin meanwhile and must then be noticed within its own time.
+                (idle.saturating_sub(passed).min(head.max(Duration::from_millis(1))), Overdue::Idle)
+            }
+            at => (head.saturating_sub(since(at)), Overdue::Head),
+        }
+    }
+}
+
+/// A request in progress.
+pub(crate) struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        if self.0.requests.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.idle_since.store(self.0.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+/// An answer's body: the request is in progress until it ends.
+pub(crate) struct Tracked {
+    pub(crate) body: Body,
+    pub(crate) _busy: Busy,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that tells when bytes come in.
+pub(crate) struct Watched<S> {
+    pub(crate) inner: S,
+    pub(crate) activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.activity.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+    }
+}
