@@ -347,8 +347,8 @@ impl Node {
         self.deploy(plugin, wasm, Origin::Rollback).await
     }
 
-    /// Reads the manifest again, all or nothing: every plugin that changed (its secrets included) is loaded and tried
-    /// out before the first is swapped.
+    /// Reads the manifest again, all or nothing: every plugin whose entry, secrets or component changed is loaded and
+    /// tried out before the first is swapped.
     ///
     /// # Errors
     /// What is wrong with the manifest or with one of its plugins; nothing is changed then.
@@ -370,9 +370,6 @@ impl Node {
                 }
             };
             plugins.insert(name.clone(), Arc::clone(&plugin));
-            if plugin.current().is_some() && *plugin.settings() == settings {
-                continue;
-            }
             if let Some(program) = build::missing_program(&config.needs)
                 && !config.source.exists()
             {
@@ -380,6 +377,11 @@ impl Node {
                 continue;
             }
             let (wasm, origin) = self.component(&plugin, &settings).with_context(|| format!("plugin `{name}`"))?;
+            let serving = plugin.store.history().entries.first().map(|entry| entry.content.clone());
+            let same_component = serving.is_some_and(|serving| serving == content_hash(&wasm));
+            if plugin.current().is_some() && same_component && *plugin.settings() == settings {
+                continue;
+            }
             let revision = self.prepare(&plugin, &settings, wasm.clone()).await;
             let revision = revision.with_context(|| format!("plugin `{name}`"))?;
             if !reloaded.added.contains(&name.to_string()) {

@@ -34,7 +34,7 @@ struct Rest {
     body: WasiBody,
     stats: Arc<CallStats>,
     progress: Arc<Progress>,
-    gone: CancellationToken,
+    over: CancellationToken,
     bytes_left: u64,
     ended: bool,
 }
@@ -76,16 +76,16 @@ impl CallBody {
         Self { ready, trailers, rest: None }
     }
 
-    /// A body that goes on while the guest writes it. `gone` is cancelled when the client goes away before its end.
+    /// A body that goes on while the guest writes it. `over` is cancelled when it ends, well or not.
     pub(crate) fn streaming(
         ready: VecDeque<Bytes>,
         body: WasiBody,
         stats: Arc<CallStats>,
         progress: Arc<Progress>,
-        gone: CancellationToken,
+        over: CancellationToken,
         bytes_left: u64,
     ) -> Self {
-        let rest = Rest { body, stats, progress, gone, bytes_left, ended: false };
+        let rest = Rest { body, stats, progress, over, bytes_left, ended: false };
         Self { ready, trailers: None, rest: Some(rest) }
     }
 }
@@ -136,6 +136,7 @@ impl Rest {
             None => match self.stats.cause() {
                 None => {
                     self.ended = true;
+                    self.over.cancel();
                     return Poll::Ready(None);
                 }
                 Some(cause) => Err(cause.clone()),
@@ -162,7 +163,7 @@ impl Rest {
         Poll::Ready(Some(outcome.map_err(|failure| {
             self.ended = true;
             self.stats.cut_off(failure.clone());
-            self.gone.cancel();
+            self.over.cancel();
             failure.into()
         })))
     }
@@ -173,7 +174,7 @@ impl Drop for Rest {
         if !self.ended {
             let detail = "the client left before the answer was complete";
             self.stats.cut_off(Failure::new(FailureKind::ClientGone, Phase::Stream, detail));
-            self.gone.cancel();
+            self.over.cancel();
         }
     }
 }

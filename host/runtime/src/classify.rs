@@ -18,7 +18,7 @@ const PLUMBING: [&str; 10] = [
     "std::panicking::",
     "std::sys::",
     "core::panicking::",
-    "rustc::__rust_",
+    "__rustc::",
     "__wasi",
     "std::process::abort",
 ];
@@ -64,8 +64,13 @@ fn kind(error: &wasmtime::Error, stats: &CallStats, limits: &Limits) -> (Failure
         let detail = format!("gave more than {} to one host call", limits.host_memory);
         return (FailureKind::HostMemory, detail);
     }
-    if error.downcast_ref::<wasmtime::component::ResourceTableError>().is_some() && root.contains("full") {
+    if let Some(wasmtime::component::ResourceTableError::Full) = error.downcast_ref() {
         return (FailureKind::HostMemory, format!("holds more than {} handles", limits.handles));
+    }
+    // wasmtime-wasi-http has no type for it.
+    if root.contains("total size of fields exceeds limit") {
+        let detail = format!("headers over {}", limits.response_headers);
+        return (FailureKind::ResponseTooLarge, detail);
     }
     (FailureKind::Trap, root)
 }

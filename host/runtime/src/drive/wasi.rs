@@ -41,9 +41,11 @@ pub(crate) struct Answer {
 
 /// A guest that goes on after its headers are out.
 pub(crate) struct Unfinished {
-    guest: GuestFuture,
+    // `None` when the guest is done and only its body is still on its way to the client.
+    guest: Option<GuestFuture>,
     progress: Arc<Progress>,
-    gone: CancellationToken,
+    /// Cancelled when the body ended, well or not.
+    over: CancellationToken,
 }
 
 /// Runs the call until its answer is complete, or until its head is there and the guest has to wait for something.
@@ -149,7 +151,11 @@ impl Answering {
             let body = CallBody::complete(self.frames, self.trailers);
             return Ok(Answer { response: Response::from_parts(parts, body), unfinished });
         }
-        let (progress, gone) = (Progress::new(), CancellationToken::new());
+        let announced = parts.headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+        if announced.and_then(|length| length.parse().ok()).is_some_and(|length: u64| length > self.bytes_max) {
+            return Err(too_large(self.bytes_max));
+        }
+        let (progress, over) = (Progress::new(), CancellationToken::new());
         let left = self.bytes_max.saturating_sub(self.buffered as u64);
         stats.enter(Phase::Stream);
         let body = CallBody::streaming(
@@ -157,11 +163,11 @@ impl Answering {
             body,
             Arc::clone(stats),
             Arc::clone(&progress),
-            gone.clone(),
+            over.clone(),
             left,
         );
-        let unfinished = self.guest.filter(|_| !done).map(|guest| Unfinished { guest, progress, gone });
-        Ok(Answer { response: Response::from_parts(parts, body), unfinished })
+        let unfinished = Unfinished { guest: self.guest.filter(|_| !done), progress, over };
+        Ok(Answer { response: Response::from_parts(parts, body), unfinished: Some(unfinished) })
     }
 
     /// Ready when there is something to tell the client: a whole answer, a head whose guest waits, or a failure.
@@ -230,11 +236,15 @@ impl Answering {
             moved = true;
         }
         if self.buffered as u64 > self.bytes_max {
-            let detail = format!("a body over {}", skep_types::ByteSize(self.bytes_max));
-            return Err(Failure::new(FailureKind::ResponseTooLarge, Phase::Handle, detail));
+            return Err(too_large(self.bytes_max));
         }
         Ok(moved)
     }
+}
+
+fn too_large(bytes_max: u64) -> Failure {
+    let detail = format!("a body over {}", skep_types::ByteSize(bytes_max));
+    Failure::new(FailureKind::ResponseTooLarge, Phase::Handle, detail)
 }
 
 fn refusal(code: &ErrorCode, stats: &CallStats) -> Failure {
@@ -247,19 +257,34 @@ fn refusal(code: &ErrorCode, stats: &CallStats) -> Failure {
 impl Unfinished {
     /// A guest whose body is complete and that is still at work: nobody waits for it.
     fn detached(guest: GuestFuture) -> Self {
-        Self { guest, progress: Progress::new(), gone: CancellationToken::new() }
+        let over = CancellationToken::new();
+        over.cancel();
+        Self { guest: Some(guest), progress: Progress::new(), over }
     }
 
-    /// Drives the guest to its end, or cuts it off: when the stream stands still or takes too long, when the client is
-    /// gone, or when the revision is retired.
+    /// Drives the guest to its end and waits for the end of its body, or cuts it off: when the stream stands still or
+    /// takes too long, when the client is gone, or when the revision is retired.
     pub(crate) async fn drive(mut self, revision: &Revision, stats: &CallStats) -> Result<(), Failure> {
         let limits = revision.limits();
         let total = limits.stream_total.map(|total| tokio::time::Instant::from_std(now() + total));
         let failure = loop {
             let idle = tokio::time::Instant::from_std(self.progress.last() + limits.stream_idle);
+            let body_over = self.over.is_cancelled();
+            if self.guest.is_none() && body_over {
+                return stats.cause().map_or(Ok(()), |cause| Err(cause.clone()));
+            }
             tokio::select! {
-                outcome = &mut self.guest => return outcome,
-                () = self.gone.cancelled() => break cause(stats),
+                // First, because a guest that finds its client gone may well end as if all were good.
+                biased;
+                () = self.over.cancelled(), if !body_over => {
+                    if let Some(cause) = stats.cause() {
+                        break cause.clone();
+                    }
+                }
+                outcome = poll_some(&mut self.guest), if self.guest.is_some() => {
+                    self.guest = None;
+                    outcome?;
+                }
                 () = revision.retired() => {
                     break Failure::new(FailureKind::Retired, Phase::Stream, "the drain time of the revision is over");
                 }
@@ -278,14 +303,15 @@ impl Unfinished {
         };
         // Before the guest is dropped: its end of the body closes with it, and must not look like the end of the body.
         stats.cut_off(failure.clone());
-        Err(failure)
+        Err(failure.in_function(revision.export()))
     }
 }
 
-fn cause(stats: &CallStats) -> Failure {
-    stats.cause().cloned().unwrap_or_else(|| {
-        Failure::new(FailureKind::ClientGone, Phase::Stream, "the client left before the answer was complete")
-    })
+async fn poll_some(guest: &mut Option<GuestFuture>) -> Result<(), Failure> {
+    match guest {
+        Some(guest) => guest.await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep_until_some(at: Option<tokio::time::Instant>) {

@@ -1,0 +1,31 @@
+//! What wit-bindgen makes of `wit/plugin.wit`, once for all plugins. Nothing else in the crate is generated or unsafe.
+//!
+//! The imports are one module and every export world is another that borrows the imports' types from it, so that a
+//! plugin pays only for the worlds whose macro it uses, and the worlds of two macros merge into one component.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    rust_2018_idioms,
+    clippy::all,
+    clippy::restriction,
+    clippy::pedantic
+)]
+
+pub mod imports {
+    wit_bindgen::generate!({ path: "wit", world: "imports" });
+}
+
+pub mod http {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "http",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_http",
+        default_bindings_module: "skep_sdk::__private::bindings::http",
+    });
+}

@@ -1,0 +1,59 @@
+//! Write plugins for **skep**, a WebAssembly plugin host, in Rust.
+//!
+//! ```
+//! use skep_sdk::prelude::*;
+//!
+//! #[skep::http]
+//! fn hello(req: Request) -> impl IntoResponse {
+//!     format!("hello {}", req.path())
+//! }
+//! ```
+//!
+//! That is a whole plugin: a `cdylib` built with `cargo build --release --target wasm32-wasip2`. The export exists on
+//! wasm only, the function stays an ordinary function, and `cargo test` runs it natively:
+//!
+//! ```
+//! # use skep_sdk::prelude::*;
+//! # fn hello(req: Request) -> impl IntoResponse { format!("hello {}", req.path()) }
+//! let answer = skep_sdk::test::get("/bees").send(hello);
+//! assert_eq!(answer.text(), "hello /bees");
+//! ```
+//!
+//! # Map
+//! - **Arguments** of a handler are extractors ([`FromRequest`]), any of them, in any order: [`Request`], [`Path`],
+//!   [`Query`], [`Json`], [`Form`], [`Cookies`], [`Context`], [`Client`], [`Bytes`], `String`, [`HeaderMap`],
+//!   [`Method`], [`Uri`], and an `Option` or a `Result` of each.
+//! - **Answers** are whatever implements [`IntoResponse`]: text, bytes, [`Json`], [`Html`], [`Redirect`], a
+//!   [`StatusCode`], tuples such as `(StatusCode, Json(..))`, and `Result`s.
+//! - **Errors**: with [`Result`] as the return type `?` takes any error; see [`Error`].
+//! - **More than one handler** in a plugin: [`Router`].
+//! - **Tests**: [`test`].
+//!
+//! # What an instance is
+//! Each request gets a fresh instance by default: a `static` starts anew every time, and a panic ends that one request.
+//! So state does not live in the plugin, and nothing here calls WASI before the handler does (a `HashMap` asks it for
+//! a random seed, `std::env::var` for the environment, an error's log line for stderr).
+
+#[doc(hidden)]
+pub mod __private;
+pub mod prelude;
+pub mod test;
+
+mod context;
+mod error;
+mod web;
+
+pub use bytes::Bytes;
+pub use cookie::{self, Cookie};
+pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+pub use serde_json::{self, json};
+
+pub use context::Context;
+pub use error::{Error, Result, ResultExt};
+pub use web::{
+    Body, Client, Cookies, Form, FromRequest, Handler, Html, IntoResponse, Json, Path, Query, Redirect, Rejection,
+    Request, RequestExt, Response, ResponsePart, Router,
+};
+
+/// The attribute macros, under the name that plugins write: `#[skep::http]`.
+pub use skep_sdk_macros as skep;

@@ -1,0 +1,27 @@
+//! HTTP: what a handler takes, what it answers, and how both cross the border to the host.
+
+mod cookies;
+pub(crate) mod export;
+mod extract;
+mod handler;
+mod pairs;
+mod pattern;
+mod redirect;
+mod rejection;
+mod reply;
+mod request;
+mod router;
+
+pub use cookies::Cookies;
+pub use extract::{Client, Form, FromRequest, Json, Path, Query};
+pub(crate) use handler::Answer;
+pub use handler::Handler;
+pub use redirect::Redirect;
+pub use rejection::Rejection;
+pub(crate) use rejection::error_response;
+pub use reply::{Html, IntoResponse, ResponsePart};
+pub(crate) use request::Route;
+pub use request::{Body, Request, RequestExt, Response};
+pub use router::Router;
+
+pub(crate) use pattern::match_path;

@@ -1,0 +1,9 @@
+use skep_sdk::prelude::*;
+
+#[skep::http]
+fn handler(
+    _: Method, _: Method, _: Method, _: Method, _: Method, _: Method, _: Method,
+    _: Method, _: Method, _: Method, _: Method, _: Method, _: Method,
+) {}
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! End-to-end tests: real guests in real hosts over real sockets. One binary, because each would link the compiler.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)] // A failed step is a panic.
+
+mod admin;
+mod architecture;
+mod foreign;
+mod http;
+mod kills;
+mod knobs;
+mod outbound;
+mod reload;
+mod streams;

@@ -1,0 +1,119 @@
+//! Answers that are written while they are sent.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use skep_tests::{Host, events, guests};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+async fn host(limits: &str) -> Host {
+    Host::start(&format!(
+        "[plugins.streams]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\nlimits = {{ {limits} }}\n\
+         [plugins.three]\nsource = {:?}\nroutes = [\"three.test/{{*path}}\"]\n",
+        guests::hostile(),
+        guests::wasip3()
+    ))
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_come_as_they_are_written() {
+    let host = host("").await;
+    let response = host.request("GET", "/stream?n=3&ms=200&size=5").send().await.unwrap();
+    let mut body = response.bytes_stream();
+    let first = tokio::time::timeout(Duration::from_millis(400), body.next()).await;
+    assert!(first.is_ok_and(|chunk| chunk.unwrap().unwrap().len() == 5), "the first chunk does not wait for the last");
+    let mut rest = 0;
+    while let Some(chunk) = body.next().await {
+        rest += chunk.unwrap().len();
+    }
+    assert_eq!(rest, 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_whose_guest_dies_is_aborted_never_ended() {
+    let host = host("stream_idle = \"300ms\"").await;
+    for (path, code) in [("/stream-then-trap", "trap"), ("/stream-then-hang", "stream-idle")] {
+        let reply = host.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: headers were out");
+        assert!(reply.body.contains("broke off"), "{path}: the client must see a broken body: {reply:?}");
+        let lines = events::of_request("call", reply.header("x-request-id")).await;
+        assert_eq!((lines.len(), lines[0]["outcome"].as_str()), (1, code), "{path}: {lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_without_end_is_cut_at_its_limit() {
+    let host = host("response_body = \"1MiB\", fuel = 100_000_000_000").await;
+    let reply = host.get("/body-forever").await;
+    assert!(reply.body.contains("broke off"), "{} bytes came as if complete", reply.body.len());
+    let lines = events::of_request("call", reply.header("x-request-id")).await;
+    assert_eq!(lines[0]["outcome"], "response-too-large", "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_ends_the_guest() {
+    let host = host("stream_idle = \"60s\"").await;
+    let before = host.calls("streams", "client-gone");
+    for path in ["/stream-then-hang", "/sleep?ms=9000"] {
+        let mut stream = TcpStream::connect(host.address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        if path.starts_with("/stream") {
+            let mut buffer = [0; 1024];
+            assert!(stream.read(&mut buffer).await.unwrap() > 0);
+        } else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        drop(stream);
+    }
+    for _ in 0..200 {
+        let plugin = host.node.plugin("streams").unwrap().current().unwrap();
+        if host.calls("streams", "client-gone") == before + 2 && plugin.running() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the guests go on: {} of 2 ended", host.calls("streams", "client-gone") - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_mid_body_ends_the_call() {
+    let host = host("").await;
+    let before = host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
+    let mut stream = TcpStream::connect(host.address).await.unwrap();
+    stream.write_all(b"POST /slurp HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nonly this").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    drop(stream);
+    for _ in 0..200 {
+        let now = host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
+        if now > before || host.node.plugin("streams").unwrap().current().unwrap().running() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the guest still waits for the rest of the body");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_stream_both_ways_in_both_versions() {
+    let host = host("").await;
+    for name in ["any", "three.test"] {
+        let chunks = futures_util::stream::iter(0..20).then(|at| async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Ok::<_, std::io::Error>(vec![b'a' + at as u8; 20_000])
+        });
+        let body = reqwest::Body::wrap_stream(chunks);
+        let response = host.request("POST", "/echo").header("host", name).body(body).send().await.unwrap();
+        let echoed = response.bytes().await.unwrap();
+        assert_eq!(echoed.len(), 400_000, "{name}");
+        assert!((0..20).all(|at| echoed[at * 20_000] == b'a' + at as u8), "{name}: out of order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_after_the_answer_does_not_hold_it_back() {
+    let host = host("").await;
+    let reply = tokio::time::timeout(Duration::from_millis(1500), host.get("/post-return?ms=2500")).await;
+    assert_eq!(reply.expect("the answer waits for the work after it").status, 200);
+}

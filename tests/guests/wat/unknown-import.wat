@@ -1,0 +1,57 @@
+;; A working fast-path component that also imports an interface which no host offers: it must be refused when it is
+;; loaded, by name, and not when it is called.
+(component
+  (import "acme:thing/api" (instance $acme (export "ping" (func (result u32)))))
+  (alias export $acme "ping" (func $acme-ping))
+  (core func $ping (canon lower (func $acme-ping)))
+  (core module $module
+    (import "acme" "ping" (func $ping (result i32)))
+    (memory (export "memory") 1)
+    ;; Bumps and never frees; a request that does not fit in the first memory traps when it is copied.
+    (global $free (mut i32) (i32.const 1024))
+    (func (export "cabi_realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32)
+      (result i32) (local $at i32)
+      (local.set $at (i32.and
+        (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
+        (i32.sub (i32.const 0) (local.get $align))))
+      (global.set $free (i32.add (local.get $at) (local.get $size)))
+      (local.get $at))
+    ;; A response record: status 200, no headers, the body at 64.
+    (data (i32.const 16) "\c8\00\00\00" "\00\00\00\00" "\00\00\00\00" "\40\00\00\00" "\13\00\00\00")
+    (data (i32.const 64) "no host offers this")
+    (func (export "handle") (param $request i32) (result i32) (i32.const 16))
+  )
+  (core instance $imports (export "ping" (func $ping)))
+  (core instance $guest (instantiate $module (with "acme" (instance $imports))))
+
+  ;; The interface. Its records have to be named by the exported instance itself, so the function goes through a
+  ;; component that does nothing but name them.
+  (type $pair (tuple string string))
+  (type $field (tuple string (list u8)))
+  (type $request (record
+    (field "method" string) (field "scheme" string) (field "authority" string) (field "path" string)
+    (field "query" (option string)) (field "captures" (list $pair)) (field "headers" (list $field))
+    (field "body" (list u8)) (field "client" string)))
+  (type $response (record (field "status" u16) (field "headers" (list $field)) (field "body" (list u8))))
+  (alias core export $guest "memory" (core memory $memory))
+  (alias core export $guest "cabi_realloc" (core func $realloc))
+  (alias core export $guest "handle" (core func $core-handle))
+  (func $handle (param "request" $request) (result $response)
+    (canon lift (core func $core-handle) (memory $memory) (realloc $realloc)))
+  (component $naming
+    (type $pair (tuple string string))
+    (type $field (tuple string (list u8)))
+    (type $request' (record
+      (field "method" string) (field "scheme" string) (field "authority" string) (field "path" string)
+      (field "query" (option string)) (field "captures" (list $pair)) (field "headers" (list $field))
+      (field "body" (list u8)) (field "client" string)))
+    (type $response' (record (field "status" u16) (field "headers" (list $field)) (field "body" (list u8))))
+    (import "request" (type $request (eq $request')))
+    (import "response" (type $response (eq $response')))
+    (import "handle" (func $handle (param "request" $request) (result $response)))
+    (export $request-named "request" (type $request'))
+    (export $response-named "response" (type $response'))
+    (export "handle" (func $handle) (func (param "request" $request-named) (result $response-named))))
+  (instance $handler (instantiate $naming
+    (with "request" (type $request)) (with "response" (type $response)) (with "handle" (func $handle))))
+  (export "skep:plugin/http-handler@0.1.0" (instance $handler)))

@@ -1,0 +1,90 @@
+//! The log events of this process, for tests that promise a line.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use skep_admin::LogHub;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// One event's fields, its message and target among them.
+pub type Fields = BTreeMap<String, String>;
+
+/// Events that are kept; the oldest go first. Hostile tests make many thousands.
+const KEPT: usize = 20_000;
+
+static EVENTS: Mutex<Vec<Fields>> = Mutex::new(Vec::new());
+static HUB: OnceLock<LogHub> = OnceLock::new();
+
+struct Catch;
+
+impl<S: Subscriber> Layer<S> for Catch {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        if !event.metadata().target().starts_with("skep") && !["guest", "call", "access"].contains(&event.metadata().target())
+        {
+            return;
+        }
+        let mut fields = Fields::from([
+            ("target".to_owned(), event.metadata().target().to_owned()),
+            ("level".to_owned(), event.metadata().level().to_string()),
+        ]);
+        event.record(&mut Collect(&mut fields));
+        let mut events = EVENTS.lock();
+        if events.len() == KEPT {
+            events.drain(..KEPT / 2);
+        }
+        events.push(fields);
+    }
+}
+
+struct Collect<'a>(&'a mut Fields);
+
+impl Visit for Collect<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name().to_owned(), value.to_owned());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name().to_owned(), format!("{value:?}"));
+    }
+}
+
+/// Starts catching events, once for the process, and returns the hub that guests' lines come by.
+pub fn catch() -> LogHub {
+    let hub = HUB.get_or_init(|| {
+        let hub = LogHub::default();
+        let filter = tracing_subscriber::filter::LevelFilter::DEBUG;
+        tracing_subscriber::registry().with(Catch.with_filter(filter)).with(hub.layer()).try_init().unwrap();
+        hub
+    });
+    hub.clone()
+}
+
+/// The events of a target that name this request; waits a little for the first, which another task may still write.
+pub async fn of_request(target: &str, id: &str) -> Vec<Fields> {
+    for _ in 0..100 {
+        let found: Vec<_> = EVENTS
+            .lock()
+            .iter()
+            .filter(|event| event.get("request_id").is_some_and(|known| known == id))
+            .filter(|event| event.get("target").is_some_and(|known| known == target))
+            .cloned()
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Vec::new()
+}
+
+/// Whether an event since the start has this text in its message.
+pub fn any_says(text: &str) -> bool {
+    EVENTS.lock().iter().any(|event| event.get("message").is_some_and(|message| message.contains(text)))
+}

@@ -1,0 +1,91 @@
+//! Test guests, built when the first test needs them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+/// Where everything is built.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What a test run sets for the host's own build is not meant for guests.
+    cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(root());
+    cargo
+}
+
+fn run(command: &mut Command) {
+    let status = command.status().unwrap();
+    assert!(status.success(), "{command:?} failed; is the wasm target there? `rustup target add wasm32-wasip2`");
+}
+
+fn build(manifest: &str, wasm: &str) -> PathBuf {
+    let folder = target().join("guests");
+    run(cargo()
+        .args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip2", "--manifest-path", manifest])
+        .env("CARGO_TARGET_DIR", &folder));
+    let wasm = folder.join("wasm32-wasip2/release").join(wasm);
+    assert!(wasm.exists(), "{} was not built", wasm.display());
+    wasm
+}
+
+macro_rules! guest {
+    ($(#[$doc:meta])* $name:ident, $folder:literal, $wasm:literal) => {
+        $(#[$doc])*
+        pub fn $name() -> PathBuf {
+            static BUILT: OnceLock<PathBuf> = OnceLock::new();
+            BUILT.get_or_init(|| build(concat!($folder, "/Cargo.toml"), $wasm)).clone()
+        }
+    };
+}
+
+guest!(
+    /// Misbehaves by path, over `wasi:http` 0.2.
+    hostile, "tests/guests/hostile", "hostile_wasi.wasm");
+guest!(
+    /// Misbehaves by path, over the fast path.
+    hostile_fast, "tests/guests/hostile-fast", "hostile_fast.wasm");
+guest!(wstd, "tests/guests/foreign/wstd-hello", "wstd_hello.wasm");
+guest!(waki, "tests/guests/foreign/waki-hello", "waki_hello.wasm");
+guest!(spin, "tests/guests/foreign/spin-hello", "spin_hello.wasm");
+guest!(wasip3, "tests/guests/foreign/wasip3-hello", "wasip3_hello.wasm");
+guest!(wasip2_stream, "tests/guests/foreign/wasip2-stream", "wasip2_stream.wasm");
+guest!(static_files, "plugins/static-files", "skep_static_files.wasm");
+
+/// A component written as text, under `tests/guests/wat`.
+pub fn wat(name: &str) -> PathBuf {
+    let text = root().join("tests/guests/wat").join(format!("{name}.wat"));
+    let bytes = wat::parse_file(&text).unwrap();
+    let folder = target().join("guests/wat");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let wasm = folder.join(format!("{name}.wasm"));
+    file.persist(&wasm).unwrap();
+    wasm
+}
+
+/// The `skep` program, built like the tests are.
+pub fn skep() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            run(cargo().args(["build", "--quiet", "-p", "skep"]));
+            target().join("debug/skep")
+        })
+        .clone()
+}
+
+/// Compiled code shared by all hosts of the tests, as one host shares it between its starts.
+pub fn code_cache() -> PathBuf {
+    let folder = target().join("guests/code");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}

@@ -1,0 +1,139 @@
+//! A host in the test's own process.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context as _;
+use reqwest::{Client, Method, RequestBuilder};
+use skep_admin::{AdminServer, Client as Admin, Endpoint};
+use skep_manifest::Manifest;
+use skep_node::control::NodeControl;
+use skep_node::{Mode, Node, NodeOptions};
+use skep_types::SystemClock;
+use tempfile::TempDir;
+
+use crate::{events, guests};
+
+/// The admin token of all hosts here.
+pub const TOKEN: &str = "a-token-for-tests";
+
+/// A running host with a folder of its own.
+pub struct Host {
+    pub node: Arc<Node>,
+    pub address: SocketAddr,
+    pub admin: AdminServer,
+    pub client: Client,
+    pub dir: TempDir,
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    /// The `code` of a JSON error, or nothing.
+    pub fn code(&self) -> String {
+        let json: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();
+        json.pointer("/error/code").and_then(|code| code.as_str()).unwrap_or_default().to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// Renders the metrics of this process; one recorder serves all tests, which tell themselves apart by plugin names.
+pub fn metrics() -> Arc<dyn Fn() -> String + Send + Sync> {
+    static RECORDER: OnceLock<metrics_exporter_prometheus::PrometheusHandle> = OnceLock::new();
+    let handle =
+        RECORDER.get_or_init(|| metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap()).clone();
+    Arc::new(move || handle.render())
+}
+
+impl Host {
+    /// Starts a host for a manifest, in production mode.
+    pub async fn start(manifest: &str) -> Self {
+        Self::try_start(manifest, Mode::Production).await.unwrap()
+    }
+
+    /// The same in any mode, with the error where it does not start.
+    pub async fn try_start(manifest: &str, mode: Mode) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("skep.toml"), manifest)?;
+        Self::in_folder(dir, mode).await
+    }
+
+    /// Starts a host in a folder that a test prepared, or that another host left behind.
+    pub async fn in_folder(dir: TempDir, mode: Mode) -> anyhow::Result<Self> {
+        let data = dir.path().join(".skep");
+        std::fs::create_dir_all(&data)?;
+        let cache = data.join("cache");
+        if !cache.exists() {
+            std::os::unix::fs::symlink(guests::code_cache(), cache)?;
+        }
+        let manifest = Manifest::load(dir.path())?;
+        let any: SocketAddr = "127.0.0.1:0".parse()?;
+        let options = NodeOptions {
+            manifest,
+            mode,
+            listen: vec![any],
+            clock: Arc::new(SystemClock),
+            logs: events::catch(),
+            metrics: metrics(),
+        };
+        let node = Node::start(options).await?;
+        let address = *node.addresses().first().context("no address")?;
+        let admin = AdminServer::start(Arc::new(NodeControl(Arc::clone(&node))), any, TOKEN).await?;
+        node.announce(&Endpoint { address: admin.address(), token: TOKEN.to_owned() })?;
+        Ok(Self { node, address, admin, client: Client::new(), dir })
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client.request(Method::from_bytes(method.as_bytes()).unwrap(), self.url(path))
+    }
+
+    pub async fn get(&self, path: &str) -> Reply {
+        send(self.request("GET", path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Reply {
+        send(self.request("POST", path).body(body)).await
+    }
+
+    /// A client of the admin listener.
+    pub fn admin(&self) -> Admin {
+        Admin::new(Endpoint { address: self.admin.address(), token: TOKEN.to_owned() })
+    }
+
+    /// A counter's value in this process's metrics.
+    pub fn calls(&self, plugin: &str, outcome: &str) -> u64 {
+        let text = metrics()();
+        let wanted = |line: &&str| {
+            line.starts_with("skep_calls_total")
+                && line.contains(&format!("plugin=\"{plugin}\""))
+                && line.contains(&format!("outcome=\"{outcome}\""))
+        };
+        let line = text.lines().find(wanted);
+        line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// Sends a request and reads the whole answer.
+pub async fn send(request: RequestBuilder) -> Reply {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Reply { status, headers, body: response.text().await.unwrap_or_else(|error| format!("body broke off: {error}")) }
+}
