@@ -35,7 +35,8 @@ fn the_arrows_are_the_documented_ones() {
     let documented: BTreeMap<_, _> = ARROWS.into_iter().collect();
     assert_eq!(host.keys().map(String::as_str).collect::<Vec<_>>(), documented.keys().copied().collect::<Vec<_>>());
     for (name, dependencies) in &host {
-        let ours: BTreeSet<&str> = dependencies.iter().map(String::as_str).filter(|name| host.contains_key(*name)).collect();
+        let ours: BTreeSet<&str> =
+            dependencies.iter().map(String::as_str).filter(|name| host.contains_key(*name)).collect();
         let allowed: BTreeSet<&str> = documented[name.as_str()].iter().copied().collect();
         assert_eq!(ours, allowed, "{name}: change ARCHITECTURE.md and this table together, if the arrow is meant");
         let knows_wasmtime = dependencies.iter().any(|name| name.starts_with("wasmtime"));

@@ -19,7 +19,10 @@ async fn components_of_other_toolchains_run_unchanged_at_concurrency_200() {
     let manifest: String = plugins
         .iter()
         .map(|(name, wasm)| {
-            format!("[plugins.{name}]\nsource = {:?}\nroutes = [\"{name}.test/\", \"{name}.test/{{*path}}\"]\n", wasm.display().to_string())
+            format!(
+                "[plugins.{name}]\nsource = {:?}\nroutes = [\"{name}.test/\", \"{name}.test/{{*path}}\"]\n",
+                wasm.display().to_string()
+            )
         })
         .collect();
     let host = Arc::new(Host::start(&manifest).await);

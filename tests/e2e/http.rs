@@ -6,7 +6,7 @@ use tokio::net::TcpStream;
 
 async fn host(host: &str, plugin: &str) -> Host {
     Host::start(&format!(
-        "[host]\n{host}\n[plugins.app]\nsource = {:?}\nroutes = [\"/{{*path}}\", \"GET /only-get\", \"GET /item/{{id}}/{{*rest}}\"]\n{plugin}",
+        "[host]\n{host}\n[plugins.front]\nsource = {:?}\nroutes = [\"/{{*path}}\", \"GET /only-get\", \"GET /item/{{id}}/{{*rest}}\"]\n{plugin}",
         guests::hostile_fast()
     ))
     .await
@@ -29,8 +29,8 @@ async fn requests_reach_the_guest_as_they_were_sent() {
     for part in ["GET", "http", "/request", "a=1&b=%20", "127.0.0.1"] {
         assert!(reply.body.contains(part), "{part}: {}", reply.body);
     }
-    let captures = skep_tests::host::send(host.request("GET", "/item/a%2Fb/captures")).await;
-    assert_eq!(captures.status, 404, "the guest answers by path: {}", captures.body);
+    let captures = host.get("/item/a%2Fb/captures").await;
+    assert_eq!(captures.body, "id=a/b\nrest=captures\n", "decoded, in the route's order");
     assert_eq!(host.post("/echo", "some bytes").await.body, "some bytes");
     assert_eq!(reply.header("x-request-id").len(), 16);
 }
@@ -47,7 +47,7 @@ async fn head_has_the_headers_and_no_body() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_paths_and_methods_are_told_apart() {
     let host = Host::start(&format!(
-        "[plugins.app]\nsource = {:?}\nroutes = [\"GET /ok\", \"PUT /ok\"]\n",
+        "[plugins.front]\nsource = {:?}\nroutes = [\"GET /ok\", \"PUT /ok\"]\n",
         guests::hostile_fast()
     ))
     .await;
@@ -59,7 +59,8 @@ async fn unknown_paths_and_methods_are_told_apart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn expect_continue_is_answered_and_not_before_a_refusal() {
     let host = host("", "limits = { request_body = \"1KiB\" }").await;
-    let small = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\nconnection: close\r\n\r\nhi";
+    let small =
+        b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nexpect: 100-continue\r\nconnection: close\r\n\r\nhi";
     let answer = raw(&host, small).await;
     assert!(answer.starts_with("HTTP/1.1 100") && answer.contains("200 OK") && answer.ends_with("hi"), "{answer}");
     let large = b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\nexpect: 100-continue\r\n\r\n";
@@ -69,7 +70,11 @@ async fn expect_continue_is_answered_and_not_before_a_refusal() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_are_bounded_in_time_and_size() {
-    let host = host("http = { header_timeout = \"200ms\", keep_alive = \"400ms\", max_headers = 16, max_header_bytes = \"8KiB\" }", "").await;
+    let host = host(
+        "http = { header_timeout = \"200ms\", keep_alive = \"400ms\", max_headers = 16, max_header_bytes = \"8KiB\" }",
+        "",
+    )
+    .await;
     let slow = raw(&host, b"GET /ok HTTP/1.1\r\nhost: x\r\n").await;
     assert_eq!(slow, "", "a head that does not come is given up");
     let idle = raw(&host, b"GET /ok HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -77,7 +82,8 @@ async fn heads_are_bounded_in_time_and_size() {
     let fields: String = (0..30).map(|at| format!("x-{at}: 1\r\n")).collect();
     let many = raw(&host, format!("GET /ok HTTP/1.1\r\nhost: x\r\n{fields}\r\n").as_bytes()).await;
     assert!(many.starts_with("HTTP/1.1 431"), "{many}");
-    let big = raw(&host, format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n", "a".repeat(20_000)).as_bytes()).await;
+    let big =
+        raw(&host, format!("GET /ok HTTP/1.1\r\nhost: x\r\nx-a: {}\r\n\r\n", "a".repeat(20_000)).as_bytes()).await;
     assert!(big.starts_with("HTTP/1.1 431"), "{big}");
 }
 
@@ -95,7 +101,9 @@ async fn a_connection_serves_many_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_get_400_and_disturb_nobody() {
     let host = host("", "").await;
-    for garbage in ["\x16\x03\x01\x02\x00", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /ok HTTP/1.1\r\nbad header\r\n\r\n"] {
+    for garbage in
+        ["\x16\x03\x01\x02\x00", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /ok HTTP/1.1\r\nbad header\r\n\r\n"]
+    {
         let answer = raw(&host, garbage.as_bytes()).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{garbage:?}: {answer}");
     }
@@ -114,13 +122,19 @@ async fn http_2_by_prior_knowledge_and_tls_by_alpn() {
     std::fs::write(dir.path().join("cert.pem"), made.cert.pem()).unwrap();
     std::fs::write(dir.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     let manifest = format!(
-        "[host]\ntls = {{ cert = \"cert.pem\", key = \"key.pem\" }}\n[plugins.app]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\n",
+        "[host]\ntls = {{ cert = \"cert.pem\", key = \"key.pem\" }}\n[plugins.front]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\n",
         guests::hostile_fast()
     );
     std::fs::write(dir.path().join("skep.toml"), manifest).unwrap();
     let host = Host::in_folder(dir, skep_node::Mode::Production).await.unwrap();
     let reply = std::process::Command::new("curl")
-        .args(["-sk", "--http2", "-w", " %{http_version}", &format!("https://localhost:{}/request", host.address.port())])
+        .args([
+            "-sk",
+            "--http2",
+            "-w",
+            " %{http_version}",
+            &format!("https://localhost:{}/request", host.address.port()),
+        ])
         .output();
     let reply = tokio::task::spawn_blocking(move || reply).await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&reply.stdout);
@@ -149,12 +163,16 @@ async fn compression_and_cors_are_by_manifest() {
     let plain = host("", "").await;
     let wanted = |host: &Host| host.request("GET", "/big?bytes=20000").header("accept-encoding", "gzip");
     assert_eq!(skep_tests::host::send(wanted(&plain)).await.header("content-encoding"), "");
-    let layered = host("", "compression = true\ncors = { origins = [\"https://a.example\"], methods = [\"PUT\"] }\n").await;
+    let layered =
+        host("", "compression = true\ncors = { origins = [\"https://a.example\"], methods = [\"PUT\"] }\n").await;
     let reply = skep_tests::host::send(wanted(&layered).header("origin", "https://a.example")).await;
     assert_eq!(reply.header("content-encoding"), "gzip");
     assert_eq!(reply.header("access-control-allow-origin"), "https://a.example");
     let preflight = |origin: &str| {
-        layered.request("OPTIONS", "/ok").header("origin", origin.to_owned()).header("access-control-request-method", "PUT")
+        layered
+            .request("OPTIONS", "/ok")
+            .header("origin", origin.to_owned())
+            .header("access-control-request-method", "PUT")
     };
     let allowed = skep_tests::host::send(preflight("https://a.example")).await;
     assert_eq!((allowed.status, allowed.header("access-control-allow-methods")), (200, "PUT"));
@@ -166,7 +184,7 @@ async fn compression_and_cors_are_by_manifest() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn authors_see_the_guests_stack_in_a_browser() {
-    let manifest = format!("[plugins.app]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\n", guests::hostile_fast());
+    let manifest = format!("[plugins.front]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\n", guests::hostile_fast());
     let host = Host::try_start(&manifest, skep_node::Mode::Development).await.unwrap();
     let page = skep_tests::host::send(host.request("GET", "/recurse").header("accept", "text/html")).await;
     assert_eq!((page.status, page.header("content-type")), (500, "text/html; charset=utf-8"));

@@ -61,16 +61,15 @@ async fn memory() {
     for (memory, fits) in [("8MiB", false), ("64MiB", true)] {
         let host = host(&format!("memory = \"{memory}\"")).await;
         let reply = host.get("/grow?mib=24").await;
-        let worked = reply.status == 200 && !reply.body.contains("no") && !reply.body.contains("false");
+        let worked = reply.status == 200 && !reply.body.contains("refused");
         assert_eq!(worked, fits, "memory = {memory}: {reply:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn host_memory() {
-    // The whole answer of the fast path is one copy, whose own limit is wider: a request is what a guest copies here.
-    for (handles, expected) in [(200, "host-memory-exhausted"), (4_000_000, "fuel-exhausted")] {
-        let host = host(&format!("handles = {handles}, fuel = 30_000_000")).await;
+async fn handles() {
+    for (handles, expected) in [(200, "host-memory-exhausted"), (100_000, "fuel-exhausted")] {
+        let host = host(&format!("handles = {handles}, fuel = 3_000_000")).await;
         let reply = host.get("/handles").await;
         assert_eq!(verdict(&reply), expected, "handles = {handles}: {}", reply.body);
     }
@@ -158,6 +157,10 @@ async fn instances() {
             let mut counted = Vec::new();
             for _ in 0..3 {
                 counted.push(host.get("/counter").await.body.trim().to_owned());
+                // An answer can be whole a moment before its guest is done and its instance given back.
+                while host.node.plugin("counter").unwrap().current().unwrap().running() > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
             }
             assert_eq!(counted, expected, "{name} with instances = {instances}");
         }
@@ -168,7 +171,7 @@ async fn instances() {
 async fn a_reused_instance_is_dropped_after_a_failure_and_has_its_limits_anew() {
     let host = Host::start(&format!(
         "[plugins.counter]\nsource = {:?}\nroutes = [\"/{{*path}}\"]\ninstances = {{ reuse = 1000 }}\n\
-         limits = {{ fuel = 60_000_000, deadline = \"5s\" }}\n",
+         limits = {{ fuel = 150_000_000, deadline = \"5s\" }}\n",
         guests::hostile_fast()
     ))
     .await;

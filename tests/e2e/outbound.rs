@@ -13,7 +13,8 @@ async fn upstream() -> u16 {
             tokio::spawn(async move {
                 let mut buffer = [0; 4096];
                 let _ = stream.read(&mut buffer).await;
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong").await;
+                let _ =
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\npong").await;
             });
         }
     });
@@ -120,7 +121,7 @@ async fn open_requests_of_one_call_are_counted() {
         let limits = format!("outbound_concurrency = {limit}, outbound_timeout = \"300ms\"");
         let host = host(&grants, &limits).await;
         let reply = host.get(&format!("/fetch-many?url=http://127.0.0.1:{port}/&n=6")).await;
-        let refused = reply.body.lines().find_map(|line| line.strip_prefix("refused "));
+        let refused = reply.body.lines().find_map(|line| line.strip_prefix("ConnectionLimitReached "));
         let refused: usize = refused.unwrap_or("0").parse().unwrap();
         assert_eq!(refused, 6 - limit, "{reply:?}");
     }

@@ -133,9 +133,8 @@ async fn rollback_goes_back_and_says_when_it_cannot() {
 async fn a_manifest_reload_is_all_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("key"), "one\n").unwrap();
-    let base = |extra: &str| {
-        manifest(&guests::hostile(), &format!("secrets = {{ KEY = {{ file = \"key\" }} }}\n{extra}"))
-    };
+    let base =
+        |extra: &str| manifest(&guests::hostile(), &format!("secrets = {{ KEY = {{ file = \"key\" }} }}\n{extra}"));
     std::fs::write(dir.path().join("skep.toml"), base("")).unwrap();
     let host = Host::in_folder(dir, Mode::Production).await.unwrap();
     let write = |text: &str| std::fs::write(host.path().join("skep.toml"), text).unwrap();

@@ -80,13 +80,15 @@ async fn a_client_that_leaves_ends_the_guest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_mid_body_ends_the_call() {
     let host = host("").await;
-    let before = host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
+    let before =
+        host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
     let mut stream = TcpStream::connect(host.address).await.unwrap();
     stream.write_all(b"POST /slurp HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nonly this").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     drop(stream);
     for _ in 0..200 {
-        let now = host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
+        let now =
+            host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
         if now > before || host.node.plugin("streams").unwrap().current().unwrap().running() == 0 {
             return;
         }

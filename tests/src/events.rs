@@ -26,7 +26,8 @@ struct Catch;
 
 impl<S: Subscriber> Layer<S> for Catch {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        if !event.metadata().target().starts_with("skep") && !["guest", "call", "access"].contains(&event.metadata().target())
+        if !event.metadata().target().starts_with("skep")
+            && !["guest", "call", "access"].contains(&event.metadata().target())
         {
             return;
         }

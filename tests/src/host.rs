@@ -50,8 +50,9 @@ impl Reply {
 /// Renders the metrics of this process; one recorder serves all tests, which tell themselves apart by plugin names.
 pub fn metrics() -> Arc<dyn Fn() -> String + Send + Sync> {
     static RECORDER: OnceLock<metrics_exporter_prometheus::PrometheusHandle> = OnceLock::new();
-    let handle =
-        RECORDER.get_or_init(|| metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap()).clone();
+    let handle = RECORDER
+        .get_or_init(|| metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder().unwrap())
+        .clone();
     Arc::new(move || handle.render())
 }
 

@@ -43,7 +43,10 @@ impl Endpoint {
     pub fn find(data: &Path) -> anyhow::Result<Self> {
         let path = data.join(Self::FILE);
         let text = std::fs::read(&path).with_context(|| {
-            format!("no node is known in {}: start one with `skep serve`, or name its folder with `--dir`", data.display())
+            format!(
+                "no node is known in {}: start one with `skep serve`, or name its folder with `--dir`",
+                data.display()
+            )
         })?;
         serde_json::from_slice(&text).with_context(|| format!("{} is damaged: restart the node", path.display()))
     }
@@ -68,9 +71,10 @@ impl Client {
             .uri(format!("http://{}{path}", self.endpoint.address))
             .header("authorization", format!("Bearer {}", self.endpoint.token))
             .body(Full::new(body))?;
-        let response = self.http.request(request).await.with_context(|| {
-            format!("the node does not answer on {}: is it still running?", self.endpoint.address)
-        })?;
+        let response =
+            self.http.request(request).await.with_context(|| {
+                format!("the node does not answer on {}: is it still running?", self.endpoint.address)
+            })?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -45,7 +45,9 @@ impl AdminServer {
     /// When the address cannot be bound.
     pub async fn start(control: Arc<dyn Control>, address: SocketAddr, token: &str) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("cannot listen for admin requests on {address}: is another node running? (`host.admin` in skep.toml)")
+            format!(
+                "cannot listen for admin requests on {address}: is another node running? (`host.admin` in skep.toml)"
+            )
         })?;
         let server = Self { address: listener.local_addr()?, stop: CancellationToken::new() };
         let stop = server.stop.clone();
@@ -83,7 +85,11 @@ fn router(admin: Admin) -> Router {
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
-    Router::new().route("/health", get(|| async { "ok\n" })).route("/ready", get(ready)).merge(guarded).with_state(admin)
+    Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .merge(guarded)
+        .with_state(admin)
 }
 
 /// Lets in who knows the token. The comparison takes as long for a near miss as for a wild guess.

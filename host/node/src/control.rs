@@ -52,7 +52,9 @@ fn refused(error: &anyhow::Error) -> ControlError {
 }
 
 /// Runs a command on a task of its own, so that it ends as it should even if the client goes away.
-fn detached<T: Send + 'static>(work: impl Future<Output = Result<T, ControlError>> + Send + 'static) -> ControlFuture<T> {
+fn detached<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ControlError>> + Send + 'static,
+) -> ControlFuture<T> {
     let task = tokio::spawn(work);
     Box::pin(async move {
         task.await.unwrap_or_else(|error| Err(ControlError::Refused(format!("the host failed: {error}"))))

@@ -300,8 +300,7 @@ impl Node {
         let content = content_hash(wasm);
         let kept = plugin.store.history().pinned.filter(|_| origin == Origin::Deploy && !pin);
         let pin = pin.then(|| Pin { content: content.clone(), manifest: settings.manifest_hash() }).or(kept);
-        let entry =
-            Entry { revision: revision.id().to_string(), content, origin, at_ms: unix_ms(self.clock.wall()) };
+        let entry = Entry { revision: revision.id().to_string(), content, origin, at_ms: unix_ms(self.clock.wall()) };
         plugin.store.keep(wasm, entry, pin)
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use skep_types::{Limits, Phase};
 use skep_types::{Failure, FailureKind};
+use skep_types::{Limits, Phase};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 

@@ -149,7 +149,8 @@ mod tests {
         let load = || cache.load(&engine, EngineKind::Sync, &wasm, "x").unwrap().1;
         assert_eq!(load(), Origin::Compiled);
         assert_eq!(load(), Origin::Cache);
-        let entries = || std::fs::read_dir(folder.path().join("cache")).unwrap().next().unwrap().unwrap().path().join("x.cwasm");
+        let entries =
+            || std::fs::read_dir(folder.path().join("cache")).unwrap().next().unwrap().unwrap().path().join("x.cwasm");
         let mut bytes = std::fs::read(entries()).unwrap();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;

@@ -96,11 +96,8 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
         None
     };
     let is_03 = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
-    let engine = if imports.iter().any(is_03) || exports.iter().any(is_03) {
-        EngineKind::Concurrent
-    } else {
-        EngineKind::Sync
-    };
+    let engine =
+        if imports.iter().any(is_03) || exports.iter().any(is_03) { EngineKind::Concurrent } else { EngineKind::Sync };
     Ok(Shape { http, engine, imports, exports })
 }
 
@@ -114,7 +111,8 @@ mod tests {
 
     #[test]
     fn exports_decide_the_handler_and_the_engine() {
-        let exporting = |name: &str| shape(&format!("(component (instance $i) (export \"{name}\" (instance $i)))")).unwrap();
+        let exporting =
+            |name: &str| shape(&format!("(component (instance $i) (export \"{name}\" (instance $i)))")).unwrap();
         for (name, http, engine) in [
             ("skep:plugin/http-handler@0.1.0", Some(HandlerKind::Fast), EngineKind::Sync),
             ("skep:plugin/http-handler@0.1.7", Some(HandlerKind::Fast), EngineKind::Sync),

@@ -33,17 +33,16 @@ pub(crate) struct Running {
 
 impl Running {
     /// A warm instance if there is one, else a fresh one. The limits are armed before any guest code runs.
-    pub(crate) async fn start(revision: &Arc<Revision>, stats: &Arc<CallStats>, charge: usize) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        revision: &Arc<Revision>,
+        stats: &Arc<CallStats>,
+        charge: usize,
+    ) -> Result<Self, Failure> {
         stats.enter(Phase::Instantiate);
         let fuel = revision.limits().fuel;
         let tank = fuel.saturating_sub(charge as u64);
-        let mut running = Self {
-            live: None,
-            revision: Arc::clone(revision),
-            stats: Arc::clone(stats),
-            fuel,
-            finished: false,
-        };
+        let mut running =
+            Self { live: None, revision: Arc::clone(revision), stats: Arc::clone(stats), fuel, finished: false };
         let internal = |error: wasmtime::Error| {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         };

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use http::{Request, Response};
 use skep_bindings::{Http, HttpPre};
 use skep_types::{
-    Call, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver, SystemClock, Clock as _,
+    Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
+    SystemClock,
 };
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
@@ -180,7 +181,9 @@ impl Revision {
         let limits = self.limits();
         let answer = match self.kind() {
             // The copy of the headers costs their records as well; a too large answer is then told apart by its kind.
-            HandlerKind::Fast => limits.response_body.0.saturating_add(limits.response_headers.0 * 4).saturating_add(64 << 10),
+            HandlerKind::Fast => {
+                limits.response_body.0.saturating_add(limits.response_headers.0 * 4).saturating_add(64 << 10)
+            }
             HandlerKind::Wasi02 | HandlerKind::Wasi03 => 0,
         };
         limits.host_memory.as_usize().max(usize::try_from(answer).unwrap_or(usize::MAX))
@@ -230,7 +233,10 @@ impl Revision {
                 Ok(response)
             }
             Err(failure) => {
-                let failure = blame_the_client(failure, &stats, self.limits());
+                let mut failure = blame_the_client(failure, &stats, self.limits());
+                if failure.kind.is_plugins_fault() {
+                    failure.function.get_or_insert_with(|| self.export().to_owned());
+                }
                 report.end(Err(failure.clone()));
                 Err(failure)
             }
@@ -269,7 +275,8 @@ impl Revision {
                 Failure::new(FailureKind::Overloaded, phase, detail).retry_after(std::time::Duration::from_secs(1))
             }
             Phase::Instantiate | Phase::Handle | Phase::Stream => {
-                Failure::new(FailureKind::Deadline, phase, format!("no answer within {deadline:?}")).in_function(self.export())
+                Failure::new(FailureKind::Deadline, phase, format!("no answer within {deadline:?}"))
+                    .in_function(self.export())
             }
         }
     }
@@ -289,7 +296,7 @@ impl Revision {
     pub async fn try_out(self: &Arc<Self>, call: Call) -> Result<(), Failure> {
         let request = Request::new(RequestBody::default());
         let stats = self.stats(call, &request);
-        let start = async { Running::start(self, &stats, 0).await.map(Running::finish) };
+        let start = async { Running::start(self, &stats, 0).await.map(drop) };
         let deadline = self.limits().deadline;
         match tokio::time::timeout(deadline, start).await {
             Ok(started) => started,

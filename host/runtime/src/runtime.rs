@@ -101,8 +101,7 @@ impl Runtime {
     /// # Errors
     /// When no engine can be built on this machine.
     pub fn new(options: RuntimeOptions) -> anyhow::Result<Self> {
-        let engines =
-            Engines::new(&EngineOptions { instances: options.instances, memory_max: options.memory_max })?;
+        let engines = Engines::new(&EngineOptions { instances: options.instances, memory_max: options.memory_max })?;
         Ok(Self {
             node: options.node,
             sync: EngineSide::new(&engines, EngineKind::Sync)?,
@@ -139,9 +138,11 @@ impl Runtime {
         let content = blake3::hash(&spec.wasm).to_hex();
         let id = revision_id(&spec, content.as_str());
         let component = self.compile(&spec, shape.engine, content.as_str().to_owned()).await?;
-        let pre = side.linker.instantiate_pre(&component).map_err(anyhow::Error::from).with_context(|| {
-            format!("plugin `{}` imports something that this host does not offer", spec.name)
-        })?;
+        let pre = side
+            .linker
+            .instantiate_pre(&component)
+            .map_err(anyhow::Error::from)
+            .with_context(|| format!("plugin `{}` imports something that this host does not offer", spec.name))?;
         let linked = link(pre, kind)?;
         let admission = previous
             .filter(|previous| previous.engine_kind() == shape.engine && previous.admission().fits(&spec.limits))

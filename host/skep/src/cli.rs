@@ -7,7 +7,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Runs WebAssembly plugins as isolated, limited handlers and reloads them without a failed request.
 #[derive(Parser)]
-#[command(name = "skep", version, about, max_term_width = 100, after_help = "Start here:\n  skep new hello && skep up hello")]
+#[command(
+    name = "skep",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Start here:\n  skep new hello && skep up hello"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,7 +39,9 @@ pub(crate) enum Command {
     /// Run the build commands of a manifest's plugins
     Build(Dir),
     /// Build, serve, and reload whatever changes: for development
-    #[command(after_help = "A plugin that does not build is shown, the others serve. Errors are explained in the browser.")]
+    #[command(
+        after_help = "A plugin that does not build is shown, the others serve. Errors are explained in the browser."
+    )]
     Up(Serving),
     /// Serve what is built: for production
     #[command(after_help = "Nothing is built or watched. Exits with an error unless every plugin loads.\n\
@@ -48,7 +56,9 @@ pub(crate) enum Command {
     /// Follow what guests print and what the host says of their calls
     Logs(Logs),
     /// Put a component in service, without a failed request
-    #[command(after_help = "The component stays in service over restarts, until the plugin's entry in skep.toml changes.")]
+    #[command(
+        after_help = "The component stays in service over restarts, until the plugin's entry in skep.toml changes."
+    )]
     Deploy(Deploy),
     /// Go back to the revision before, or to a named one
     Rollback(Rollback),

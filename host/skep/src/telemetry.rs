@@ -23,7 +23,9 @@ pub(crate) fn logs(format: LogFormat) -> LogHub {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = match format {
         LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
-        LogFormat::Json => tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed(),
+        LogFormat::Json => {
+            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+        }
     };
     // A second subscriber in one process is a test's doing, and the first one serves.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(hub.layer()).try_init();
@@ -32,7 +34,8 @@ pub(crate) fn logs(format: LogFormat) -> LogHub {
 
 /// Installs the process's metrics and returns what renders them. Must be called inside the async runtime.
 pub(crate) fn metrics() -> anyhow::Result<Arc<dyn Fn() -> String + Send + Sync>> {
-    let seconds = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let seconds =
+        [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
     let fuel = [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
     let bytes = [131_072.0, 1_048_576.0, 2_097_152.0, 8_388_608.0, 33_554_432.0, 134_217_728.0, 1_073_741_824.0];
     let handle = PrometheusBuilder::new()

@@ -32,7 +32,10 @@ impl ErrorStyle {
 
     pub(crate) fn with_id(self, id: RequestId, headers: &HeaderMap) -> ErrorContext {
         let html = self == Self::Development
-            && headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"));
+            && headers
+                .get(ACCEPT)
+                .and_then(|accept| accept.to_str().ok())
+                .is_some_and(|accept| accept.contains("text/html"));
         ErrorContext { style: self, id, html }
     }
 }
@@ -143,7 +146,8 @@ mod tests {
     async fn body(style: ErrorStyle, accept: &'static str) -> String {
         let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
         let context = style.with_id(RequestId::from_bits(7), &headers);
-        let mut failure = Failure::new(FailureKind::FuelExhausted, Phase::Handle, "burnt <all>").in_function("shop::pay");
+        let mut failure =
+            Failure::new(FailureKind::FuelExhausted, Phase::Handle, "burnt <all>").in_function("shop::pay");
         failure.stack = vec!["shop::pay<T>".to_owned()];
         let response = context.failure(&failure);
         assert_eq!(response.status(), 500);
@@ -160,7 +164,10 @@ mod tests {
     #[tokio::test]
     async fn authors_see_limit_and_stack_in_development() {
         let page = body(ErrorStyle::Development, "text/html").await;
-        assert!(page.contains("shop::pay&lt;T&gt;") && page.contains("burnt &lt;all&gt;") && page.contains("fuel ("), "{page}");
+        assert!(
+            page.contains("shop::pay&lt;T&gt;") && page.contains("burnt &lt;all&gt;") && page.contains("fuel ("),
+            "{page}"
+        );
         let json = body(ErrorStyle::Development, "*/*").await;
         assert!(json.starts_with('{') && json.contains("\"limit\":\"fuel\""), "{json}");
     }

@@ -110,7 +110,12 @@ impl Front {
     }
 }
 
-async fn dispatch(target: &Target, call: Call, mut request: Request<RequestBody>, context: &ErrorContext) -> Response<Body> {
+async fn dispatch(
+    target: &Target,
+    call: Call,
+    mut request: Request<RequestBody>,
+    context: &ErrorContext,
+) -> Response<Body> {
     if let Some(layered) = &target.layered {
         request.extensions_mut().insert(call);
         return through_layers(layered.clone(), request).await;
@@ -122,7 +127,10 @@ async fn dispatch(target: &Target, call: Call, mut request: Request<RequestBody>
 }
 
 // A named type instead of an `async fn`: the compiler cannot yet see that the layers' future is `Send` from inside one.
-fn through_layers(layered: Layered, request: Request<RequestBody>) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+fn through_layers(
+    layered: Layered,
+    request: Request<RequestBody>,
+) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
     let answer = layered.oneshot(request);
     Box::pin(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
 }
@@ -138,7 +146,9 @@ fn refuse(context: &ErrorContext, found: &Found<'_>) -> Response<Body> {
             response
         }
         Found::BadCapture => context.refusal(StatusCode::BAD_REQUEST, "bad-path", "the path is not valid UTF-8"),
-        Found::Nothing | Found::Target(..) => context.refusal(StatusCode::NOT_FOUND, "no-route", "no plugin answers here"),
+        Found::Nothing | Found::Target(..) => {
+            context.refusal(StatusCode::NOT_FOUND, "no-route", "no plugin answers here")
+        }
     }
 }
 

@@ -86,7 +86,13 @@ impl Server {
         let connections = Arc::new(Semaphore::new(options.max_connections));
         let shared = Arc::new(Shared { front, builder: builder(&options), options, tls });
         for listener in listeners {
-            let accept = accept(listener, Arc::clone(&shared), Arc::clone(&connections), server.stop.clone(), server.tasks.clone());
+            let accept = accept(
+                listener,
+                Arc::clone(&shared),
+                Arc::clone(&connections),
+                server.stop.clone(),
+                server.tasks.clone(),
+            );
             server.tasks.spawn(accept);
         }
         Ok(server)

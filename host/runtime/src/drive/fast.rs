@@ -87,7 +87,8 @@ fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Respo
         .ok_or_else(|| bad(format!("{} is not a final status", response.status)))?;
     let mut headers = HeaderMap::with_capacity(response.headers.len());
     for (name, value) in response.headers {
-        let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
+        let parsed =
+            HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let Some((name, value)) = parsed else { return Err(bad(format!("`{name}` is not a valid header"))) };
         if !is_transport_header(&name) {
             headers.append(name, value);

@@ -82,9 +82,7 @@ async fn run(
                 .new_incoming_request(scheme, request)
                 .and_then(|request| Ok((request, http.new_response_outparam(sender)?)));
             match handles {
-                Ok((request, out)) => {
-                    guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await
-                }
+                Ok((request, out)) => guest.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await,
                 Err(error) => Err(error),
             }
         }
@@ -138,8 +136,14 @@ impl Answering {
         if let Some(Err(failure)) = outcome {
             return Err(failure);
         }
+        if stats.request_too_large() {
+            // Whatever the guest makes of a request that breaks off, the client learns why.
+            let detail = "the request's body is over its limit";
+            return Err(Failure::new(FailureKind::RequestTooLarge, Phase::Handle, detail));
+        }
         if let Some(code) = self.refused {
-            return Err(refusal(&code, stats));
+            let detail = format!("the guest answered with the error {code:?}");
+            return Err(Failure::new(FailureKind::BadAnswer, Phase::Handle, detail));
         }
         let Some((parts, body)) = self.response else {
             let detail = "the guest returned without setting a response";
@@ -158,14 +162,7 @@ impl Answering {
         let (progress, over) = (Progress::new(), CancellationToken::new());
         let left = self.bytes_max.saturating_sub(self.buffered as u64);
         stats.enter(Phase::Stream);
-        let body = CallBody::streaming(
-            self.frames,
-            body,
-            Arc::clone(stats),
-            Arc::clone(&progress),
-            over.clone(),
-            left,
-        );
+        let body = CallBody::streaming(self.frames, body, Arc::clone(stats), Arc::clone(&progress), over.clone(), left);
         let unfinished = Unfinished { guest: self.guest.filter(|_| !done), progress, over };
         Ok(Answer { response: Response::from_parts(parts, body), unfinished: Some(unfinished) })
     }
@@ -245,13 +242,6 @@ impl Answering {
 fn too_large(bytes_max: u64) -> Failure {
     let detail = format!("a body over {}", skep_types::ByteSize(bytes_max));
     Failure::new(FailureKind::ResponseTooLarge, Phase::Handle, detail)
-}
-
-fn refusal(code: &ErrorCode, stats: &CallStats) -> Failure {
-    if stats.request_too_large() {
-        return Failure::new(FailureKind::RequestTooLarge, Phase::Handle, "the request's body is over its limit");
-    }
-    Failure::new(FailureKind::BadAnswer, Phase::Handle, format!("the guest answered with the error {code:?}"))
 }
 
 impl Unfinished {

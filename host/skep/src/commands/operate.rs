@@ -37,7 +37,10 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
         return Ok(());
     }
     println!("{} (skep {}, {}) on {}", status.name, status.version, status.allocation, status.listen.join(", "));
-    println!("{:<20} {:<8} {:<18} {:<9} {:>7} {:>7}  ROUTES", "PLUGIN", "STATE", "REVISION", "ORIGIN", "RUNNING", "WAITING");
+    println!(
+        "{:<20} {:<8} {:<18} {:<9} {:>7} {:>7}  ROUTES",
+        "PLUGIN", "STATE", "REVISION", "ORIGIN", "RUNNING", "WAITING"
+    );
     for plugin in status.plugins {
         println!(
             "{:<20} {:<8} {:<18} {:<9} {:>7} {:>7}  {}",

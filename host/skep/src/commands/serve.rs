@@ -37,7 +37,8 @@ pub(crate) async fn run(args: Run, logs: LogHub) -> anyhow::Result<()> {
     // One component needs no administration; a port of the system's choosing disturbs nobody.
     manifest.host.admin = SocketAddr::from(([127, 0, 0, 1], 0));
     let node = start(manifest, Mode::Development, args.listen, None, logs).await?;
-    let failed = node.node.plugins().values().find(|plugin| plugin.current().is_none()).and_then(|plugin| plugin.note());
+    let failed =
+        node.node.plugins().values().find(|plugin| plugin.current().is_none()).and_then(|plugin| plugin.note());
     if let Some(why) = failed {
         anyhow::bail!("{why}");
     }
@@ -84,7 +85,9 @@ fn random_token() -> anyhow::Result<String> {
     use std::fmt::Write as _;
     use std::io::Read as _;
     let mut bytes = [0; TOKEN_BYTES];
-    std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("making an admin token")?;
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("making an admin token")?;
     Ok(bytes.iter().fold(String::new(), |mut token, byte| {
         // Writing into a string cannot fail.
         let _ = write!(token, "{byte:02x}");
