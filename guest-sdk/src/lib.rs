@@ -27,7 +27,7 @@
 //!   [`StatusCode`], tuples such as `(StatusCode, Json(..))`, and `Result`s.
 //! - **Errors**: with [`Result`] as the return type `?` takes any error; see [`Error`].
 //! - **More than one handler** in a plugin: [`Router`].
-//! - **Tests**: [`test`].
+//! - **Tests**: [`mod@test`].
 //!
 //! # What an instance is
 //! Each request gets a fresh instance by default: a `static` starts anew every time, and a panic ends that one request.

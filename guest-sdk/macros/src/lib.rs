@@ -12,7 +12,7 @@ use proc_macro::TokenStream;
 /// Its arguments are extractors, up to twelve in any order, and its return value is an answer; or it takes nothing and
 /// returns a `Router`. A plugin has one.
 ///
-/// ```ignore
+/// ```text
 /// use skep_sdk::prelude::*;
 ///
 /// #[skep::http]

@@ -35,7 +35,7 @@ impl Cookies {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         if let Some(change) = self.changes.iter().find(|cookie| cookie.name() == name) {
-            let removed = change.max_age().is_some_and(|age| age.is_zero());
+            let removed = change.max_age().is_some_and(|age| age.whole_seconds() == 0);
             return (!removed).then(|| change.value());
         }
         self.sent.iter().find(|cookie| cookie.name() == name).map(Cookie::value)
@@ -46,6 +46,7 @@ impl Cookies {
         self.sent.iter().map(Cookie::name_value)
     }
 
+    #[allow(clippy::should_implement_trait, reason = "what every cookie jar calls it, and `+` would be a riddle")]
     /// Sets a cookie: `("name", "value")`, or a [`Cookie`] with attributes. Without a path it is the request's folder's.
     #[must_use]
     pub fn add(self, cookie: impl Into<Cookie<'static>>) -> Self {

@@ -3,7 +3,8 @@ use skep_sdk::prelude::*;
 struct Order;
 
 #[skep::http]
-fn handler(method: Method, id: u32, Json(order): Json<Order>) -> String {
+fn handler(method: Method, id: u32, order: Json<Order>) -> String {
+    let Json(_) = order;
     format!("{method} {id}")
 }
 

@@ -65,6 +65,7 @@ impl<S: Subscriber> Layer<S> for HubLayer {
         }
         let mut fields = Fields::default();
         event.record(&mut fields);
+        #[expect(clippy::disallowed_methods, reason = "a log layer is told no time; nothing is decided by this one")]
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let level = match *event.metadata().level() {
             Level::ERROR => "error",

@@ -38,16 +38,16 @@ pub async fn run(node: Arc<Node>) -> anyhow::Result<()> {
         }
     })
     .context("watching files")?;
-    let mut watched = BTreeMap::new();
+    let mut watched = BTreeSet::new();
     let mut seen: BTreeMap<PluginName, blake3::Hash> = BTreeMap::new();
     for (name, plugin) in node.plugins().iter() {
         seen.insert(name.clone(), fingerprint(&plugin.settings().config.watch, &node.manifest.load().dir));
     }
     loop {
         for folder in folders(&node) {
-            if !watched.contains_key(&folder) {
-                let watching = debouncer.watch(&folder, RecursiveMode::NonRecursive);
-                watched.insert(folder, watching.is_ok());
+            // A folder that cannot be watched (it went meanwhile) is tried again at the next change.
+            if !watched.contains(&folder) && debouncer.watch(&folder, RecursiveMode::NonRecursive).is_ok() {
+                watched.insert(folder);
             }
         }
         let Some(mut paths) = changed.recv().await else { return Ok(()) };

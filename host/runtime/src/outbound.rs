@@ -155,13 +155,13 @@ impl OutboundHooks {
             self.refuse(uri, "the address is private and not in `grants.http_private`");
             return Err(Error::DestinationIpProhibited);
         }
-        self.policy.client.clone().map(Route::Network).ok_or(Error::HttpRequestDenied)
+        self.policy.client.clone().map(Box::new).map(Route::Network).ok_or(Error::HttpRequestDenied)
     }
 }
 
 enum Route {
     Plugin(PluginName),
-    Network(HttpClient),
+    Network(Box<HttpClient>),
 }
 
 impl WasiHttpHooks for OutboundHooks {
@@ -210,13 +210,13 @@ impl WasiHttpHooks for OutboundHooks {
 const BODY_CHUNK_BYTES: usize = 64 << 10;
 
 async fn to_network(
-    client: HttpClient,
+    client: Box<HttpClient>,
     request: Request<WasiBody>,
     timeout: Duration,
     place: OwnedSemaphorePermit,
 ) -> Sent {
     let response = tokio::time::timeout(timeout, client.request(request)).await;
-    let response = response.map_err(|_| Error::HttpResponseTimeout)?.map_err(connect_error)?;
+    let response = response.map_err(|_| Error::HttpResponseTimeout)?.map_err(|error| connect_error(&error))?;
     Ok(answered(response.map(|body| Held { body: body.map_err(Error::Hyper), _place: place }.boxed_unsync())))
 }
 
@@ -243,8 +243,8 @@ fn answered(response: Response<WasiBody>) -> (Response<WasiBody>, Box<dyn Future
     (response, Box::new(std::future::ready(Ok(()))))
 }
 
-fn connect_error(error: hyper_util::client::legacy::Error) -> Error {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+fn connect_error(error: &hyper_util::client::legacy::Error) -> Error {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(cause) = source {
         if let Some(io) = cause.downcast_ref::<io::Error>() {
             match io.kind() {

@@ -20,8 +20,8 @@ impl Report {
         Self { revision, stats, told: false }
     }
 
-    pub(crate) fn end(mut self, outcome: Result<u16, Failure>) {
-        self.tell(outcome.as_ref().map(|status| *status));
+    pub(crate) fn end(mut self, outcome: Result<u16, &Failure>) {
+        self.tell(outcome);
     }
 
     fn tell(&mut self, outcome: Result<u16, &Failure>) {

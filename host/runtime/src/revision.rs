@@ -228,7 +228,7 @@ impl Revision {
                 let revision = Arc::clone(self);
                 tokio::spawn(async move {
                     let outcome = unfinished.drive(&revision, &stats).await;
-                    report.end(outcome.map(|()| status));
+                    report.end(outcome.as_ref().map(|()| status));
                 });
                 Ok(response)
             }
@@ -237,7 +237,7 @@ impl Revision {
                 if failure.kind.is_plugins_fault() {
                     failure.function.get_or_insert_with(|| self.export().to_owned());
                 }
-                report.end(Err(failure.clone()));
+                report.end(Err(&failure));
                 Err(failure)
             }
         }

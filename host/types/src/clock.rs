@@ -1,5 +1,7 @@
 //! The one source of time. Engines take `now` from it, so that tests set the clock instead of sleeping.
 
+#![expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 

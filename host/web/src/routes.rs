@@ -162,7 +162,7 @@ impl Paths {
             None => {
                 let at = self.methods.len();
                 let taken = self.router.insert(pattern.path.clone(), at);
-                taken.map_err(|error| self.refused(error, pattern, target))?;
+                taken.map_err(|error| self.refused(&error, pattern, target))?;
                 self.places.insert(normal, at);
                 self.methods.push(Methods { path: pattern.path.clone(), ..Methods::default() });
                 at
@@ -172,8 +172,8 @@ impl Paths {
         methods.insert(pattern, target)
     }
 
-    fn refused(&self, error: InsertError, pattern: &Pattern, target: &Target) -> RouteError {
-        if let InsertError::Conflict { with } = &error
+    fn refused(&self, error: &InsertError, pattern: &Pattern, target: &Target) -> RouteError {
+        if let InsertError::Conflict { with } = error
             && let Some(other) = self.methods.iter().find(|methods| methods.path == *with)
         {
             return RouteError::Taken {

@@ -60,7 +60,7 @@ mod tests {
     }
 
     fn search(query: &str) -> Result<Search, String> {
-        let request = test::get(&format!("/?{query}")).request();
+        let request = test::get(format!("/?{query}")).request();
         Query::from_request(&request).map(|Query(search)| search).map_err(|rejection| {
             assert_eq!((rejection.status().as_u16(), rejection.code()), (400, "invalid-query"));
             rejection.message().to_owned()
