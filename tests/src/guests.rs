@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+    ours.ancestors().find(|folder| folder.join("ARCHITECTURE.md").exists()).unwrap().to_path_buf()
 }
 
 /// Where everything is built.
@@ -81,6 +82,18 @@ pub fn skep() -> PathBuf {
             target().join("debug/skep")
         })
         .clone()
+}
+
+/// The `skep` program as it is shipped.
+pub fn skep_release() -> PathBuf {
+    run(cargo().args(["build", "--quiet", "--release", "-p", "skep"]));
+    target().join("release/skep")
+}
+
+/// The shortest plugin of the examples.
+pub fn hello_rust() -> PathBuf {
+    run(cargo().args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", "hello-rust"]));
+    target().join("wasm32-wasip2/release/hello_rust.wasm")
 }
 
 /// Compiled code shared by all hosts of the tests, as one host shares it between its starts.

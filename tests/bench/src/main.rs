@@ -1,0 +1,186 @@
+//! `cargo bench-host`: skep beside a bare axum handler, every server and the load in processes of their own, in one
+//! run, as medians over several alternations. `--check` exits nonzero when a stated bar is missed.
+
+#![allow(clippy::print_stdout)] // A benchmark prints.
+
+// The harness's own file: the crate around it would link the whole host into this program.
+#[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+#[path = "../../src/guests.rs"]
+mod guests;
+mod process;
+mod table;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::process::{Load, Server, load};
+use crate::table::{Series, median};
+
+#[derive(Parser)]
+#[command(about = "Measures skep beside a bare axum handler")]
+struct Cli {
+    /// Exit with 1 when a stated bar is missed
+    #[arg(long)]
+    check: bool,
+    /// Alternations; the medians of so many rounds are printed
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds that each server is measured in each round
+    #[arg(long, default_value_t = 2.0)]
+    seconds: f64,
+    /// Connections of the load
+    #[arg(long, default_value_t = 32)]
+    connections: u32,
+    // What this program runs itself as.
+    #[arg(long, hide = true)]
+    role: Option<String>,
+    #[arg(long, hide = true, default_value = "")]
+    url: String,
+    #[arg(long, hide = true)]
+    host: Option<String>,
+}
+
+/// The cases: name, virtual host, path.
+const CASES: [(&str, &str, &str); 5] = [
+    ("fresh, fast path", "fast.test", "/x"),
+    ("fresh, wasi:http 0.2", "wasi.test", "/"),
+    ("fresh, wasi:http 0.3", "three.test", "/"),
+    ("reuse, fast path", "reuse.test", "/x"),
+    ("reuse, wasi:http 0.2", "wasireuse.test", "/"),
+];
+
+/// The bars: a case must reach so much of the bare handler's requests per second.
+const BARS: [(&str, f64); 3] = [("fresh, fast path", 0.5), ("fresh, wasi:http 0.2", 0.45), ("reuse, fast path", 0.85)];
+/// A neighbour's p50 and p99 beside spinners, as multiples of its idle ones.
+const NEIGHBOUR_BARS: (f64, f64) = (2.0, 5.0);
+
+fn main() -> anyhow::Result<ExitCode> {
+    let cli = Cli::parse();
+    match cli.role.as_deref() {
+        Some("axum") => process::serve_axum().map(|()| ExitCode::SUCCESS),
+        Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
+        _ => bench(&cli),
+    }
+}
+
+fn manifest(folder: &Path) -> anyhow::Result<()> {
+    let hello = guests::hello_rust();
+    let (wasi, three, spinner) = (guests::wasip2_stream(), guests::wasip3(), guests::hostile_fast());
+    let text = format!(
+        r#"
+        [plugins.fast]
+        source = {hello:?}
+        routes = ["fast.test/{{*path}}"]
+        [plugins.wasi]
+        source = {wasi:?}
+        routes = ["wasi.test/"]
+        [plugins.three]
+        source = {three:?}
+        routes = ["three.test/"]
+        [plugins.reuse]
+        source = {hello:?}
+        routes = ["reuse.test/{{*path}}"]
+        instances = {{ reuse = 1000 }}
+        [plugins.wasireuse]
+        source = {wasi:?}
+        routes = ["wasireuse.test/"]
+        instances = {{ reuse = 1000 }}
+        [plugins.spinner]
+        source = {spinner:?}
+        routes = ["spin.test/{{*path}}"]
+        limits = {{ fuel = 1_000_000_000_000, deadline = "30s", concurrency = 100 }}
+        "#
+    );
+    std::fs::write(folder.join("skep.toml"), text).context("writing the manifest")
+}
+
+fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir()?;
+    manifest(folder.path())?;
+    let axum = Server::axum()?;
+    let cold = Server::skep(folder.path())?.started_in;
+    let skep = Server::skep(folder.path())?;
+    println!("start, empty code cache {} ms; warm code cache {} ms", cold.as_millis(), skep.started_in.as_millis());
+    let measure = |server: &Server, host: Option<&str>, path: &str| -> anyhow::Result<Load> {
+        load(server, host, path, cli.connections, cli.seconds)
+    };
+    let mut bare = Series::default();
+    let mut cases: Vec<Series> = CASES.iter().map(|_| Series::default()).collect();
+    for _ in 0..cli.rounds {
+        bare.push(measure(&axum, None, "/")?);
+        for ((_, host, path), series) in CASES.iter().zip(&mut cases) {
+            series.push(measure(&skep, Some(host), path)?);
+        }
+    }
+    println!("{} connections, {} rounds of {} s, medians\n", cli.connections, cli.rounds, cli.seconds);
+    println!("{:<24} {:>9} {:>8} {:>8} {:>9} {:>8}", "", "req/s", "p50 us", "p99 us", "cpu us/r", "of axum");
+    bare.print("bare axum handler", &bare);
+    let mut missed = Vec::new();
+    for ((name, ..), series) in CASES.iter().zip(&cases) {
+        series.print(name, &bare);
+        let ratio = series.ratio(&bare);
+        if let Some((_, bar)) = BARS.iter().find(|(bar, _)| bar == name)
+            && ratio < *bar
+        {
+            missed.push(format!("{name}: {ratio:.2} of axum, the bar is {bar}"));
+        }
+    }
+    if let Some(wasmtime) = process::wasmtime_version() {
+        let server = Server::wasmtime(&guests::wasip2_stream())?;
+        let mut series = Series::default();
+        for _ in 0..cli.rounds {
+            series.push(measure(&server, None, "/")?);
+        }
+        series.print(&wasmtime, &bare);
+        if let Some(ours) = cases.get(1) {
+            let times = ours.ratio(&series);
+            println!("wasi:http 0.2 fresh is {times:.1} times {wasmtime}");
+            if times < 2.7 {
+                missed.push(format!("{times:.1} times wasmtime serve, the bar is 2.7"));
+            }
+        }
+    }
+    neighbour(cli, &skep, &mut missed)?;
+    for miss in &missed {
+        println!("missed: {miss}");
+    }
+    Ok(if cli.check && !missed.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// A neighbour's latency alone, and beside as many spinners as their concurrency allows, in alternation.
+fn neighbour(cli: &Cli, skep: &Server, missed: &mut Vec<String>) -> anyhow::Result<()> {
+    const SPINNERS: usize = 100;
+    let (mut idle, mut beside) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
+    for _ in 0..cli.rounds {
+        let quiet = load(skep, Some("fast.test"), "/x", 1, cli.seconds)?;
+        let spinners = process::hold(skep, "spin.test", "/spin", SPINNERS)?;
+        std::thread::park_timeout(Duration::from_millis(300));
+        let busy = load(skep, Some("fast.test"), "/x", 1, cli.seconds)?;
+        drop(spinners);
+        std::thread::park_timeout(Duration::from_millis(300));
+        idle.0.push(quiet.p50_us);
+        idle.1.push(quiet.p99_us);
+        beside.0.push(busy.p50_us);
+        beside.1.push(busy.p99_us);
+    }
+    let (p50, p99) = (median(&beside.0) / median(&idle.0), median(&beside.1) / median(&idle.1));
+    println!(
+        "\na neighbour, one connection: idle p50 {:.0} us, p99 {:.0} us; beside {SPINNERS} spinners p50 {:.0} us ({p50:.1} \
+         times), p99 {:.0} us ({p99:.1} times)",
+        median(&idle.0),
+        median(&idle.1),
+        median(&beside.0),
+        median(&beside.1)
+    );
+    if p50 > NEIGHBOUR_BARS.0 {
+        missed.push(format!("a neighbour's p50 is {p50:.1} times its idle one, the bar is {}", NEIGHBOUR_BARS.0));
+    }
+    if p99 > NEIGHBOUR_BARS.1 {
+        missed.push(format!("a neighbour's p99 is {p99:.1} times its idle one, the bar is {}", NEIGHBOUR_BARS.1));
+    }
+    Ok(())
+}
