@@ -9,7 +9,9 @@ use tokio::sync::broadcast;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 /// Lines that a slow follower may be behind. Overload policy: it then loses the oldest and is told how many.
 const LINES_MAX: usize = 1024;
@@ -50,9 +52,16 @@ impl LogHub {
         self.0.subscribe()
     }
 
-    /// The layer that feeds the hub; it costs nothing while nobody follows.
-    pub fn layer<S: Subscriber>(&self) -> impl Layer<S> + use<S> {
-        HubLayer(self.clone())
+    /// The layer that feeds the hub.
+    ///
+    /// Its filter matters: a layer without one asks for every event of every library, and each request would then pay
+    /// for some hundred trace events that nobody reads.
+    pub fn layer<S>(&self) -> impl Layer<S> + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let targets = TARGETS.map(|target| (target, Level::DEBUG));
+        HubLayer(self.clone()).with_filter(Targets::new().with_targets(targets))
     }
 }
 
@@ -60,7 +69,7 @@ struct HubLayer(LogHub);
 
 impl<S: Subscriber> Layer<S> for HubLayer {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        if !TARGETS.contains(&event.metadata().target()) || self.0.0.receiver_count() == 0 {
+        if self.0.0.receiver_count() == 0 {
             return;
         }
         let mut fields = Fields::default();
