@@ -4,6 +4,7 @@
 
 mod admin;
 mod architecture;
+mod examples;
 mod foreign;
 mod http;
 mod kills;

@@ -78,6 +78,20 @@ impl Host {
             std::os::unix::fs::symlink(guests::code_cache(), cache)?;
         }
         let manifest = Manifest::load(dir.path())?;
+        Self::with_manifest(dir, manifest, mode).await
+    }
+
+    /// Builds and starts an example of this repository, with a data directory of the test's own.
+    pub async fn example(name: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut manifest = Manifest::load(&guests::root().join("examples").join(name)).unwrap();
+        manifest.host.data = dir.path().join(".skep");
+        std::fs::create_dir_all(&manifest.host.data).unwrap();
+        std::os::unix::fs::symlink(guests::code_cache(), manifest.host.data.join("cache")).unwrap();
+        Self::with_manifest(dir, manifest, Mode::Development).await.unwrap()
+    }
+
+    async fn with_manifest(dir: TempDir, manifest: Manifest, mode: Mode) -> anyhow::Result<Self> {
         let any: SocketAddr = "127.0.0.1:0".parse()?;
         let options = NodeOptions {
             manifest,
