@@ -12,3 +12,4 @@ mod knobs;
 mod outbound;
 mod reload;
 mod streams;
+mod watch;

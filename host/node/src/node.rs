@@ -321,6 +321,8 @@ impl Node {
         self.keep(plugin, &settings, &wasm, &revision, origin, origin != Origin::Source)?;
         if previous.is_none_or(|old| old.id() != revision.id()) {
             plugin.swap(revision, Settings::clone(&settings), origin, self.drain());
+        } else {
+            plugin.healed();
         }
         Ok(deployed)
     }

@@ -108,6 +108,11 @@ impl Plugin {
         }
     }
 
+    /// The newest build is what serves already: a problem of an earlier one is over.
+    pub(crate) fn healed(&self) {
+        self.note.lock().problem = None;
+    }
+
     /// `running`, `skipped` or `failed`.
     #[must_use]
     pub fn state(&self) -> &'static str {

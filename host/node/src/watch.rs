@@ -79,7 +79,7 @@ async fn look(
     let dir = node.manifest.load().dir.clone();
     let config = &settings.config;
     let source_touched = paths.contains(&config.source);
-    let sources_touched = paths.iter().any(|path| config.watch.matches(path));
+    let sources_touched = paths.iter().any(|path| is_watched(&config.watch, &dir, path));
     if sources_touched {
         let now = fingerprint(&config.watch, &dir);
         if seen.insert(name.clone(), now) == Some(now) && !source_touched {
@@ -122,11 +122,16 @@ fn folders(node: &Node) -> BTreeSet<PathBuf> {
     found
 }
 
+/// Whether a file is one of a plugin's sources; its globs are relative to the manifest's folder.
+fn is_watched(watch: &skep_manifest::Watch, dir: &Path, path: &Path) -> bool {
+    path.strip_prefix(dir).is_ok_and(|relative| watch.matches(relative))
+}
+
 /// A hash over the content of all files that match, so that a touch is no change.
 fn fingerprint(watch: &skep_manifest::Watch, dir: &Path) -> blake3::Hash {
     let mut files = BTreeSet::new();
     walk(dir, &mut |path, is_folder| {
-        if !is_folder && watch.matches(path) {
+        if !is_folder && is_watched(watch, dir, path) {
             files.insert(path.to_path_buf());
         }
     });

@@ -28,11 +28,10 @@ pub(crate) fn run(args: &New) -> anyhow::Result<()> {
         let file = path.join(file);
         let writing = || format!("writing {}", file.display());
         fs::create_dir_all(file.parent().unwrap_or(path)).with_context(writing)?;
-        let text =
-            text.replace("{{name}}", name).replace("{{crate}}", &name.replace('-', "_")).replace("{{sdk}}", &sdk);
+        let text = text.replace("{{name}}", name).replace("{{sdk}}", &sdk);
         fs::write(&file, text).with_context(writing)?;
     }
-    println!("made {0}: next, `skep up {0}` and open http://127.0.0.1:8080/", path.display());
+    println!("made {0}: next, `skep up {0}` and open http://127.0.0.1:8080/hello/you", path.display());
     Ok(())
 }
 
