@@ -67,6 +67,13 @@ async fn memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_memory() {
+    // One header of 100 kB is one copy; with room for it, the limit on an answer's headers is the next one in the way.
+    let (tight, wide) = (("\"64KiB\"", "host-memory-exhausted"), ("\"1MiB\"", "response-too-large"));
+    moves("/headers?n=1&size=100000", "host_memory", tight, wide).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn handles() {
     for (handles, expected) in [(500, "host-memory-exhausted"), (5_000, "ok")] {
         let host = host(&format!("handles = {handles}")).await;
