@@ -169,7 +169,7 @@ async fn a_manifest_reload_is_all_or_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_in_flight_finish_on_their_revision_and_streams_end_with_the_drain() {
+async fn calls_in_flight_finish_on_their_revision() {
     let host = Arc::new(Host::start(&format!("[host]\ndrain = \"11s\"\n{}", manifest(&guests::hostile(), ""))).await);
     let slow = {
         let host = Arc::clone(&host);
@@ -179,6 +179,21 @@ async fn calls_in_flight_finish_on_their_revision_and_streams_end_with_the_drain
     host.admin().deploy("app", std::fs::read(guests::wstd()).unwrap().into()).await.unwrap();
     assert_eq!(host.get("/").await.body.trim(), "hello from wstd", "new calls go to the new revision");
     assert_eq!(slow.await.unwrap().status, 200, "the old call finished");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_stream_is_closed_when_the_drain_is_over() {
+    let limits = "limits = { deadline = \"1s\" }\n";
+    // A name of its own: the metrics of this process tell plugins apart by it.
+    let manifest = manifest(&guests::hostile(), limits).replace("plugins.app", "plugins.endless");
+    let host = Host::start(&format!("[host]\ndrain = \"1s\"\n{manifest}")).await;
+    let response = host.request("GET", "/stream-then-hang").send().await.unwrap();
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    host.admin().deploy("endless", std::fs::read(guests::wstd()).unwrap().into()).await.unwrap();
+    let body = tokio::time::timeout(Duration::from_secs(20), response.bytes()).await;
+    assert!(body.expect("the stream goes on").is_err(), "aborted, not ended as if complete");
+    let lines = skep_tests::events::of_request("call", &id).await;
+    assert_eq!(lines[0]["outcome"], "retired", "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! The wasmtime engines.
 //!
-//! There are two, because the machinery that WASI 0.3 needs (concurrent calls into one instance) costs every call of
-//! every other component a fifth of its speed: components are compiled for the engine that their imports and exports
+//! There are two, because the machinery that WASI 0.3 needs (concurrent calls into one instance) slows down every call
+//! of every other component: components are compiled for the engine that their imports and exports
 //! ask for, and never for both.
 
 use std::sync::Arc;
@@ -96,8 +96,8 @@ impl Engines {
                 tracing::warn!(
                     error = format!("{error:#}"),
                     instances,
-                    "no address space for an instance pool, instances are allocated on demand (about four times \
-                     slower): lower `host.instances` or raise `ulimit -v`"
+                    "no address space for an instance pool, instances are allocated on demand, which is \
+                     slower: lower `host.instances` or raise `ulimit -v`"
                 );
                 let engine = |kind| Engine::new(&config(kind)).map_err(anyhow::Error::from);
                 Ok(Self {

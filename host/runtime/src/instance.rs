@@ -10,8 +10,7 @@ use crate::revision::{Guest, Revision};
 use crate::state::CallState;
 use crate::stats::CallStats;
 
-/// Fuel between two yields to the scheduler: about 30 microseconds of work. Measured: ten times less triples the cost
-/// of spinning, ten times more makes a neighbour wait.
+/// Fuel between two yields to the scheduler. Less makes spinning dearer, more makes a neighbour wait.
 const SLICE_FUEL: u64 = 100_000;
 
 /// A store with its guest, kept between calls only for plugins that opted into reuse.
