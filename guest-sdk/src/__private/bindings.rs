@@ -23,6 +23,7 @@ pub mod http {
         with: {
             "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
             "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
         },
         pub_export_macro: true,
         export_macro_name: "export_http",

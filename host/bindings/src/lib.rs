@@ -4,16 +4,22 @@
 //! the same types. It generates and re-exports; behaviour lives in `skep-runtime`.
 
 mod generated {
-    // Imports are plain host functions because none of today's waits; exports are async because a guest yields.
+    // Imports are plain host functions except those that wait; exports are async because a guest yields.
     wasmtime::component::bindgen!({
         path: "../../guest-sdk/wit",
         world: "http",
+        imports: {
+            "skep:plugin/cache.[method]bucket.fetch": async,
+            "skep:plugin/cache.[method]bucket.lock": async,
+        },
         exports: { default: async },
+        // What goes to a guest is copied once, into its memory.
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 pub use generated::exports::skep::plugin::http_handler;
-pub use generated::skep::plugin::context;
+pub use generated::skep::plugin::{cache, context, types};
 pub use generated::{Http, HttpPre};
 
 /// The version of `skep:plugin` that these bindings speak. A guest built against another patch of the same minor
