@@ -1,0 +1,153 @@
+//! Measures the engine beside a concurrent map, another cache and plain LRU, in one run.
+//!
+//! `cargo bench -p skep-cache` prints two tables: time per operation, and hit rates on Zipf traces.
+
+#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Barrier};
+use std::time::Instant;
+
+use skep_cache::{Bucket, BucketOptions, PutOptions};
+use skep_types::{ByteSize, SystemClock};
+
+const VALUE: [u8; 100] = [7; 100];
+const OPS: usize = 2_000_000;
+
+trait Store: Sync {
+    fn get(&self, key: &str) -> bool;
+    fn put(&self, key: &str);
+}
+
+impl Store for Arc<Bucket> {
+    fn get(&self, key: &str) -> bool {
+        Bucket::get(self, key).is_some_and(|value| value[0] == 7)
+    }
+    fn put(&self, key: &str) {
+        black_box(Bucket::put(self, key, &VALUE, PutOptions::default()).unwrap());
+    }
+}
+
+impl Store for dashmap::DashMap<String, Vec<u8>> {
+    fn get(&self, key: &str) -> bool {
+        // A reference into the map cannot leave it as a value can; copying is what a caller would do.
+        dashmap::DashMap::get(self, key).is_some_and(|value| value.clone()[0] == 7)
+    }
+    fn put(&self, key: &str) {
+        self.insert(key.to_owned(), VALUE.to_vec());
+    }
+}
+
+struct Moka(moka::sync::Cache<String, Arc<[u8]>>);
+
+impl Store for Moka {
+    fn get(&self, key: &str) -> bool {
+        self.0.get(key).is_some_and(|value| value[0] == 7)
+    }
+    fn put(&self, key: &str) {
+        self.0.insert(key.to_owned(), Arc::from(VALUE));
+    }
+}
+
+fn bucket(entries: u64, bytes: u64) -> Arc<Bucket> {
+    let options = BucketOptions { entries, bytes: ByteSize(bytes), ..BucketOptions::default() };
+    Bucket::new(&options, Arc::new(SystemClock))
+}
+
+fn keys(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{:016x}", (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+}
+
+/// Nanoseconds per operation, as each thread sees it; the best of three.
+fn time(threads: usize, keys: &[String], orders: &[Vec<u32>], op: &(dyn Fn(&str) + Sync)) -> f64 {
+    let mut best = f64::MAX;
+    for _ in 0..3 {
+        let barrier = Barrier::new(threads);
+        let total: f64 = std::thread::scope(|scope| {
+            let handles: Vec<_> = (0..threads)
+                .map(|thread| {
+                    let (barrier, order) = (&barrier, &orders[thread]);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        let start = Instant::now();
+                        for at in order {
+                            op(&keys[*at as usize]);
+                        }
+                        start.elapsed().as_nanos() as f64 / order.len() as f64
+                    })
+                })
+                .collect();
+            handles.into_iter().map(|handle| handle.join().unwrap()).sum()
+        });
+        best = best.min(total / threads as f64);
+    }
+    best
+}
+
+fn speed(name: &str, store: &dyn Store, keys: &[String], orders: &[Vec<u32>]) {
+    for key in keys {
+        store.put(key);
+    }
+    let get = |key: &str| assert!(store.get(key));
+    let put = |key: &str| store.put(key);
+    let row = [
+        time(1, keys, orders, &get),
+        time(2, keys, orders, &get),
+        time(1, keys, orders, &put),
+        time(2, keys, orders, &put),
+    ];
+    println!("{name:<22}{:>10.0}{:>14.0}{:>10.0}{:>14.0}", row[0], row[1], row[2], row[3]);
+}
+
+/// Ranks drawn from a Zipf distribution over `count` keys, spread so that rank and key have nothing in common.
+fn zipf(count: usize, exponent: f64, draws: usize) -> Vec<u32> {
+    let mut sums = Vec::with_capacity(count);
+    let mut sum = 0.0;
+    for rank in 1..=count {
+        sum += (rank as f64).powf(-exponent);
+        sums.push(sum);
+    }
+    let mut random = fastrand::Rng::with_seed(42);
+    (0..draws).map(|_| sums.partition_point(|at| *at < random.f64() * sum).min(count - 1) as u32).collect()
+}
+
+fn rate(trace: &[u32], keys: &[String], mut hit: impl FnMut(&str) -> bool) -> f64 {
+    let hits = trace.iter().filter(|at| hit(&keys[**at as usize])).count();
+    100.0 * hits as f64 / trace.len() as f64
+}
+
+fn hit_rates() {
+    const COUNT: usize = 200_000;
+    const DRAWS: usize = 4_000_000;
+    let keys = keys(COUNT);
+    println!("\nhit rate in percent, {COUNT} keys, {DRAWS} reads, a miss writes");
+    println!("{:<22}{:>10}{:>10}{:>10}{:>10}", "trace", "size", "skep", "LRU", "moka");
+    for exponent in [0.9, 1.0] {
+        let trace = zipf(COUNT, exponent, DRAWS);
+        for percent in [1, 10] {
+            let size = COUNT * percent / 100;
+            let bucket = bucket(size as u64, 1 << 30);
+            let skep = rate(&trace, &keys, |key| Store::get(&bucket, key) || (Store::put(&bucket, key), false).1);
+            let mut plain = lru::LruCache::<String, ()>::new(NonZeroUsize::new(size).unwrap());
+            let lru = rate(&trace, &keys, |key| plain.get(key).is_some() || (plain.put(key.to_owned(), ()), false).1);
+            let other = Moka(moka::sync::Cache::new(size as u64));
+            let moka = rate(&trace, &keys, |key| other.get(key) || (other.put(key), false).1);
+            println!("{:<22}{:>9}%{skep:>10.2}{lru:>10.2}{moka:>10.2}", format!("zipf {exponent}"), percent);
+        }
+    }
+}
+
+fn main() {
+    for (name, count) in [("10,000 hot keys", 10_000), ("1,000,000 random keys", 1_000_000)] {
+        let keys = keys(count);
+        let mut random = fastrand::Rng::with_seed(1);
+        let orders: Vec<Vec<u32>> = (0..2).map(|_| (0..OPS).map(|_| random.u32(0..count as u32)).collect()).collect();
+        println!("\nns per operation, {name}, values of 100 bytes");
+        println!("{:<22}{:>10}{:>14}{:>10}{:>14}", "", "get", "get, 2 thr.", "put", "put, 2 thr.");
+        speed("skep", &bucket(u64::MAX, 1 << 30), &keys, &orders);
+        speed("dashmap", &dashmap::DashMap::new(), &keys, &orders);
+        speed("moka", &Moka(moka::sync::Cache::new(2_000_000)), &keys, &orders);
+    }
+    hit_rates();
+}
