@@ -15,6 +15,7 @@ const WAIT: FetchOptions = FetchOptions { wait: Duration::from_secs(60), stale: 
 const NOW: FetchOptions = FetchOptions { wait: Duration::ZERO, stale: false };
 const STALE: FetchOptions = FetchOptions { wait: Duration::from_secs(60), stale: true };
 
+type Write = dyn Fn(&Bucket) -> Result<u64, Error>;
 type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Fetched, Error>> + 'a>>;
 
 fn fetching<'a>(bucket: &'a Bucket, key: &'a str) -> Fetching<'a> {
@@ -158,7 +159,7 @@ async fn a_wait_ends_at_its_time_and_leaves_the_line() {
 async fn a_write_by_somebody_else_answers_all_and_refuses_the_fill() {
     let (bucket, _) = bucket(&BucketOptions::default());
     let put_update = |b: &Bucket| b.update("key", |_| (Update::Put(b"7".to_vec(), Ttl::Default), ())).map(|()| 0);
-    let writes: [&dyn Fn(&Bucket) -> Result<u64, Error>; 4] = [
+    let writes: [&Write; 4] = [
         &|b| b.put("key", b"7", PutOptions::default()),
         &|b| b.increment("key", 7, Ttl::Default).map(|_| 0),
         &put_update,
@@ -180,7 +181,7 @@ async fn a_removal_during_the_load_refuses_the_fill_and_hands_on() {
     let (bucket, _) = bucket(&BucketOptions::default());
     let removals: [&dyn Fn(&Bucket); 4] =
         [&|b| assert!(!b.delete("key")), &|b| assert!(b.take("key").is_none()), &|b| assert_eq!(b.clear(), 0), &|b| {
-            b.update("key", |_| (Update::Delete, ())).unwrap()
+            b.update("key", |_| (Update::Delete, ())).unwrap();
         }];
     for remove in removals {
         let held = first(&bucket, "key").await;
