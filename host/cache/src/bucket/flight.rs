@@ -123,13 +123,16 @@ impl Bucket {
         shard.counts.misses += 1;
         match shard.flights.entry(key.into()) {
             MapEntry::Vacant(vacant) => {
-                let lease = self.begin(hash, key)?;
-                vacant.insert(Line::new(lease.holder));
-                shard.counts.loads += 1;
-                Ok(Looked::At(match stale {
-                    Some(value) => Fetched::Stale { value, lease: Some(lease) },
-                    None => Fetched::Miss(lease),
-                }))
+                let fetched = match (self.begin(hash, key), stale) {
+                    (Ok(lease), None) => Fetched::Miss(lease),
+                    (lease, Some(value)) => Fetched::Stale { value, lease: lease.ok() },
+                    (Err(error), None) => return Err(error),
+                };
+                if let Fetched::Miss(lease) | Fetched::Stale { lease: Some(lease), .. } = &fetched {
+                    vacant.insert(Line::new(lease.holder));
+                    shard.counts.loads += 1;
+                }
+                Ok(Looked::At(fetched))
             }
             MapEntry::Occupied(mut line) => {
                 if let Some(value) = stale {

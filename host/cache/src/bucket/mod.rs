@@ -2,15 +2,15 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`settings`] | what a reload may change while entries stay |
-//! | [`read`] | get, exists, ttl, length |
-//! | [`edit`] | the one way to write, under one lock and within the limits |
-//! | [`write`] | put, delete, take, touch, counters, read-modify-write |
-//! | [`room`] | how room is made, here and in other shards |
-//! | [`scan`] | keys in pages |
-//! | [`upkeep`] | sweeping, clearing, new settings, statistics |
-//! | [`flight`] | single flight: hits, leases, waiters |
-//! | [`lock`] | locks by name |
+//! | `settings` | what a reload may change while entries stay |
+//! | `read` | get, exists, ttl, length |
+//! | `edit` | the one way to write, under one lock and within the limits |
+//! | `write` | put, delete, take, touch, counters, read-modify-write |
+//! | `room` | how room is made, here and in other shards |
+//! | `scan` | keys in pages |
+//! | `upkeep` | sweeping, clearing, new settings, statistics |
+//! | `flight` | single flight: hits, leases, waiters |
+//! | `lock` | locks by name |
 
 mod edit;
 pub(crate) mod flight;
@@ -45,7 +45,7 @@ use crate::usage::{ENTRY_OVERHEAD, Usage};
 use lock::Locks;
 use settings::Settings;
 
-/// More shards than this buy nothing: an operation holds its lock for less than a microsecond.
+/// More shards than this buy nothing: a read or a write holds its lock for less than a microsecond.
 const SHARDS_MAX: u64 = 64;
 /// A shard smaller than this would evict for lack of luck, not of room.
 const SHARD_ENTRIES_MIN: u64 = 1024;
@@ -59,7 +59,8 @@ struct Padded<T>(T);
 /// A bucket of entries with limits.
 ///
 /// Made by [`Caches::configure`](crate::Caches::configure), or by [`Bucket::new`] for the host's own use. All
-/// operations are for any thread at any time; those that are not `async` take microseconds, except where they say so.
+/// operations are for any thread at any time. Reads and writes of a key take at most microseconds; what looks at many
+/// entries says so.
 /// No operation ever shows an entry whose time is over.
 pub struct Bucket {
     kind: Kind,

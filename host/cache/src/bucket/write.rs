@@ -1,4 +1,4 @@
-//! Writing: every operation is one decision, given to [`Bucket::edit`].
+//! Writing: every operation is one decision, given to `Bucket::edit`.
 
 use std::borrow::Cow;
 use std::time::Duration;

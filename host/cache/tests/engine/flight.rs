@@ -277,3 +277,13 @@ async fn a_stale_value_is_served_while_one_caller_loads() {
     drop(lease(bucket.fetch("key", STALE).await));
     assert_eq!(bucket.sweep(100).freed + bucket.stats().expired, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_value_is_served_even_if_no_lease_is_left() {
+    let options = BucketOptions { stale: Duration::from_secs(10), holders: 1, ..BucketOptions::default() };
+    let (bucket, clock) = bucket(&options);
+    bucket.put("key", b"old", PutOptions { ttl: after(5), ..PutOptions::default() }).unwrap();
+    clock.advance(Duration::from_secs(5));
+    let _held = first(&bucket, "another").await;
+    assert!(matches!(bucket.fetch("key", STALE).await, Ok(Fetched::Stale { lease: None, .. })));
+}
