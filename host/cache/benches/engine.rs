@@ -112,7 +112,11 @@ fn zipf(count: usize, exponent: f64, draws: usize) -> Vec<u32> {
         sums.push(sum);
     }
     let mut random = fastrand::Rng::with_seed(42);
-    (0..draws).map(|_| sums.partition_point(|at| *at < random.f64() * sum).min(count - 1) as u32).collect()
+    let mut draw = || {
+        let point = random.f64() * sum;
+        sums.partition_point(|at| *at < point).min(count - 1) as u32
+    };
+    (0..draws).map(|_| draw()).collect()
 }
 
 fn rate(trace: &[u32], mut hit: impl FnMut(&str) -> bool) -> f64 {
