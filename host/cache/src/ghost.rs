@@ -48,7 +48,7 @@ impl Ghost {
     }
 }
 
-/// Bits that neither choose the shard nor the place in the index. Zero means empty, so the lowest bit is set elsewhere.
+/// Bits that do not choose the shard, so that they differ within it. Zero means empty, so no key has it.
 fn fingerprint(hash: u64) -> u32 {
     let print = (hash >> 8) as u32;
     if print == 0 { 1 << 31 } else { print }
