@@ -101,6 +101,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.record();
+        if let Some(live) = &mut self.live {
+            live.store.data_mut().end_call();
+        }
         if self.finished
             && let Some(live) = self.live.take()
         {

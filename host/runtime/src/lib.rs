@@ -8,6 +8,7 @@
 //! | `instance`, `state`, `memory`, `stats` | a live guest, what its store holds, what bounds it, what a call cost |
 //! | `drive` | the fast path and `wasi:http` in both versions |
 //! | `admission`, `fair` | who may run, and whose turn it is |
+//! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
 //! | `classify`, `report` | what became of a call |
 //!
@@ -16,6 +17,7 @@
 mod admission;
 mod body;
 mod cache;
+mod capability;
 mod classify;
 mod drive;
 mod engine;
@@ -34,6 +36,7 @@ mod stats;
 
 pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;
+pub use capability::cache::{Access, GrantedBucket};
 pub use engine::{Allocation, EngineKind};
 pub use inspect::{HandlerKind, InspectError, Shape, inspect};
 pub use outbound::{Internal, InternalCalls};

@@ -1,6 +1,6 @@
 //! What guests can import: the whole of WASI 0.2 (and 0.3 on its engine), denied by default, and skep's own interfaces.
 
-use skep_bindings::context;
+use skep_bindings::{cache, context};
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
@@ -14,6 +14,7 @@ pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linke
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, CallState::config)?;
     context::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    cache::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     add_logging(&mut linker)?;
     #[cfg(feature = "p3")]
     if kind == EngineKind::Concurrent {

@@ -14,6 +14,7 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::admission::{Admission, Pool};
 use crate::cache::{CodeCache, Origin};
+use crate::capability::cache::GrantedBucket;
 use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
 use crate::inspect::{HandlerKind, Shape, inspect};
@@ -60,6 +61,8 @@ pub struct PluginSpec {
     pub config: Vec<(String, String)>,
     /// What it may do.
     pub grants: Grants,
+    /// The cache buckets that it may open.
+    pub buckets: Vec<GrantedBucket>,
     /// Everything besides the component that makes a revision a different one.
     pub fingerprint: String,
     /// Told about the end of every call.
@@ -159,6 +162,8 @@ impl Runtime {
             outbound: Arc::new(OutboundPolicy::new(spec.name.clone(), &spec.grants, &spec.limits, internal)),
             header_bytes_max: spec.limits.response_headers.as_usize(),
             handles_max: spec.limits.handles,
+            buckets: spec.buckets,
+            answer_bytes_max: spec.limits.host_memory.as_usize(),
         };
         Ok(Arc::new(Revision::new(Parts {
             id,

@@ -10,6 +10,7 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::capability::cache::{GrantedBucket, Held};
 use crate::logs::LogStream;
 use crate::memory::MemoryBudget;
 use crate::outbound::{OutboundHooks, OutboundPolicy};
@@ -30,6 +31,10 @@ pub(crate) struct GuestEnv {
     pub(crate) outbound: Arc<OutboundPolicy>,
     pub(crate) header_bytes_max: usize,
     pub(crate) handles_max: usize,
+    /// Buckets by the index that is a guest's handle.
+    pub(crate) buckets: Vec<GrantedBucket>,
+    /// The most bytes that one answer of a host function may have.
+    pub(crate) answer_bytes_max: usize,
 }
 
 /// The data of one store. What belongs to a call is in `stats` and is replaced for the next call.
@@ -42,6 +47,7 @@ pub(crate) struct CallState {
     pub(crate) memory: MemoryBudget,
     pub(crate) env: Arc<GuestEnv>,
     pub(crate) stats: Arc<CallStats>,
+    pub(crate) held: Held,
     /// What is left in the tank, for `context.fuel-left`; refreshed by the call hook.
     pub(crate) fuel_left: u64,
 }
@@ -60,6 +66,7 @@ impl CallState {
             memory: MemoryBudget::new(memory_limit),
             env,
             stats,
+            held: Held::default(),
             fuel_left: 0,
         }
     }
@@ -72,6 +79,11 @@ impl CallState {
         self.hooks = OutboundHooks::new(Arc::clone(&self.env.outbound), Arc::clone(stats));
         self.memory.start_call();
         self.stats = Arc::clone(stats);
+    }
+
+    /// Gives back what the call was given.
+    pub(crate) fn end_call(&mut self) {
+        self.held.release();
     }
 
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {

@@ -1,0 +1,222 @@
+//! One shard of a bucket: an index into a slab, the queues, and the flights of the keys that fall here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use crate::bucket::flight::Handed;
+use crate::life::{Life, State};
+use crate::line::Line;
+use crate::queues::{Fate, Queues, cost};
+use crate::slab::{NONE, Queue, Slab, Slot};
+use crate::stats::Counts;
+use crate::time::NEVER;
+use crate::usage::Short;
+use crate::value::pack;
+
+/// What is guarded by one mutex.
+pub(crate) struct Shard {
+    index: HashTable<u32>,
+    pub(crate) slab: Slab,
+    queues: Queues,
+    evicting: bool,
+    /// Keys that somebody loads.
+    pub(crate) flights: HashMap<Box<str>, Line<Handed>>,
+    pub(crate) counts: Counts,
+    /// No entry ends before this moment, so that nobody need look for one.
+    pub(crate) soonest: u64,
+    /// Where the sweeper is, and the `soonest` of what it has seen.
+    pub(crate) sweep_at: u32,
+    pub(crate) sweep_soonest: u64,
+}
+
+/// What is written into a slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'a> {
+    pub(crate) value: &'a [u8],
+    pub(crate) version: u64,
+    pub(crate) expires: u64,
+    pub(crate) touched: u64,
+}
+
+impl Shard {
+    pub(crate) fn new(evicting: bool) -> Self {
+        Self {
+            index: HashTable::new(),
+            slab: Slab::new(),
+            queues: Queues::new(),
+            evicting,
+            flights: HashMap::new(),
+            counts: Counts::default(),
+            soonest: NEVER,
+            sweep_at: 0,
+            sweep_soonest: NEVER,
+        }
+    }
+
+    /// Takes all entries out; flights and counts stay.
+    pub(crate) fn empty(&mut self) -> Self {
+        let mut old = std::mem::replace(self, Self::new(self.evicting));
+        self.counts = old.counts;
+        self.flights = std::mem::take(&mut old.flights);
+        old
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, key: &str) -> Option<u32> {
+        let key = key.as_bytes();
+        self.index
+            .find(hash, |id| {
+                let slot = self.slab.slot(*id);
+                slot.hash == hash && slot.key() == key
+            })
+            .copied()
+    }
+
+    /// Finds an entry that is not dead; a dead one is freed on the way, and its cost is returned to be released.
+    pub(crate) fn find_undead(&mut self, hash: u64, key: &str, life: &Life) -> (Option<(u32, State)>, u64) {
+        let Some(id) = self.find(hash, key) else { return (None, 0) };
+        match life.state(self.slab.slot(id)) {
+            State::Dead => {
+                self.counts.expired += 1;
+                (None, self.remove(id))
+            }
+            state => (Some((id, state)), 0),
+        }
+    }
+
+    /// Counts a read of a live entry and hands it out.
+    #[inline]
+    pub(crate) fn read(&mut self, id: u32) -> &mut Slot {
+        self.counts.hits += 1;
+        let slot = self.slab.slot_mut(id);
+        Queues::read(&mut slot.reads);
+        slot
+    }
+
+    /// Adds an entry, for which there is room.
+    pub(crate) fn insert(&mut self, hash: u64, key: &str, written: Written<'_>, life: &Life) -> u32 {
+        let id = self.slab.insert(Slot {
+            data: Some(pack(key.as_bytes(), written.value)),
+            hash,
+            version: written.version,
+            expires: written.expires,
+            touched: written.touched,
+            newer: NONE,
+            older: NONE,
+            // Keys are checked to be at most `KEY_BYTES_MAX` long where they enter.
+            key_bytes: u16::try_from(key.len()).unwrap_or(u16::MAX),
+            queue: Queue::None,
+            reads: 0,
+        });
+        let slab = &self.slab;
+        self.index.insert_unique(hash, id, |id| slab.slot(*id).hash);
+        if self.evicting {
+            self.queues.admit(&mut self.slab, id);
+        }
+        self.note_end(life.end(written.expires, written.touched));
+        id
+    }
+
+    /// Writes over an entry, in its place: a scan that runs meanwhile still meets it once.
+    pub(crate) fn replace(&mut self, id: u32, written: Written<'_>, life: &Life) {
+        let slot = self.slab.slot_mut(id);
+        let key_bytes = usize::from(slot.key_bytes);
+        let before = slot.data_bytes();
+        let after = key_bytes + written.value.len();
+        // A value of the same length needs no new memory unless somebody still reads the old one.
+        match slot.data.as_mut().filter(|_| before == after).and_then(Arc::get_mut) {
+            Some(data) => {
+                if let Some(place) = data.get_mut(key_bytes..) {
+                    place.copy_from_slice(written.value);
+                }
+            }
+            None => slot.data = Some(pack(slot.key(), written.value)),
+        }
+        slot.version = written.version;
+        slot.expires = written.expires;
+        slot.touched = written.touched;
+        Queues::read(&mut slot.reads);
+        self.queues.resize(slot.queue, before, after);
+        self.note_end(life.end(written.expires, written.touched));
+    }
+
+    /// An entry may end at that moment.
+    pub(crate) fn note_end(&mut self, end: u64) {
+        self.soonest = self.soonest.min(end);
+        self.sweep_soonest = self.sweep_soonest.min(end);
+    }
+
+    /// Frees an entry. Returns its cost.
+    pub(crate) fn remove(&mut self, id: u32) -> u64 {
+        let hash = self.slab.slot(id).hash;
+        if let Ok(entry) = self.index.find_entry(hash, |held| *held == id) {
+            entry.remove();
+        }
+        self.queues.unlink(&mut self.slab, id);
+        let slot = self.slab.remove(id);
+        cost(slot.data_bytes())
+    }
+
+    /// Evicts one entry other than `keep`. Returns its cost.
+    pub(crate) fn evict(&mut self, keep: Option<u32>, short: Short, life: &Life) -> Option<u64> {
+        let fate = |id: u32, slab: &Slab| {
+            if Some(id) == keep {
+                Fate::Kept
+            } else if life.state(slab.slot(id)) == State::Dead {
+                Fate::Ended
+            } else {
+                Fate::Evictable
+            }
+        };
+        let id = self.queues.victim(&mut self.slab, fate)?;
+        match (life.state(self.slab.slot(id)), short) {
+            (State::Dead, _) => self.counts.expired += 1,
+            (_, Short::Entries) => self.counts.evicted_entries += 1,
+            (_, Short::Bytes) => self.counts.evicted_bytes += 1,
+        }
+        Some(self.remove(id))
+    }
+
+    /// Frees whatever `over` says of all entries, and notes when the next of the others ends. Returns how many entries
+    /// and bytes it freed.
+    pub(crate) fn purge(&mut self, life: &Life, over: impl Fn(u32, State) -> bool) -> (u64, u64) {
+        self.soonest = NEVER;
+        self.sweep_at = 0;
+        let (_, freed) = self.purge_from(life, u32::MAX, over);
+        freed
+    }
+
+    /// The same for `slots` slots from where the sweeper is. Returns how many slots it looked at, and what it freed.
+    pub(crate) fn purge_from(
+        &mut self,
+        life: &Life,
+        slots: u32,
+        over: impl Fn(u32, State) -> bool,
+    ) -> (u32, (u64, u64)) {
+        if self.sweep_at == 0 {
+            self.sweep_soonest = NEVER;
+        }
+        let from = self.sweep_at;
+        let to = from.saturating_add(slots).min(self.slab.end());
+        let mut freed = (0, 0);
+        for id in from..to {
+            let Some(slot) = self.slab.get(id).filter(|slot| slot.data.is_some()) else { continue };
+            if over(id, life.state(slot)) {
+                self.counts.expired += 1;
+                freed.0 += 1;
+                freed.1 += self.remove(id);
+            } else {
+                self.sweep_soonest = self.sweep_soonest.min(life.end(slot.expires, slot.touched));
+            }
+        }
+        if to == self.slab.end() {
+            self.soonest = self.sweep_soonest;
+            self.sweep_at = 0;
+        } else {
+            self.sweep_at = to;
+        }
+        (to - from, freed)
+    }
+}
