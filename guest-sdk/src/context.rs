@@ -65,6 +65,16 @@ impl Context {
     }
 }
 
+/// The client of the running call.
+pub(crate) fn client() -> Option<String> {
+    #[cfg(target_arch = "wasm32")]
+    {
+        crate::__private::bindings::imports::skep::plugin::context::client()
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    None
+}
+
 impl FromRequest for Context {
     type Rejection = Infallible;
 

@@ -20,8 +20,8 @@ use std::fmt::Display;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Bytes, Context, Handler, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, web::Route,
-    web::match_path,
+    Bytes, Context, Handler, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header,
+    web::{Route, TestClient, match_path},
 };
 
 /// A GET request.
@@ -62,8 +62,8 @@ pub fn request(method: &str, uri: impl AsRef<str>) -> TestRequest {
     let uri = uri.as_ref();
     let absolute = if uri.starts_with('/') { format!("http://localhost{uri}") } else { uri.to_owned() };
     *request.uri_mut() = good(absolute.parse(), "URI", uri);
-    let client = "127.0.0.1".to_owned();
-    TestRequest { request, route: Route { captures: Vec::new(), client } }
+    request.extensions_mut().insert(TestClient("127.0.0.1".to_owned()));
+    TestRequest { request, captures: Vec::new() }
 }
 
 /// A request in the making; [`TestRequest::send`] gives it to a handler.
@@ -71,7 +71,7 @@ pub fn request(method: &str, uri: impl AsRef<str>) -> TestRequest {
 #[must_use]
 pub struct TestRequest {
     request: Request,
-    route: Route,
+    captures: Vec<(String, String)>,
 }
 
 impl TestRequest {
@@ -92,7 +92,7 @@ impl TestRequest {
 
     /// Adds what the route captured, decoded.
     pub fn capture(mut self, name: &str, value: &str) -> Self {
-        self.route.captures.push((name.to_owned(), value.to_owned()));
+        self.captures.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -101,7 +101,7 @@ impl TestRequest {
     pub fn route(mut self, pattern: &str) -> Self {
         let path = self.request.uri().path();
         match match_path(pattern, path) {
-            Some(Ok(captures)) => self.route.captures = captures,
+            Some(Ok(captures)) => self.captures = captures,
             _ => panic!("the route `{pattern}` does not match `{path}`"),
         }
         self
@@ -109,7 +109,7 @@ impl TestRequest {
 
     /// The client's address.
     pub fn client(mut self, address: &str) -> Self {
-        address.clone_into(&mut self.route.client);
+        self.request.extensions_mut().insert(TestClient(address.to_owned()));
         self
     }
 
@@ -147,7 +147,7 @@ impl TestRequest {
     /// The request itself, for a function that takes one.
     #[must_use]
     pub fn request(mut self) -> Request {
-        self.request.extensions_mut().insert(self.route);
+        self.request.extensions_mut().insert(Route::from(self.captures));
         self.request
     }
 

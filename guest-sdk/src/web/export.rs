@@ -1,14 +1,9 @@
 //! The border to the host: the records of `plugin.wit` to `http` types and back, with no copy of a body and none of a
 //! header value on the way in.
 
-use http::{
-    Uri,
-    uri::{Authority, PathAndQuery, Scheme},
-};
-
 use crate::{
     __private::bindings::http::exports::skep::plugin::http_handler as wit, Bytes, Handler, HeaderMap, HeaderName,
-    HeaderValue, IntoResponse, Method, Rejection, Request, Response, StatusCode, web::Route,
+    HeaderValue, IntoResponse, Method, Rejection, Request, Response, StatusCode, Uri, web::Route,
 };
 
 /// What the exported `handle` does.
@@ -23,36 +18,41 @@ pub fn serve<M>(handler: impl Handler<M>, request: wit::Request) -> wit::Respons
 /// The host has parsed what it hands over; should it and this crate ever disagree, the request is refused.
 fn lift(request: wit::Request) -> Result<Request, Rejection> {
     let refuse = |what| Rejection::new(StatusCode::BAD_REQUEST, "invalid-request", format!("the {what} is malformed"));
-    let mut lifted = Request::new(Bytes::from(request.body));
-    *lifted.method_mut() = Method::from_bytes(request.method.as_bytes()).map_err(|_| refuse("method"))?;
-    *lifted.uri_mut() =
-        uri(&request.scheme, request.authority, request.path, request.query).ok_or_else(|| refuse("address"))?;
-    *lifted.headers_mut() = headers(request.headers).ok_or_else(|| refuse("header"))?;
-    lifted.extensions_mut().insert(Route { captures: request.captures, client: request.client });
+    let mut lifted = Request::new(Bytes::from(request.body.unwrap_or_default()));
+    *lifted.method_mut() = method(request.method).ok_or_else(|| refuse("method"))?;
+    *lifted.uri_mut() = Uri::from_maybe_shared(Bytes::from(request.uri)).map_err(|_| refuse("address"))?;
+    *lifted.headers_mut() = headers(&Bytes::from(request.headers)).ok_or_else(|| refuse("header"))?;
+    if let Some(captures) = request.captures {
+        lifted.extensions_mut().insert(Route::encoded(captures));
+    }
     Ok(lifted)
 }
 
-fn uri(scheme: &str, authority: String, mut path: String, query: Option<String>) -> Option<Uri> {
-    if let Some(query) = query {
-        path.reserve_exact(query.len() + 1);
-        path.push('?');
-        path.push_str(&query);
-    }
-    let mut parts = http::uri::Parts::default();
-    parts.path_and_query = Some(PathAndQuery::from_maybe_shared(Bytes::from(path)).ok()?);
-    // Without an authority, as HTTP/1.0 allows, only the path is left. An odd one is no reason to refuse a request.
-    if let Ok(authority) = Authority::from_maybe_shared(Bytes::from(authority)) {
-        parts.scheme = Some(if scheme == "https" { Scheme::HTTPS } else { Scheme::HTTP });
-        parts.authority = Some(authority);
-    }
-    Uri::from_parts(parts).ok()
+fn method(method: wit::Method) -> Option<Method> {
+    Some(match method {
+        wit::Method::Get => Method::GET,
+        wit::Method::Head => Method::HEAD,
+        wit::Method::Post => Method::POST,
+        wit::Method::Put => Method::PUT,
+        wit::Method::Delete => Method::DELETE,
+        wit::Method::Connect => Method::CONNECT,
+        wit::Method::Options => Method::OPTIONS,
+        wit::Method::Trace => Method::TRACE,
+        wit::Method::Patch => Method::PATCH,
+        wit::Method::Other(name) => Method::from_bytes(name.as_bytes()).ok()?,
+    })
 }
 
-fn headers(fields: Vec<(String, Vec<u8>)>) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::try_with_capacity(fields.len()).ok()?;
-    for (name, value) in fields {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        let value = HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?;
+/// The fields of a block of lines. Their values share its memory.
+fn headers(block: &Bytes) -> Option<HeaderMap> {
+    let lines = block.iter().filter(|byte| **byte == b'\n').count();
+    let mut headers = HeaderMap::try_with_capacity(lines).ok()?;
+    for line in block.split_inclusive(|byte| *byte == b'\n') {
+        let field = line.strip_suffix(b"\r\n")?;
+        let name_length = field.iter().position(|byte| *byte == b':')?;
+        let (name, value) = field.split_at_checked(name_length)?;
+        let name = HeaderName::from_bytes(name).ok()?;
+        let value = HeaderValue::from_maybe_shared(block.slice_ref(value.strip_prefix(b": ")?)).ok()?;
         headers.try_append(name, value).ok()?;
     }
     Some(headers)
@@ -67,32 +67,25 @@ fn lower(response: Response) -> wit::Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Client, Path, RequestExt};
+    use crate::{Path, RequestExt};
 
     fn request() -> wit::Request {
         wit::Request {
-            method: "GET".into(),
-            scheme: "https".into(),
-            authority: "bees.example:8443".into(),
-            path: "/hives/7%20b".into(),
-            query: Some("a=1".into()),
-            captures: vec![("hive".into(), "7 b".into())],
-            headers: vec![("x-a".into(), b"caf\xe9".to_vec()), ("x-a".into(), b"2".to_vec())],
-            body: b"honey".to_vec(),
-            client: "192.0.2.7".into(),
+            method: wit::Method::Get,
+            uri: "https://bees.example:8443/hives/7%20b?a=1".into(),
+            captures: Some("hive=7+b&rest=a%2F%26".into()),
+            headers: b"x-a: caf\xe9\r\nx-empty: \r\nx-a: a: 2\r\n".to_vec(),
+            body: Some(b"honey".to_vec()),
         }
     }
 
     #[test]
     fn a_request_arrives_whole() {
-        fn handler(Path(hive): Path<String>, client: Client, req: Request) -> Vec<u8> {
-            assert_eq!(
-                (req.path(), req.query(), &hive[..], client.as_str()),
-                ("/hives/7%20b", "a=1", "7 b", "192.0.2.7")
-            );
+        fn handler(Path((hive, rest)): Path<(String, String)>, req: Request) -> Vec<u8> {
+            assert_eq!((req.path(), req.query(), &hive[..], &rest[..]), ("/hives/7%20b", "a=1", "7 b", "a/&"));
             assert_eq!(req.uri().to_string(), "https://bees.example:8443/hives/7%20b?a=1");
             let values: Vec<_> = req.headers().get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
-            assert_eq!(values, [&b"caf\xe9"[..], b"2"]);
+            assert_eq!((values, req.header("x-empty")), (vec![&b"caf\xe9"[..], b"a: 2"], Some("")));
             req.into_body().into()
         }
         let response = serve(handler, request());
@@ -103,27 +96,39 @@ mod tests {
     #[test]
     fn a_body_is_not_copied() {
         let request = request();
-        let address = request.body.as_ptr();
+        let address = request.body.as_ref().unwrap().as_ptr();
         let response = serve(|body: String| body, request);
         assert_eq!(response.body.as_ptr(), address);
     }
 
     #[test]
-    fn a_missing_or_odd_authority_leaves_the_path() {
-        for authority in ["", "a b"] {
-            let request = wit::Request { authority: authority.into(), query: None, ..request() };
-            assert_eq!(lift(request).unwrap().uri(), "/hives/7%20b");
+    fn a_request_may_lack_all_but_its_path() {
+        let bare = wit::Request { uri: "/a?b".into(), captures: None, headers: Vec::new(), body: None, ..request() };
+        let lifted = lift(bare).unwrap();
+        assert_eq!((lifted.uri().to_string(), lifted.headers().len(), lifted.body().len()), ("/a?b".into(), 0, 0));
+        assert_eq!(lifted.capture("hive"), None);
+    }
+
+    #[test]
+    fn every_method_has_its_name() {
+        let other = wit::Method::Other("PURGE".into());
+        let names = [(wit::Method::Delete, "DELETE"), (wit::Method::Patch, "PATCH"), (other, "PURGE")];
+        for (given, name) in names {
+            assert_eq!(method(given).unwrap().as_str(), name);
         }
     }
 
     #[test]
     fn what_http_does_not_allow_is_refused_without_a_panic() {
         for broken in [
-            wit::Request { method: "G T".into(), ..request() },
-            wit::Request { path: "a b".into(), ..request() },
-            wit::Request { headers: vec![("a b".into(), Vec::new())], ..request() },
-            wit::Request { headers: vec![("a".into(), b"1\n2".to_vec())], ..request() },
-            wit::Request { headers: vec![("a".into(), Vec::new()); 40_000], ..request() },
+            wit::Request { method: wit::Method::Other("G T".into()), ..request() },
+            wit::Request { uri: "a b".into(), ..request() },
+            wit::Request { headers: b"a b: 1\r\n".to_vec(), ..request() },
+            wit::Request { headers: b"a: 1\0\r\n".to_vec(), ..request() },
+            wit::Request { headers: b"a: 1\n".to_vec(), ..request() },
+            wit::Request { headers: b"a\r\n".to_vec(), ..request() },
+            wit::Request { headers: b"a: 1".to_vec(), ..request() },
+            wit::Request { headers: b"a: \r\n".repeat(40_000), ..request() },
         ] {
             assert_eq!(serve(|| "never", broken).status, 400);
         }

@@ -20,7 +20,7 @@ pub use redirect::Redirect;
 pub use rejection::Rejection;
 pub(crate) use rejection::error_response;
 pub use reply::{Html, IntoResponse, ResponsePart};
-pub(crate) use request::Route;
+pub(crate) use request::{Route, TestClient};
 pub use request::{Body, Request, RequestExt, Response};
 pub use router::Router;
 

@@ -1,5 +1,7 @@
 //! The request and response types, and what the `http` crate's request lacks.
 
+use std::sync::OnceLock;
+
 use crate::{Bytes, FromRequest};
 
 /// A body, whole: the host buffers it, up to the plugin's limit. A clone shares the bytes.
@@ -13,13 +15,35 @@ pub type Request = http::Request<Body>;
 /// The `http` crate's response.
 pub type Response = http::Response<Body>;
 
-/// What the host says about a request beyond HTTP itself; it travels in the request's extensions.
+/// What the route that led here matched; it travels in the request's extensions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Route {
-    /// Names and percent-decoded values, in the route's order.
-    pub(crate) captures: Vec<(String, String)>,
-    pub(crate) client: String,
+    encoded: String,
+    // Most handlers never ask, so it is decoded at the first question.
+    decoded: OnceLock<Vec<(String, String)>>,
 }
+
+impl Route {
+    /// From names and values as in an HTML form.
+    pub(crate) fn encoded(captures: String) -> Self {
+        Self { encoded: captures, decoded: OnceLock::new() }
+    }
+
+    /// Names and percent-decoded values, in the route's order.
+    pub(crate) fn captures(&self) -> &[(String, String)] {
+        self.decoded.get_or_init(|| form_urlencoded::parse(self.encoded.as_bytes()).into_owned().collect())
+    }
+}
+
+impl From<Vec<(String, String)>> for Route {
+    fn from(captures: Vec<(String, String)>) -> Self {
+        Self { encoded: String::new(), decoded: captures.into() }
+    }
+}
+
+/// The client that a test names; elsewhere the host knows.
+#[derive(Clone, Debug)]
+pub(crate) struct TestClient(pub(crate) String);
 
 /// Shortcuts on a [`Request`].
 pub trait RequestExt {
@@ -35,8 +59,8 @@ pub trait RequestExt {
     /// A header's value if it is text; the first one if there are several.
     fn header(&self, name: &str) -> Option<&str>;
 
-    /// The client's address, without a port.
-    fn client(&self) -> &str;
+    /// The client's address, without a port; empty where no client is waiting.
+    fn client(&self) -> String;
 
     /// Runs an extractor by hand: `req.extract::<Json<Order>>()?`.
     ///
@@ -62,8 +86,11 @@ impl RequestExt for Request {
         self.headers().get(name)?.to_str().ok()
     }
 
-    fn client(&self) -> &str {
-        self.extensions().get::<Route>().map_or("", |route| &route.client)
+    fn client(&self) -> String {
+        match self.extensions().get::<TestClient>() {
+            Some(client) => client.0.clone(),
+            None => crate::context::client().unwrap_or_default(),
+        }
     }
 
     fn extract<E: FromRequest>(&self) -> Result<E, E::Rejection> {
@@ -72,5 +99,5 @@ impl RequestExt for Request {
 }
 
 pub(crate) fn captures(request: &Request) -> &[(String, String)] {
-    request.extensions().get::<Route>().map_or(&[], |route| &route.captures)
+    request.extensions().get::<Route>().map_or(&[], Route::captures)
 }

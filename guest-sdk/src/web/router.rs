@@ -134,7 +134,7 @@ impl Router {
         if let Some((route, _)) = best {
             match match_path(route.pattern, path).unwrap_or(Err(NotUtf8)) {
                 Ok(captures) => {
-                    request.extensions_mut().get_or_insert_default::<Info>().captures = captures;
+                    request.extensions_mut().insert(Info::from(captures));
                     return (route.call)(request);
                 }
                 Err(NotUtf8) => {

@@ -9,6 +9,8 @@ mod generated {
         path: "../../guest-sdk/wit",
         world: "http",
         exports: { default: async },
+        // What goes to a guest is copied once, into its memory.
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 

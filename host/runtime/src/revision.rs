@@ -1,5 +1,6 @@
 //! A revision: one component with its settings, compiled, linked and ready to be called.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -259,7 +260,8 @@ impl Revision {
         };
         let deadline = tokio::time::Instant::from_std(stats.deadline);
         // The timer is outside of the guest's future and drops it: fuel does not run while a guest waits.
-        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.too_late(stats)))
+        // It is pinned here, because a guest's future is large and a timer that owned it would move it twice.
+        tokio::time::timeout_at(deadline, pin!(work)).await.unwrap_or_else(|_| Err(self.too_late(stats)))
     }
 
     fn too_late(&self, stats: &CallStats) -> Failure {

@@ -134,6 +134,12 @@ impl context::Host for CallState {
         info
     }
 
+    fn client(&mut self) -> Option<String> {
+        let client = self.stats.call().client.to_string();
+        self.stats.owe(client.len());
+        Some(client)
+    }
+
     fn fuel_left(&mut self) -> u64 {
         self.fuel_left
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use skep_types::RequestId;
 
@@ -18,7 +18,14 @@ pub(crate) struct Origin {
     pub(crate) request_id: Option<RequestId>,
 }
 
-const FORWARDED: [&str; 5] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded", "x-request-id"];
+// Parsed once: a look-up by text would parse each name for each request.
+static FORWARDED: [HeaderName; 5] = [
+    HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("x-forwarded-proto"),
+    HeaderName::from_static("x-forwarded-host"),
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-request-id"),
+];
 
 impl TrustedProxies {
     /// Trusts the proxies in these networks.
@@ -36,7 +43,7 @@ impl TrustedProxies {
     pub(crate) fn origin(&self, peer: IpAddr, tls: bool, headers: &mut HeaderMap) -> Origin {
         let peer = peer.to_canonical();
         if self.0.is_empty() || !self.trusts(peer) {
-            for name in FORWARDED {
+            for name in &FORWARDED {
                 // Most requests have none of them, and a look-up is cheaper than a removal.
                 if headers.contains_key(name) {
                     headers.remove(name);

@@ -32,7 +32,7 @@ impl FromRequest for Client {
     type Rejection = Infallible;
 
     fn from_request(request: &Request) -> Result<Self, Infallible> {
-        Ok(Self(request.client().to_owned()))
+        Ok(Self(request.client()))
     }
 }
 

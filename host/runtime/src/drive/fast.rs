@@ -4,9 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use skep_bindings::http_handler;
-use skep_types::{Failure, FailureKind, Limits, Phase};
+use skep_types::{Call, Failure, FailureKind, Limits, Phase};
 
 use crate::body::{CallBody, RequestBody, collect};
 use crate::fair::Fair;
@@ -25,14 +27,15 @@ pub(crate) async fn call(
     let body = collect(body, revision.limits().request_body).await?;
     stats.enter(Phase::Queue);
     let admitted = revision.admission().enter().await?;
-    let request = to_guest(&parts, body, stats);
-    let charge = size_of_request(&request);
+    let text = RequestText::of(&parts, stats.call());
+    let charge = text.len() + body.len();
+    let request = text.request(&parts.method, &body);
     let work = async {
         let mut running = Running::start(revision, stats, charge).await?;
         let Some((store, Guest::Fast(guest))) = running.parts() else {
             return Err(Failure::new(FailureKind::Internal, Phase::Handle, "not a fast-path instance"));
         };
-        match guest.skep_plugin_http_handler().call_handle(store, &request).await {
+        match guest.skep_plugin_http_handler().call_handle(store, request).await {
             Ok(response) => {
                 running.finish();
                 Ok(response)
@@ -45,28 +48,80 @@ pub(crate) async fn call(
     from_guest(response, revision.limits())
 }
 
-fn to_guest(parts: &http::request::Parts, body: Bytes, stats: &CallStats) -> http_handler::Request {
-    let call = stats.call();
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let host = || parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
-    http_handler::Request {
-        method: parts.method.as_str().to_owned(),
-        scheme: if call.secure { "https" } else { "http" }.to_owned(),
-        authority: authority.or_else(host).unwrap_or_default().to_owned(),
-        path: parts.uri.path().to_owned(),
-        query: parts.uri.query().map(str::to_owned),
-        captures: call.captures.clone(),
-        headers: headers.collect(),
-        body: body.into(),
-        client: call.client.to_string(),
+/// What a guest gets of a request's head, in the contract's form.
+struct RequestText {
+    uri: String,
+    captures: Option<String>,
+    headers: Vec<u8>,
+}
+
+impl RequestText {
+    fn of(parts: &Parts, call: &Call) -> Self {
+        Self { uri: uri(parts, call.secure), captures: captures(call), headers: header_lines(&parts.headers) }
+    }
+
+    /// What copying it into the guest costs, in fuel: a unit for each byte.
+    fn len(&self) -> usize {
+        self.uri.len() + self.captures.as_ref().map_or(0, String::len) + self.headers.len()
+    }
+
+    fn request<'a>(&'a self, method: &'a Method, body: &'a Bytes) -> http_handler::Request<'a> {
+        http_handler::Request {
+            method: to_guest_method(method),
+            uri: &self.uri,
+            captures: self.captures.as_deref(),
+            headers: &self.headers,
+            body: (!body.is_empty()).then_some(body),
+        }
     }
 }
 
-/// What copying the request into the guest costs it, in fuel: a unit for each byte.
-fn size_of_request(request: &http_handler::Request) -> usize {
-    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    request.body.len() + request.path.len() + request.query.as_ref().map_or(0, String::len) + headers
+fn uri(parts: &Parts, secure: bool) -> String {
+    let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let host = || parts.headers.get(http::header::HOST).map(HeaderValue::as_bytes);
+    // HTTP/2 says it in the request line. A host that is no authority is as good as none.
+    let authority = match parts.uri.authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => host().and_then(|host| Authority::try_from(host).ok().and(std::str::from_utf8(host).ok())),
+    };
+    // `OPTIONS *` is about no path.
+    let Some(authority) = authority.filter(|_| path.starts_with('/')) else { return path.to_owned() };
+    let scheme = if secure { "https://" } else { "http://" };
+    [scheme, authority, path].concat()
+}
+
+fn captures(call: &Call) -> Option<String> {
+    if call.captures.is_empty() {
+        return None;
+    }
+    Some(form_urlencoded::Serializer::new(String::new()).extend_pairs(&call.captures).finish())
+}
+
+fn header_lines(headers: &HeaderMap) -> Vec<u8> {
+    let length = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let mut lines = Vec::with_capacity(length);
+    for (name, value) in headers.iter().filter(|(name, _)| **name != http::header::HOST) {
+        lines.extend_from_slice(name.as_str().as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend_from_slice(value.as_bytes());
+        lines.extend_from_slice(b"\r\n");
+    }
+    lines
+}
+
+fn to_guest_method(method: &Method) -> http_handler::Method<'_> {
+    match *method {
+        Method::GET => http_handler::Method::Get,
+        Method::HEAD => http_handler::Method::Head,
+        Method::POST => http_handler::Method::Post,
+        Method::PUT => http_handler::Method::Put,
+        Method::DELETE => http_handler::Method::Delete,
+        Method::CONNECT => http_handler::Method::Connect,
+        Method::OPTIONS => http_handler::Method::Options,
+        Method::TRACE => http_handler::Method::Trace,
+        Method::PATCH => http_handler::Method::Patch,
+        ref other => http_handler::Method::Other(other.as_str()),
+    }
 }
 
 fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
@@ -137,6 +192,34 @@ mod tests {
         for header in [("a b", "x"), ("", "x"), ("a", "\r\nx"), ("a", "\0")] {
             assert_eq!(kind(response(200, &[header], ""), &limits), Some(FailureKind::BadAnswer), "{header:?}");
         }
+    }
+
+    fn parts(uri: &str, headers: &[(&str, &[u8])]) -> Parts {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn a_guest_sees_the_address_that_the_client_used() {
+        for (line, host, whole) in [
+            ("/a%20b?c=d", Some("bees.test:81"), "https://bees.test:81/a%20b?c=d"),
+            ("http://h2.test/", None, "https://h2.test/"),
+            ("/a", None, "/a"),
+            ("/a", Some("no authority"), "/a"),
+            ("*", Some("bees.test"), "*"),
+        ] {
+            let headers: Vec<_> = host.iter().map(|host| ("host", host.as_bytes())).collect();
+            assert_eq!(uri(&parts(line, &headers), true), whole);
+        }
+    }
+
+    #[test]
+    fn header_lines_hold_all_but_the_host() {
+        let parts = parts("/", &[("host", b"a"), ("x-a", b"1"), ("x-b", b"caf\xe9"), ("x-a", b"")]);
+        assert_eq!(header_lines(&parts.headers), b"x-a: 1\r\nx-a: \r\nx-b: caf\xe9\r\n");
     }
 
     #[test]

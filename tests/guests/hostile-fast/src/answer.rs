@@ -35,7 +35,8 @@ pub(crate) fn bad_header(query: &Query) -> Response {
 
 /// The body and its type, as they came.
 pub(crate) fn echo(request: Request) -> Response {
-    let mut headers = request.headers;
-    headers.retain(|(name, _)| name == "content-type");
-    Response { status: 200, headers, body: request.body }
+    let lines = request.headers.split(|byte| *byte == b'\n');
+    let types = lines.filter_map(|line| line.strip_prefix(b"content-type: ")?.strip_suffix(b"\r"));
+    let headers = types.map(|value| ("content-type".to_owned(), value.to_vec())).collect();
+    Response { status: 200, headers, body: request.body.unwrap_or_default() }
 }

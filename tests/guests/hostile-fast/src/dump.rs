@@ -9,29 +9,21 @@ use crate::{answer, work};
 
 /// Every field of the request: `key: value` lines, the headers as `header NAME: VALUE`, the body by its length.
 pub(crate) fn request(request: &Request) -> Response {
-    let mut text = format!(
-        "method: {}\nscheme: {}\nauthority: {}\npath: {}\n",
-        request.method, request.scheme, request.authority, request.path
-    );
+    let mut text = format!("method: {:?}\nuri: {}\n", request.method, request.uri);
     // Writing to a String cannot fail.
-    let _ = match &request.query {
-        Some(query) => writeln!(text, "query: {query}"),
-        None => writeln!(text, "no query"),
-    };
-    let _ = writeln!(text, "client: {}", request.client);
-    for (name, value) in &request.captures {
-        let _ = writeln!(text, "capture {name}: {value}");
+    let _ = writeln!(text, "client: {}", context::client().as_deref().unwrap_or("none"));
+    let _ = writeln!(text, "captures: {}", request.captures.as_deref().unwrap_or("none"));
+    for line in request.headers.split(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\r")) {
+        let _ = writeln!(text, "header {}", line.escape_ascii());
     }
-    for (name, value) in &request.headers {
-        let _ = writeln!(text, "header {name}: {}", value.escape_ascii());
-    }
-    let _ = writeln!(text, "body-bytes: {}", request.body.len());
+    let _ = writeln!(text, "body-bytes: {}", request.body.as_ref().map_or(0, Vec::len));
     answer::text(text)
 }
 
 /// What the route matched, as `NAME=VALUE` lines in the route's order.
 pub(crate) fn captures(request: &Request) -> Response {
-    answer::text(request.captures.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())
+    let captures = request.captures.as_deref().unwrap_or_default();
+    answer::text(Query::parse(captures).iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())
 }
 
 /// The context of the call, and the fuel before and after `n` rounds of work.

@@ -31,8 +31,9 @@ generated::export!(Hostile with_types_in generated);
 
 impl Guest for Hostile {
     fn handle(request: Request) -> Response {
-        let query = Query::parse(request.query.as_deref().unwrap_or_default());
-        let route = request.path.rsplit('/').next().unwrap_or_default();
+        let (path, query) = request.uri.split_once('?').unwrap_or((&request.uri, ""));
+        let query = Query::parse(query);
+        let route = path.rsplit('/').next().unwrap_or_default();
         match route {
             "" | "ok" => answer::text("ok"),
             "spin" => work::spin(),

@@ -15,6 +15,10 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, String)> {
+        self.0.iter()
+    }
+
     /// The number under a name. What is no number counts as absent: a test's typo then shows as a default.
     pub(crate) fn number(&self, name: &str, default: u64) -> u64 {
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
