@@ -27,7 +27,7 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?} failed; is the wasm target there? `rustup target add wasm32-wasip2`");
 }
 
-/// The projects of the guests, each a workspace of its own (the hostile two share one).
+/// The projects of the guests, each a workspace of its own (those of `tests/guests` share one).
 const PROJECTS: [&str; 7] = [
     "tests/guests",
     "tests/guests/foreign/wstd-hello",
@@ -71,6 +71,9 @@ guest!(
 guest!(
     /// Misbehaves by path, over the fast path.
     hostile_fast, "hostile_fast.wasm");
+guest!(
+    /// Uses `wasi:config` and `wasi:logging`, over the fast path.
+    drafts, "drafts.wasm");
 guest!(wstd, "wstd_hello.wasm");
 guest!(waki, "waki_hello.wasm");
 guest!(spin, "spin_hello.wasm");
