@@ -19,6 +19,13 @@ fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What a test run sets for the host's own build is not meant for guests.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(root());
+    // Nor is what cargo tells a program that it runs: build scripts look at it, and would make everything anew for us
+    // and once more for the next cargo that is run by hand.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
@@ -109,6 +116,13 @@ pub fn skep() -> PathBuf {
 pub fn skep_release() -> PathBuf {
     run(cargo().args(["build", "--quiet", "--release", "-p", "skep"]));
     target().join("release/skep")
+}
+
+/// The program that measures instances by themselves.
+pub fn bench_instantiate() -> PathBuf {
+    let bin = "skep-bench-instantiate";
+    run(cargo().args(["build", "--quiet", "--release", "-p", "skep-bench", "--bin", bin]));
+    target().join("release").join(bin)
 }
 
 /// The shortest plugin of the examples.
