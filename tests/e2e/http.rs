@@ -188,5 +188,5 @@ async fn authors_see_the_guests_stack_in_a_browser() {
     let host = Host::try_start(&manifest, skep_node::Mode::Development).await.unwrap();
     let page = skep_tests::host::send(host.request("GET", "/recurse").header("accept", "text/html")).await;
     assert_eq!((page.status, page.header("content-type")), (500, "text/html; charset=utf-8"));
-    assert!(page.body.contains("stack-overflow") && page.body.contains("hostile_fast"), "{}", page.body);
+    assert!(page.body.contains("stack-overflow") && page.body.contains("hostile_common::die::deeper"), "{}", page.body);
 }

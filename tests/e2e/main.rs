@@ -2,13 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)] // A failed step is a panic.
 
+mod access_log;
 mod admin;
 mod architecture;
+mod connections;
 mod examples;
 mod foreign;
+mod given;
 mod http;
 mod kills;
 mod knobs;
+mod on_demand;
 mod outbound;
 mod reload;
 mod streams;

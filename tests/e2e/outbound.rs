@@ -115,6 +115,38 @@ async fn plugins_reach_each_other_by_grant_and_without_the_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn plugins_that_call_in_a_circle_are_stopped_at_the_eighth_hop() {
+    let plugin = |name: &str| {
+        format!(
+            "[plugins.{name}]\nsource = {:?}\nroutes = [\"{name}.skep.internal/{{*path}}\"]\n\
+             grants = {{ plugins = [\"{name}\"] }}\n",
+            guests::hostile()
+        )
+    };
+    let host = Host::start(&[plugin("chain"), plugin("circle")].concat()).await;
+    let get = async |name: &str, path: &str| {
+        let request = host.request("GET", path).header("host", format!("{name}.skep.internal"));
+        skep_tests::host::send(request).await
+    };
+    let chain = |hops| (0..hops).fold("/ok".to_owned(), |to, _| format!("/fetch?url=http://chain.skep.internal{to}"));
+    let longest = get("chain", &chain(8)).await;
+    assert_eq!((longest.status, longest.body.as_str()), (200, "ok"));
+    let longer = get("chain", &chain(9)).await;
+    assert_eq!((longer.status, longer.body.as_str()), (502, "LoopDetected"));
+
+    let endless = get("circle", "/fetch-itself").await;
+    assert_eq!((endless.status, endless.body.as_str()), (502, "LoopDetected"));
+    // The call from outside and its eight hops; an answer can be here a moment before its call is counted.
+    for _ in 0..200 {
+        if host.calls("circle", "ok") >= 9 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(host.calls("circle", "ok"), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn open_requests_of_one_call_are_counted() {
     let (port, _) = silent().await;
     let grants = format!("http = [\"http://127.0.0.1:{port}\"], http_private = [\"127.0.0.0/8\"]");

@@ -44,6 +44,29 @@ async fn a_stream_whose_guest_dies_is_aborted_never_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn server_sent_events_keep_their_stream_alive_and_silence_ends_it() {
+    let host = Host::start(&format!(
+        "[plugins.events]\nsource = {:?}\nroutes = [\"GET /{{*path}}\"]\nlimits = {{ stream_idle = \"500ms\" }}\n",
+        guests::wasip2_stream()
+    ))
+    .await;
+    // Twenty events take nearly twice the idle time, and none of them takes a tenth of it.
+    let lively = host.get("/sse?n=20&ms=50").await;
+    assert_eq!((lively.status, lively.header("content-type")), (200, "text/event-stream"));
+    let expected: String = (1..=20).map(|at| format!("id: {at}\ndata: event {at} of 20\n\n")).collect();
+    assert_eq!(lively.body, expected);
+
+    let silent = host.request("GET", "/sse?n=2&ms=60000").send().await.unwrap();
+    let id = silent.headers()["x-request-id"].to_str().unwrap().to_owned();
+    let mut body = silent.bytes_stream();
+    assert_eq!(body.next().await.unwrap().unwrap(), "id: 1\ndata: event 1 of 2\n\n");
+    let end = tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("the stream goes on");
+    assert!(end.is_some_and(|end| end.is_err()), "aborted, not ended as if complete");
+    let lines = events::of_request("call", &id).await;
+    assert_eq!((lines.len(), lines[0]["outcome"].as_str()), (1, "stream-idle"), "{lines:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_without_end_is_cut_at_its_limit() {
     let host = host("response_body = \"1MiB\", fuel = 100_000_000_000").await;
     let reply = host.get("/body-forever").await;

@@ -67,16 +67,19 @@ pub fn catch() -> LogHub {
     hub.clone()
 }
 
-/// The events of a target that name this request; waits a little for the first, which another task may still write.
+/// The events of a target that name this request and are written already.
+pub fn so_far(target: &str, id: &str) -> Vec<Fields> {
+    let is_wanted = |event: &&Fields| {
+        let has = |field, wanted| event.get(field).is_some_and(|known| known == wanted);
+        has("request_id", id) && has("target", target)
+    };
+    EVENTS.lock().iter().filter(is_wanted).cloned().collect()
+}
+
+/// The same; waits a little for the first, which another task may still write.
 pub async fn of_request(target: &str, id: &str) -> Vec<Fields> {
     for _ in 0..100 {
-        let found: Vec<_> = EVENTS
-            .lock()
-            .iter()
-            .filter(|event| event.get("request_id").is_some_and(|known| known == id))
-            .filter(|event| event.get("target").is_some_and(|known| known == target))
-            .cloned()
-            .collect();
+        let found = so_far(target, id);
         if !found.is_empty() {
             return found;
         }

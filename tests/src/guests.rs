@@ -19,6 +19,13 @@ fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What a test run sets for the host's own build is not meant for guests.
     cargo.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS").current_dir(root());
+    // Nor is what cargo tells a program that it runs: build scripts look at it, and would make everything anew for us
+    // and once more for the next cargo that is run by hand.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 
@@ -27,7 +34,7 @@ fn run(command: &mut Command) {
     assert!(status.success(), "{command:?} failed; is the wasm target there? `rustup target add wasm32-wasip2`");
 }
 
-/// The projects of the guests, each a workspace of its own (the hostile two share one).
+/// The projects of the guests, each a workspace of its own (those of `tests/guests` share one).
 const PROJECTS: [&str; 7] = [
     "tests/guests",
     "tests/guests/foreign/wstd-hello",
@@ -71,6 +78,9 @@ guest!(
 guest!(
     /// Misbehaves by path, over the fast path.
     hostile_fast, "hostile_fast.wasm");
+guest!(
+    /// Uses `wasi:config` and `wasi:logging`, over the fast path.
+    drafts, "drafts.wasm");
 guest!(wstd, "wstd_hello.wasm");
 guest!(waki, "waki_hello.wasm");
 guest!(spin, "spin_hello.wasm");
@@ -106,6 +116,13 @@ pub fn skep() -> PathBuf {
 pub fn skep_release() -> PathBuf {
     run(cargo().args(["build", "--quiet", "--release", "-p", "skep"]));
     target().join("release/skep")
+}
+
+/// The program that measures instances by themselves.
+pub fn bench_instantiate() -> PathBuf {
+    let bin = "skep-bench-instantiate";
+    run(cargo().args(["build", "--quiet", "--release", "-p", "skep-bench", "--bin", bin]));
+    target().join("release").join(bin)
 }
 
 /// The shortest plugin of the examples.

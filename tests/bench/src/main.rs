@@ -4,10 +4,13 @@
 #![allow(clippy::print_stdout)] // A benchmark prints.
 
 // The harness's own file: the crate around it would link the whole host into this program.
+mod change;
+mod client;
 #[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 #[path = "../../src/guests.rs"]
 mod guests;
 mod process;
+mod soak;
 mod table;
 
 use std::path::Path;
@@ -26,6 +29,12 @@ struct Cli {
     /// Exit with 1 when a stated bar is missed
     #[arg(long)]
     check: bool,
+    /// Measure memory under hostile calls, and nothing else
+    #[arg(long)]
+    soak: bool,
+    /// Hostile calls of the soak
+    #[arg(long, default_value_t = 100_000)]
+    calls: u64,
     /// Alternations; the medians of so many rounds are printed
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -45,12 +54,13 @@ struct Cli {
 }
 
 /// The cases: name, virtual host, path.
-const CASES: [(&str, &str, &str); 5] = [
+const CASES: [(&str, &str, &str); 6] = [
     ("fresh, fast path", "fast.test", "/x"),
     ("fresh, wasi:http 0.2", "wasi.test", "/"),
     ("fresh, wasi:http 0.3", "three.test", "/"),
     ("reuse, fast path", "reuse.test", "/x"),
     ("reuse, wasi:http 0.2", "wasireuse.test", "/"),
+    ("reuse, wasi:http 0.3", "threereuse.test", "/"),
 ];
 
 /// The bars: a case must reach so much of the bare handler's requests per second.
@@ -63,6 +73,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match cli.role.as_deref() {
         Some("axum") => process::serve_axum().map(|()| ExitCode::SUCCESS),
         Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
+        _ if cli.soak => soak::run(cli.calls, cli.check),
         _ => bench(&cli),
     }
 }
@@ -89,6 +100,10 @@ fn manifest(folder: &Path) -> anyhow::Result<()> {
         source = {wasi:?}
         routes = ["wasireuse.test/"]
         instances = {{ reuse = 1000 }}
+        [plugins.threereuse]
+        source = {three:?}
+        routes = ["threereuse.test/"]
+        instances = {{ reuse = 1000 }}
         [plugins.spinner]
         source = {spinner:?}
         routes = ["spin.test/{{*path}}"]
@@ -102,9 +117,14 @@ fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     manifest(folder.path())?;
     let axum = Server::axum()?;
-    let cold = Server::skep(folder.path())?.started_in;
-    let skep = Server::skep(folder.path())?;
+    let cold = Server::skep(folder.path(), "serve")?.started_in;
+    let skep = Server::skep(folder.path(), "serve")?;
     println!("start, empty code cache {} ms; warm code cache {} ms", cold.as_millis(), skep.started_in.as_millis());
+    let changes = change::measure(cli.rounds)?;
+    println!("a changed component, compiled and served: {:.0} ms, median of {}", median(&changes), changes.len());
+    let instances = process::instantiate(&[guests::hello_rust(), guests::wasip2_stream(), guests::wasip3()])?;
+    let [fast, wasi, three] = instances.as_slice() else { anyhow::bail!("{} instances of 3", instances.len()) };
+    println!("an instance alone: fast path {fast:.1} us, wasi:http 0.2 {wasi:.1} us, wasi:http 0.3 {three:.1} us");
     let measure = |server: &Server, host: Option<&str>, path: &str| -> anyhow::Result<Load> {
         load(server, host, path, cli.connections, cli.seconds)
     };

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -40,15 +40,16 @@ impl Server {
         Self::start(command.args(["--role", "axum"]).stdout(Stdio::piped()), "listening on ")
     }
 
-    pub(crate) fn skep(folder: &Path) -> anyhow::Result<Self> {
+    /// `skep serve` or `skep up`.
+    pub(crate) fn skep(folder: &Path, how: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(guests::skep_release());
-        let command = command.arg("serve").arg(folder).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        let command = command.arg(how).arg(folder).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         Self::start(command.stderr(Stdio::piped()), "listening on http://")
     }
 
     pub(crate) fn wasmtime(wasm: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new("wasmtime");
-        let command = command.args(["serve", "-Scommon", "--addr", "127.0.0.1:18099"]).arg(wasm);
+        let command = command.args(["serve", "-Scli", "--addr", "127.0.0.1:0"]).arg(wasm);
         Self::start(command.stderr(Stdio::piped()), "Serving HTTP on http://")
     }
 
@@ -74,6 +75,18 @@ impl Server {
             }
         }
         anyhow::bail!("{command:?} ended before it listened")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Memory that is resident now.
+    pub(crate) fn resident_kib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the server is gone")?;
+        line.trim().trim_end_matches(" kB").parse().with_context(|| format!("an odd VmRSS: {line}"))
     }
 
     /// CPU time used so far, in microseconds.
@@ -152,6 +165,14 @@ pub(crate) fn hold(server: &Server, host: &str, path: &str, count: usize) -> any
         held.push(stream);
     }
     Ok(held)
+}
+
+/// The median time of one instance of each component, in microseconds, by a program that does nothing else.
+pub(crate) fn instantiate(components: &[PathBuf]) -> anyhow::Result<Vec<f64>> {
+    let output = Command::new(guests::bench_instantiate()).args(components).stderr(Stdio::inherit()).output()?;
+    anyhow::ensure!(output.status.success(), "measuring instances failed");
+    let text = String::from_utf8(output.stdout)?;
+    text.lines().map(|nanos| Ok(nanos.parse::<f64>()? / 1000.0)).collect()
 }
 
 /// What `wasmtime --version` says, if there is one.

@@ -49,7 +49,21 @@ pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
             },
         }
     }
-    anyhow::ensure!(wrong == 0, "{wrong} of {} plugins cannot be served", manifest.plugins.len());
-    println!("{} plugins, nothing wrong", manifest.plugins.len());
+    let all = plugins(manifest.plugins.len());
+    anyhow::ensure!(wrong == 0, "{wrong} of {all} cannot be served");
+    println!("{all}, nothing wrong");
     Ok(())
+}
+
+/// So many plugins, in words.
+fn plugins(count: usize) -> String {
+    format!("{count} plugin{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn one_plugin_is_not_plugins() {
+        assert_eq!([0, 1, 2, 11].map(super::plugins), ["0 plugins", "1 plugin", "2 plugins", "11 plugins"]);
+    }
 }

@@ -1,7 +1,7 @@
 //! Answers of every shape, valid and not.
 
 use crate::generated::exports::skep::plugin::http_handler::{Request, Response};
-use crate::query::Query;
+use hostile_common::Query;
 
 /// 200 with a text.
 pub(crate) fn text(text: impl Into<String>) -> Response {

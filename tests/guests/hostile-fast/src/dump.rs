@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
+use crate::answer;
 use crate::generated::exports::skep::plugin::http_handler::{Request, Response};
 use crate::generated::skep::plugin::context;
-use crate::query::Query;
-use crate::{answer, work};
+use hostile_common::Query;
 
 /// Every field of the request: `key: value` lines, the headers as `header NAME: VALUE`, the body by its length.
 pub(crate) fn request(request: &Request) -> Response {
@@ -30,7 +30,7 @@ pub(crate) fn captures(request: &Request) -> Response {
 pub(crate) fn context(query: &Query) -> Response {
     let info = context::current();
     let before = context::fuel_left();
-    work::rounds(query.number("n", 100_000));
+    hostile_common::rounds(query.number("n", 100_000));
     let after = context::fuel_left();
     answer::text(format!(
         "plugin: {}\nrevision: {}\nnode: {}\nrequest-id: {}\ntraceparent: {}\ndeadline: {}\nfuel-before: {before}\n\

@@ -3,7 +3,8 @@
 //!
 //! | module | routes |
 //! |---|---|
-//! | `work` | `/spin`, `/spin-fuel?n=`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/sleep?ms=`, `/counter`, `/log-flood?bytes=` |
+//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/counter` |
+//! | `work` | `/spin-fuel?n=`, `/sleep?ms=`, `/log-flood?bytes=` |
 //! | `answer` | `/status?code=`, `/big?bytes=`, `/headers?n=&size=`, `/bad-header?name=&value=`, `/echo` |
 //! | `dump` | `/request`, `/captures`, `/context?n=` |
 //!
@@ -12,7 +13,6 @@
 
 mod answer;
 mod dump;
-mod query;
 mod work;
 
 // The code is generated, so its style is not ours to hold to.
@@ -23,7 +23,7 @@ mod generated {
 
 use generated::exports::skep::plugin::http_handler::{Guest, Request, Response};
 
-use crate::query::Query;
+use hostile_common::Query;
 
 struct Hostile;
 
@@ -36,14 +36,17 @@ impl Guest for Hostile {
         let route = path.rsplit('/').next().unwrap_or_default();
         match route {
             "" | "ok" => answer::text("ok"),
-            "spin" => work::spin(),
+            "spin" => hostile_common::spin(),
             "spin-fuel" => work::spin_fuel(&query),
-            "recurse" => work::recurse(),
-            "bomb" => work::bomb(),
-            "trap" => work::trap(),
-            "panic" => work::panic(),
+            "recurse" => answer::text(hostile_common::recurse().to_string()),
+            "bomb" => {
+                hostile_common::bomb();
+                Response { status: 500, ..answer::text("the allocations were optimised away") }
+            }
+            "trap" => hostile_common::trap(),
+            "panic" => hostile_common::panic(),
             "sleep" => work::sleep(&query),
-            "counter" => work::counter(),
+            "counter" => answer::text(hostile_common::count().to_string()),
             "log-flood" => work::log_flood(&query),
             "status" => answer::status(&query),
             "big" => answer::big(&query),

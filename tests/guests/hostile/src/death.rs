@@ -1,20 +1,8 @@
-//! Ways to end a call without a proper answer.
-//!
-//! What dies is never inlined, so that its name stands in the stack that the host reports.
+//! Ways to end a call without a proper answer, or with more than one.
 
 use wasip2::http::types::{ErrorCode, Fields, OutgoingResponse, ResponseOutparam};
 
 use crate::Call;
-
-#[inline(never)]
-pub(crate) fn trap() -> ! {
-    core::arch::wasm32::unreachable()
-}
-
-#[inline(never)]
-pub(crate) fn panic() -> ! {
-    panic!("the route asked for a panic")
-}
 
 /// The status only reaches the host where it offers `exit-with-code`, which is unstable in WASI 0.2: others learn of
 /// success or failure.

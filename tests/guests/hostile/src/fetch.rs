@@ -23,7 +23,19 @@ pub(crate) fn name_of(code: &ErrorCode) -> String {
 
 /// GETs the URL and passes status and body on. An error becomes a 502 whose body and `x-fetch-error` are its name.
 pub(crate) fn fetch(call: Call) {
-    let response = match send(call.query.get("url").unwrap_or_default()).and_then(wait) {
+    let url = call.query.get("url").unwrap_or_default().to_owned();
+    relay(call, &url);
+}
+
+/// Sends what it was asked to where it was asked: a loop, if the host's name leads here.
+pub(crate) fn fetch_itself(call: Call) {
+    let authority = call.request.authority().unwrap_or_default();
+    let target = call.request.path_with_query().unwrap_or_default();
+    relay(call, &format!("http://{authority}{target}"));
+}
+
+fn relay(call: Call, url: &str) {
+    let response = match send(url).and_then(wait) {
         Ok(response) => response,
         Err(code) => {
             let name = name_of(&code);

@@ -3,14 +3,15 @@
 //!
 //! | module | routes |
 //! |---|---|
-//! | `cpu` | `/spin`, `/spin-ms?ms=`, `/recurse` |
-//! | `memory` | `/bomb`, `/grow?mib=`, `/handles?kind=fields\|pollables&n=`, `/counter` |
-//! | `death` | `/trap`, `/panic`, `/exit?code=`, `/no-answer`, `/answer-twice`, `/answer-error` |
+//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/counter` |
+//! | `cpu` | `/spin-ms?ms=` |
+//! | `memory` | `/grow?mib=`, `/handles?kind=fields\|pollables&n=` |
+//! | `death` | `/exit?code=`, `/no-answer`, `/answer-twice`, `/answer-error` |
 //! | `wait` | `/sleep?ms=`, `/never-returns-from-host`, `/clock` |
 //! | `stream` | `/stream?n=&ms=&size=`, `/stream-then-trap`, `/stream-then-hang`, `/body-forever`, `/unfinished-body?length=&ms=`, `/post-return?ms=&how=spin\|sleep` |
 //! | `body` | `/echo`, `/slurp?refuse`, `/big?bytes=`, `/headers?n=&size=` |
 //! | `wasi` | `/env?name=`, `/args`, `/files?path=`, `/write?path=&text=`, `/connect?addr=`, `/random?bytes=`, `/log-flood?bytes=&to=stdout\|stderr` |
-//! | `fetch` | `/fetch?url=`, `/fetch-many?url=&n=` |
+//! | `fetch` | `/fetch?url=`, `/fetch-many?url=&n=`, `/fetch-itself` |
 //!
 //! Numbers have defaults, values in the query are percent-decoded, and a path that is none of these is a 404. The last
 //! segment of the path decides, so that a manifest may mount the guest anywhere.
@@ -21,7 +22,6 @@ mod cpu;
 mod death;
 mod fetch;
 mod memory;
-mod query;
 mod stream;
 mod wait;
 mod wasi;
@@ -30,7 +30,7 @@ use wasip2::exports::http::incoming_handler::Guest;
 use wasip2::http::types::{IncomingRequest, ResponseOutparam};
 
 use crate::answer::Out;
-use crate::query::Query;
+use hostile_common::Query;
 
 struct Hostile;
 
@@ -55,15 +55,18 @@ impl Guest for Hostile {
 fn run(route: &str, call: Call) {
     match route {
         "" | "ok" => call.out.text(200, "ok"),
-        "spin" => cpu::spin(),
+        "spin" => hostile_common::spin(),
         "spin-ms" => cpu::spin_ms(call),
-        "recurse" => cpu::recurse(call),
-        "bomb" => memory::bomb(call),
+        "recurse" => call.out.text(200, &hostile_common::recurse().to_string()),
+        "bomb" => {
+            hostile_common::bomb();
+            call.out.text(500, "the allocations were optimised away");
+        }
         "grow" => memory::grow(call),
         "handles" => memory::handles(call),
-        "counter" => memory::counter(call),
-        "trap" => death::trap(),
-        "panic" => death::panic(),
+        "counter" => call.out.text(200, &hostile_common::count().to_string()),
+        "trap" => hostile_common::trap(),
+        "panic" => hostile_common::panic(),
         "exit" => death::exit(call),
         "no-answer" => death::no_answer(call),
         "answer-twice" => death::answer_twice(call),
@@ -90,6 +93,7 @@ fn run(route: &str, call: Call) {
         "log-flood" => wasi::log_flood(call),
         "fetch" => fetch::fetch(call),
         "fetch-many" => fetch::fetch_many(call),
+        "fetch-itself" => fetch::fetch_itself(call),
         _ => call.out.text(404, &format!("no route {route}")),
     }
 }

@@ -1,8 +1,8 @@
 //! Reaching for what the manifest did not grant: environment, files, sockets, randomness, logs.
 
-use std::io::Write as _;
 use std::net::SocketAddrV4;
 
+use hostile_common::flood;
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
@@ -81,24 +81,13 @@ pub(crate) fn random(call: Call) {
 
 /// Logs exactly so many bytes, in numbered lines.
 pub(crate) fn log_flood(call: Call) {
-    const LINE_BYTES: usize = 100;
     let bytes = usize::try_from(call.query.number("bytes", 1 << 20)).unwrap_or(usize::MAX);
-    let to_stderr = call.query.get("to") == Some("stderr");
-    let mut left = bytes;
-    let mut number = 0_u64;
-    while left > 0 {
-        number += 1;
-        let mut line = format!("flood line {number} ");
-        line.extend(std::iter::repeat_n('x', LINE_BYTES.saturating_sub(line.len() + 1)));
-        line.push('\n');
-        let piece = &line.as_bytes()[..line.len().min(left)];
-        // What the host drops is its business; a stream that it closes ends the flood.
-        let written = if to_stderr { std::io::stderr().write_all(piece) } else { std::io::stdout().write_all(piece) };
-        if let Err(error) = written {
-            return call.out.text(500, &format!("the log was closed with {left} bytes left: {error}"));
-        }
-        left -= piece.len();
+    let flooded = match call.query.get("to") {
+        Some("stderr") => flood(std::io::stderr(), bytes),
+        _ => flood(std::io::stdout(), bytes),
+    };
+    match flooded {
+        Ok(()) => call.out.text(200, &bytes.to_string()),
+        Err(error) => call.out.text(500, &error.to_string()),
     }
-    let _ = std::io::stdout().flush();
-    call.out.text(200, &bytes.to_string());
 }

@@ -1,17 +1,20 @@
 //! The query of a request, decoded.
 
 /// The pairs behind the `?`.
-pub(crate) struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(crate) fn parse(query: &str) -> Self {
+    /// Reads what stands behind the `?`.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
-        Self(
-            pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(k, v)| (decode(k), decode(v))).collect(),
-        )
+        let halves = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        Self(halves.map(|(name, value)| (decode(name), decode(value))).collect())
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    /// The value under a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -20,7 +23,8 @@ impl Query {
     }
 
     /// The number under a name. What is no number counts as absent: a test's typo then shows as a default.
-    pub(crate) fn number(&self, name: &str, default: u64) -> u64 {
+    #[must_use]
+    pub fn number(&self, name: &str, default: u64) -> u64 {
         self.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
     }
 }
