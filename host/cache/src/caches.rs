@@ -5,11 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use skep_types::{ByteSize, Clock};
+use skep_types::{BucketId, ByteSize, Clock};
 
 use crate::bucket::{Bucket, Swept};
 use crate::error::Error;
-use crate::name::BucketId;
 use crate::options::BucketOptions;
 
 /// What the registry is told.
@@ -43,21 +42,22 @@ pub enum Change {
 
 /// The registry of buckets.
 pub struct Caches {
-    options: CachesOptions,
-    state: Mutex<State>,
+    pub(crate) options: CachesOptions,
+    pub(crate) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     // Ordered, so that lists and sweeps go by name.
-    buckets: BTreeMap<BucketId, Held>,
+    pub(crate) buckets: BTreeMap<BucketId, Held>,
     /// Where the next sweep starts: after this one.
     swept: Option<BucketId>,
 }
 
-struct Held {
-    bucket: Arc<Bucket>,
-    bytes: u64,
+pub(crate) struct Held {
+    pub(crate) bucket: Arc<Bucket>,
+    /// What it was configured with, to go back to.
+    pub(crate) options: BucketOptions,
 }
 
 impl Caches {
@@ -76,7 +76,7 @@ impl Caches {
     pub fn configure(&self, id: BucketId, options: &BucketOptions) -> Result<Configured, Error> {
         let mut state = self.state.lock();
         let others = state.buckets.iter().filter(|(other, _)| **other != id);
-        let taken = others.fold(0_u64, |sum, (_, held)| sum.saturating_add(held.bytes));
+        let taken = others.fold(0_u64, |sum, (_, held)| sum.saturating_add(held.options.bytes.0));
         let left = self.options.memory.0.saturating_sub(taken);
         if options.bytes.0 > left {
             let (budget, wanted) = (self.options.memory, options.bytes);
@@ -93,7 +93,7 @@ impl Caches {
                 (Bucket::new(options, Arc::clone(&self.options.clock)), change)
             }
         };
-        state.buckets.insert(id, Held { bucket: Arc::clone(&bucket), bytes: options.bytes.0 });
+        state.buckets.insert(id, Held { bucket: Arc::clone(&bucket), options: options.clone() });
         Ok(Configured { bucket, change })
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`bucket`] | a bucket and its operations, single flight and locks among them |
 //! | [`caches`] | all buckets of a host, under one memory budget |
+//! | [`plan`] | another set of buckets, all or nothing |
 //! | [`save`] | buckets on disk, to outlive a restart |
 //! | [`options`] | what a bucket is told, and what a write may ask for |
 //! | `shard`, `slab`, `queues`, `ghost` | where entries live, and which is evicted |
@@ -19,8 +20,8 @@ pub mod error;
 mod ghost;
 mod life;
 mod line;
-pub mod name;
 pub mod options;
+pub mod plan;
 mod queues;
 pub mod save;
 mod shard;
@@ -35,9 +36,10 @@ pub use bucket::{
 };
 pub use caches::{Caches, CachesOptions, Change, Configured};
 pub use error::Error;
-pub use name::{BucketId, BucketName, InvalidBucketName};
 pub use options::{BucketOptions, Condition, KEY_BYTES_MAX, Kind, PutOptions, Ttl};
+pub use plan::{Applied, Plan, Refused};
 pub use save::{RestoreError, Restored, SaveError, Saved};
+pub use skep_types::{BucketId, BucketName, InvalidBucketName};
 pub use stats::Stats;
 pub use usage::ENTRY_OVERHEAD;
 pub use value::Value;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use matchit::Router;
-use skep_types::PluginName;
+use skep_types::{BucketId, ByteSize, PluginName};
 
 use crate::duration;
 use crate::host::HostConfig;
@@ -39,6 +39,56 @@ pub(crate) fn grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
             reading.report(&path, format!("there is no plugin `{other}`{hint}"));
         }
     }
+}
+
+/// A plugin may only be given buckets that another plugin declares.
+pub(crate) fn bucket_grants(plugins: &Plugins, reading: &Reading) {
+    let declared: Vec<String> = buckets(plugins).map(|(id, _)| id.to_string()).collect();
+    for (name, plugin) in plugins {
+        let table = join(&join(&join("plugins", name.as_str()), "grants"), "caches");
+        for id in plugin.grants.caches.keys() {
+            let text = id.to_string();
+            if id.owner == *name {
+                let message = format!("a plugin's own buckets are open to it: `{}` without the plugin's name", id.name);
+                reading.report(&join(&table, &text), message);
+            } else if !declared.contains(&text) {
+                let hint = closest(&text, declared.iter().map(String::as_str));
+                let hint = hint.map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+                let message = format!("plugin `{}` declares no bucket `{}`{hint}", id.owner, id.name);
+                reading.report(&join(&table, &text), message);
+            }
+        }
+    }
+}
+
+/// What all buckets may hold together must be there to be held.
+pub(crate) fn cache_memory(host: &HostConfig, plugins: &Plugins, reading: &Reading) {
+    const NAMED: usize = 3;
+    let sum = buckets(plugins).fold(0_u64, |sum, (_, bytes)| sum.saturating_add(bytes.0));
+    if sum <= host.cache_memory.0 {
+        return;
+    }
+    let mut largest: Vec<_> = buckets(plugins).collect();
+    largest.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+    let more = largest.len().saturating_sub(NAMED);
+    let mut named: Vec<_> = largest.iter().take(NAMED).map(|(id, bytes)| format!("`{id}` ({bytes})")).collect();
+    if more > 0 {
+        named.push(format!("{more} more"));
+    }
+    let message = format!(
+        "{} is less than the {} that all buckets may come to: {}; raise it, or lower their `bytes`",
+        host.cache_memory,
+        ByteSize(sum),
+        named.join(", ")
+    );
+    reading.report("host.cache_memory", message);
+}
+
+fn buckets(plugins: &Plugins) -> impl Iterator<Item = (BucketId, ByteSize)> {
+    plugins.iter().flat_map(|(owner, plugin)| {
+        let id = |name: &_| BucketId { owner: owner.clone(), name: Clone::clone(name) };
+        plugin.caches.iter().map(move |(name, bucket)| (id(name), bucket.bytes))
+    })
 }
 
 /// A route, and whose it is.

@@ -2,6 +2,7 @@
 
 use skep_types::{Instances, Limits};
 
+use crate::caches::{CacheAccess, CacheConfig, CacheKind};
 use crate::grants::{FileGrant, Grants};
 use crate::plugin::PluginConfig;
 use crate::secret::SecretRef;
@@ -18,6 +19,8 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         routes: _,
         compression: _,
         cors: _,
+        rate_limit: _,
+        caches,
         instances,
         env,
         config,
@@ -46,9 +49,33 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
     for arg in args {
         text.add("args", arg);
     }
+    for (name, bucket) in caches {
+        add_bucket(&mut text, name.as_str(), bucket);
+    }
     add_limits(&mut text, limits);
     add_grants(&mut text, grants);
     text.0
+}
+
+fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
+    // Whether it outlives a restart is the operator's affair: the code cannot tell.
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = bucket;
+    let kind = match kind {
+        CacheKind::Cache => "cache",
+        CacheKind::Table => "table",
+    };
+    text.pair("caches", name, kind);
+    if let Some(entries) = entries {
+        text.add("caches.entries", entries);
+    }
+    text.add("caches.bytes", &bytes.0);
+    text.add("caches.value_bytes", &value_bytes.0);
+    for (key, time) in [("caches.ttl", ttl), ("caches.idle", idle)] {
+        if let Some(time) = time {
+            text.add(key, &time.as_nanos());
+        }
+    }
+    text.add("caches.stale", &stale.as_nanos());
 }
 
 fn add_limits(text: &mut Text, limits: &Limits) {
@@ -89,12 +116,19 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files } = grants;
+    let Grants { http, http_private, plugins, files, caches } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
     for FileGrant { host, guest, write } in files {
         text.pair(if *write { "files.write" } else { "files" }, guest, &host.to_string_lossy());
+    }
+    for (bucket, access) in caches {
+        let key = match access {
+            CacheAccess::Read => "grants.caches.read",
+            CacheAccess::ReadWrite => "grants.caches.write",
+        };
+        text.add(key, bucket);
     }
 }
 

@@ -1,10 +1,12 @@
 //! `[plugins.NAME.grants]`: what a plugin may reach. What is not granted is denied.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use skep_types::PluginName;
+use skep_types::{BucketId, PluginName};
 
+use crate::caches::{self, CacheAccess};
 use crate::origin::Origin;
 use crate::read::{Item, Read, Section, join};
 
@@ -20,6 +22,8 @@ pub struct Grants {
     pub plugins: Vec<PluginName>,
     /// Folders that it sees.
     pub files: Vec<FileGrant>,
+    /// Buckets of other plugins, and what it may do with them. All are in the manifest.
+    pub caches: BTreeMap<BucketId, CacheAccess>,
 }
 
 /// A folder of the host that a guest sees.
@@ -41,6 +45,9 @@ impl Grants {
         table.set("http_private", &mut grants.http_private);
         table.set("plugins", &mut grants.plugins);
         table.set("files", &mut grants.files);
+        if let Some(buckets) = table.item("caches") {
+            grants.caches = caches::read_grants(&buckets).unwrap_or_default();
+        }
         for (at, file) in grants.files.iter().enumerate() {
             if grants.files.iter().take(at).any(|other| other.guest == file.guest) {
                 let path = format!("{}[{at}].guest", join(&table.path, "files"));

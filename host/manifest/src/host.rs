@@ -28,6 +28,8 @@ pub struct HostConfig {
     pub data: PathBuf,
     /// Instances of all plugins that may run at once. Default 1,000, at most 100,000.
     pub instances: u32,
+    /// What the `bytes` of all buckets may come to. Default 256 MiB.
+    pub cache_memory: ByteSize,
     /// How long calls in flight may finish at a reload or shutdown. Default 30 s; not below any plugin's deadline.
     pub drain: Duration,
     /// Revisions of a plugin kept for rollback, the current one included. Default 5, 1 to 100.
@@ -81,6 +83,7 @@ impl HostConfig {
             admin_token: None,
             data: dir.join(".skep"),
             instances: 1000,
+            cache_memory: ByteSize::mib(256),
             drain: Duration::from_secs(30),
             keep_revisions: 5,
             access_log: false,
@@ -101,6 +104,7 @@ impl HostConfig {
         host.admin_token = table.get("admin_token");
         table.set("data", &mut host.data);
         table.bounded("instances", &mut host.instances, 1..=100_000);
+        table.set("cache_memory", &mut host.cache_memory);
         table.bounded("drain", &mut host.drain, Duration::ZERO..=Duration::from_secs(24 * 3600));
         table.bounded("keep_revisions", &mut host.keep_revisions, 1..=100);
         table.set("access_log", &mut host.access_log);

@@ -6,6 +6,7 @@
 //! | [`host`] | `[host]`: listeners, TLS, connection limits |
 //! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
 //! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
+//! | [`caches`], [`rate_limit`] | a plugin's buckets; how often each client may ask |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
 //! | [`secret`] | references to secrets, and their values, which are never printed |
 //! | [`error`] | what is wrong with a file: every problem, each with its key's path and line |
@@ -16,6 +17,7 @@
 //!
 //! Every path in a manifest is relative to the manifest's folder and absolute in the types of this crate.
 
+pub mod caches;
 mod check;
 pub mod cors;
 mod duration;
@@ -28,12 +30,14 @@ pub mod manifest;
 pub mod origin;
 pub mod pattern;
 pub mod plugin;
+pub mod rate_limit;
 mod read;
 pub mod route;
 mod scalar;
 pub mod secret;
 pub mod watch;
 
+pub use caches::{CacheAccess, CacheConfig, CacheKind};
 pub use cors::{Allowed, Cors};
 pub use error::{Error, Problem};
 pub use grants::{FileGrant, Grants};
@@ -42,6 +46,7 @@ pub use manifest::Manifest;
 pub use origin::{Origin, Scheme};
 pub use pattern::HostPattern;
 pub use plugin::PluginConfig;
+pub use rate_limit::{RateKey, RateLimit};
 pub use route::Route;
 pub use secret::{Secret, SecretError, SecretRef};
 pub use watch::Watch;

@@ -111,6 +111,8 @@ fn read_root(table: &Table, dir: &Path, reading: &Reading) -> (HostConfig, BTree
     root.finish_with(&[("host", host_keys)]);
     check::drain(&host, &plugins, reading);
     check::grants(&plugins, &names, reading);
+    check::bucket_grants(&plugins, reading);
+    check::cache_memory(&host, &plugins, reading);
     check::routes(&plugins, reading);
     (host, plugins)
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use skep_types::{Instances, Limits};
+use skep_types::{BucketName, Instances, Limits};
 use toml::Value;
 
+use crate::caches::{self, CacheConfig};
 use crate::cors::Cors;
 use crate::fingerprint;
 use crate::grants::Grants;
 use crate::limits;
+use crate::rate_limit::RateLimit;
 use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
 use crate::scalar::Text;
@@ -43,6 +45,10 @@ pub struct PluginConfig {
     pub compression: bool,
     /// Which pages of other origins may call the plugin. Default: none.
     pub cors: Option<Cors>,
+    /// How often each client may use the plugin's routes; a route's own limit takes its place. Default: no limit.
+    pub rate_limit: Option<RateLimit>,
+    /// Its buckets in the host's memory. Default: none.
+    pub caches: BTreeMap<BucketName, CacheConfig>,
     /// What bounds the plugin.
     pub limits: Limits,
     /// What the plugin may reach. Default: nothing.
@@ -66,6 +72,8 @@ impl PluginConfig {
             args: Vec::new(),
             compression: false,
             cors: None,
+            rate_limit: None,
+            caches: BTreeMap::new(),
             limits: Limits::default(),
             grants: Grants::default(),
         }
@@ -121,6 +129,10 @@ impl Read for PluginConfig {
         table.set("args", &mut plugin.args);
         table.set("compression", &mut plugin.compression);
         plugin.cors = Cors::read(table.section("cors"));
+        plugin.rate_limit = table.get("rate_limit");
+        if let Some(buckets) = table.item("caches") {
+            plugin.caches = caches::read(&buckets).unwrap_or_default();
+        }
         let (limits, limit_keys) = limits::read(table.section("limits"));
         let (grants, grant_keys) = Grants::read(table.section("grants"));
         (plugin.limits, plugin.grants) = (limits, grants);

@@ -6,7 +6,8 @@ use std::str::FromStr;
 use toml::Value;
 
 use crate::pattern::HostPattern;
-use crate::read::{Item, Read};
+use crate::rate_limit::RateLimit;
+use crate::read::{Item, Read, Section};
 pub use path::InvalidPath;
 
 mod path;
@@ -26,6 +27,8 @@ pub struct Route {
     /// The path in matchit's syntax: `/users/{id}`, `/files/{*rest}`. A wildcard takes at least one character, so
     /// `/{*rest}` is not `/`.
     pub path: String,
+    /// How often each client may use it, in place of the plugin's limit. Default: as the plugin says.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A route that cannot be read.
@@ -55,7 +58,7 @@ impl Route {
     /// When the path breaks the rules.
     pub fn any(path: &str) -> Result<Self, InvalidPath> {
         path::normalise(path)?;
-        Ok(Self { host: None, methods: None, path: path.to_owned() })
+        Ok(Self { host: None, methods: None, path: path.to_owned(), rate_limit: None })
     }
 
     /// The path without the names of its captures: two paths that match the same requests have the same one.
@@ -134,31 +137,45 @@ impl Read for Route {
             return item.expected("a route such as \"GET /users/{id}\", or a table with `path`");
         }
         let mut table = item.section()?;
-        let host = table.item("host");
-        let host = host.map(|item| item.parse::<HostPattern>("a host such as \"api.example.org\""));
-        let method = table.get::<Method>("method");
-        let methods = table.get::<Vec<Method>>("methods");
-        let path_item = table.item("path");
-        table.finish();
-        if method.is_some() && methods.is_some() {
-            return item.fail("has both `method` and `methods`; write one of them");
-        }
-        if methods.as_ref().is_some_and(Vec::is_empty) {
-            return item.fail("`methods` is empty; leave it away for any method");
-        }
-        let mut named: Vec<String> = Vec::new();
-        for Method(method) in method.into_iter().chain(methods.into_iter().flatten()) {
-            if !named.contains(&method) {
-                named.push(method);
+        let rate_limit = table.get("rate_limit");
+        let route = match table.item("route") {
+            Some(text) => {
+                let route = text.parse("a route such as \"GET /users/{id}\"");
+                table.finish_with(&[]);
+                route
             }
-        }
-        let Some(path_item) = path_item else { return item.fail("has no `path`") };
-        let path = String::read(&path_item)?;
-        let route = Self::any(&path).map_or_else(|error| path_item.fail(error.to_string()), Some)?;
-        // A host that was given and could not be read is reported already.
-        let host = host.map_or(Some(None), |host| host.map(Some))?;
-        Some(Self { host, methods: (!named.is_empty()).then_some(named), ..route })
+            None => read_parts(item, table),
+        };
+        Some(Self { rate_limit, ..route? })
     }
+}
+
+/// A route whose parts have keys of their own.
+fn read_parts(item: &Item<'_>, mut table: Section<'_>) -> Option<Route> {
+    let host = table.item("host");
+    let host = host.map(|item| item.parse::<HostPattern>("a host such as \"api.example.org\""));
+    let method = table.get::<Method>("method");
+    let methods = table.get::<Vec<Method>>("methods");
+    let path_item = table.item("path");
+    table.finish();
+    if method.is_some() && methods.is_some() {
+        return item.fail("has both `method` and `methods`; write one of them");
+    }
+    if methods.as_ref().is_some_and(Vec::is_empty) {
+        return item.fail("`methods` is empty; leave it away for any method");
+    }
+    let mut named: Vec<String> = Vec::new();
+    for Method(method) in method.into_iter().chain(methods.into_iter().flatten()) {
+        if !named.contains(&method) {
+            named.push(method);
+        }
+    }
+    let Some(path_item) = path_item else { return item.fail("has no `path`") };
+    let path = String::read(&path_item)?;
+    let route = Route::any(&path).map_or_else(|error| path_item.fail(error.to_string()), Some)?;
+    // A host that was given and could not be read is reported already.
+    let host = host.map_or(Some(None), |host| host.map(Some))?;
+    Some(Route { host, methods: (!named.is_empty()).then_some(named), ..route })
 }
 
 #[cfg(test)]

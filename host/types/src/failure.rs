@@ -36,6 +36,8 @@ pub enum FailureKind {
     RequestTimeout,
     /// All instances are busy and the queue is full, or waiting took the whole deadline.
     Overloaded,
+    /// The client asked more often than `rate_limit` allows.
+    RateLimited,
     /// The client went away before the answer was complete.
     ClientGone,
     /// The revision was retired and its drain time is over.
@@ -48,7 +50,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All kinds, for metrics and documentation.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::FuelExhausted,
         Self::Deadline,
         Self::StreamIdle,
@@ -64,6 +66,7 @@ impl FailureKind {
         Self::BadRequest,
         Self::RequestTimeout,
         Self::Overloaded,
+        Self::RateLimited,
         Self::ClientGone,
         Self::Retired,
         Self::NotRunning,
@@ -89,6 +92,7 @@ impl FailureKind {
             Self::BadRequest => "bad-request",
             Self::RequestTimeout => "request-timeout",
             Self::Overloaded => "overloaded",
+            Self::RateLimited => "rate-limited",
             Self::ClientGone => "client-gone",
             Self::Retired => "retired",
             Self::NotRunning => "not-running",
@@ -112,6 +116,7 @@ impl FailureKind {
             Self::RequestTooLarge => 413,
             Self::BadRequest => 400,
             Self::RequestTimeout => 408,
+            Self::RateLimited => 429,
             // nginx's word for it; nobody is there to read it but the access log.
             Self::ClientGone => 499,
         }
@@ -135,6 +140,7 @@ impl FailureKind {
             Self::BadRequest => "the request's body is malformed or incomplete",
             Self::RequestTimeout => "the request took too long to arrive",
             Self::Overloaded => "the handler is busy, try again later",
+            Self::RateLimited => "too many requests, try again later",
             Self::ClientGone => "the client closed the connection",
             Self::Retired => "the handler is being replaced, try again",
             Self::NotRunning => "the plugin is not running",
@@ -155,6 +161,7 @@ impl FailureKind {
             Self::ResponseTooLarge => Some("response_body"),
             Self::RequestTooLarge => Some("request_body"),
             Self::Overloaded => Some("concurrency"),
+            Self::RateLimited => Some("rate_limit"),
             _ => None,
         }
     }
@@ -168,6 +175,7 @@ impl FailureKind {
                 | Self::BadRequest
                 | Self::RequestTimeout
                 | Self::Overloaded
+                | Self::RateLimited
                 | Self::ClientGone
                 | Self::Retired
                 | Self::NotRunning

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`id`] | names and ids as newtypes, checked where they enter |
+//! | [`bucket`] | names of cache buckets, which manifest and engine share |
 //! | [`size`] | byte sizes as people write them |
 //! | [`limits`] | what bounds a plugin, with its defaults |
 //! | [`failure`] | every way for a call to end without an answer |
@@ -11,6 +12,7 @@
 //!
 //! Nothing here knows wasm, HTTP or a file format: this crate is the root of the dependency arrows.
 
+pub mod bucket;
 pub mod call;
 pub mod clock;
 pub mod failure;
@@ -18,6 +20,7 @@ pub mod id;
 pub mod limits;
 pub mod size;
 
+pub use bucket::{BucketId, BucketName, InvalidBucketId, InvalidBucketName};
 pub use call::{Call, CallObserver, SharedObserver, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use failure::{Failure, FailureKind, Phase};

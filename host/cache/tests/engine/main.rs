@@ -7,6 +7,7 @@
 //! | `scan` | pages meet every entry once and survive hostile cursors |
 //! | `flight` | one load per key, hand-over, conflicts |
 //! | `locks` | mutual exclusion, hand-over, fences |
+//! | `plan` | another set of buckets is put in place whole or not at all |
 //! | `stress` | threads lose nothing and the accounts stay exact |
 //! | `save` | files restore, and damaged ones are set aside |
 
@@ -16,6 +17,7 @@ mod flight;
 mod limits;
 mod locks;
 mod model;
+mod plan;
 mod save;
 mod scan;
 mod stress;

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use skep_manifest::{Allowed, Cors, FileGrant, Grants, HostConfig, HttpConfig, PluginConfig, Route, SecretRef, Tls};
-use skep_types::{ByteSize, Instances, Limits};
+use skep_manifest::{
+    Allowed, CacheAccess, CacheConfig, CacheKind, Cors, FileGrant, Grants, HostConfig, HttpConfig, PluginConfig,
+    RateKey, RateLimit, Route, SecretRef, Tls,
+};
+use skep_types::{BucketName, ByteSize, Instances, Limits};
 
 use crate::{name, parse};
 
@@ -15,6 +18,10 @@ fn texts<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
 
 fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
     texts.map(str::to_owned).to_vec()
+}
+
+fn bucket(name: &str) -> BucketName {
+    BucketName::new(name).unwrap()
 }
 
 #[test]
@@ -28,6 +35,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         admin_token: Some(SecretRef::File("/srv/skep/secrets/admin".into())),
         data: "/srv/skep/var".into(),
         instances: 50,
+        cache_memory: ByteSize::mib(1024),
         drain: Duration::from_secs(90),
         keep_revisions: 3,
         access_log: true,
@@ -49,13 +57,29 @@ fn a_full_manifest_is_read_to_the_last_key() {
     let web = &manifest.plugins[&name("web")];
     let mut y: Route = "GET *.example.org/y".parse().unwrap();
     y.methods = Some(strings(["GET", "HEAD"]));
+    let mut put: Route = "PUT /y".parse().unwrap();
+    let by = RateKey::Header("x-api-key".into());
+    put.rate_limit = Some(RateLimit { requests: 10, per: Duration::from_secs(60), burst: 3, by });
+    let mut delete: Route = "DELETE /y".parse().unwrap();
+    let second = |requests| RateLimit { requests, per: Duration::from_secs(1), burst: requests, by: RateKey::Client };
+    delete.rate_limit = Some(second(1));
+    let sessions = CacheConfig {
+        kind: CacheKind::Table,
+        entries: Some(1000),
+        bytes: ByteSize::mib(8),
+        value_bytes: ByteSize::kib(64),
+        ttl: Some(Duration::from_secs(3600)),
+        idle: Some(Duration::from_secs(600)),
+        stale: Duration::from_secs(30),
+        persist: true,
+    };
     let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
     let expected = PluginConfig {
         source: "/srv/skep/web.wasm".into(),
         build: Some("cargo build --release".into()),
         needs: strings(["node"]),
         watch: web.watch.clone(),
-        routes: routes.into_iter().chain([y, "PUT /y".parse().unwrap()]).collect(),
+        routes: routes.into_iter().chain([y, put, delete]).collect(),
         instances: Instances::Reuse(1000),
         env: texts([("PORT", "8080"), ("MODE", "fast")]),
         config: texts([("debug", "true"), ("greeting", "hi")]),
@@ -72,6 +96,8 @@ fn a_full_manifest_is_read_to_the_last_key() {
             credentials: false,
             max_age: Duration::from_secs(3600),
         }),
+        rate_limit: Some(second(100)),
+        caches: BTreeMap::from([(bucket("pages"), CacheConfig::default()), (bucket("sessions_2"), sessions)]),
         limits: Limits {
             fuel: 5_000_000,
             deadline: Duration::from_secs(2),
@@ -99,6 +125,10 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 FileGrant { host: "/srv/skep/public".into(), guest: "/public".into(), write: true },
                 FileGrant { host: "/srv".into(), guest: "/".into(), write: false },
             ],
+            caches: BTreeMap::from([
+                ("other/counts".parse().unwrap(), CacheAccess::Read),
+                ("other/shared".parse().unwrap(), CacheAccess::ReadWrite),
+            ]),
         },
     };
     assert_eq!(*web, expected);
@@ -112,5 +142,11 @@ fn a_full_manifest_is_read_to_the_last_key() {
     ] {
         assert_eq!(web.watch.matches(Path::new(file)), watched, "{file}");
     }
-    assert_eq!(manifest.plugins[&name("other")], PluginConfig::new("/srv/skep/other.wasm".into()));
+    // A bucket that is smaller than the default of its values bounds them.
+    let shared = CacheConfig { bytes: ByteSize::kib(64), value_bytes: ByteSize::kib(64), ..CacheConfig::default() };
+    let other = PluginConfig {
+        caches: BTreeMap::from([(bucket("counts"), CacheConfig::default()), (bucket("shared"), shared)]),
+        ..PluginConfig::new("/srv/skep/other.wasm".into())
+    };
+    assert_eq!(manifest.plugins[&name("other")], other);
 }

@@ -70,13 +70,18 @@ fn a_component_alone_gets_every_request() {
 #[test]
 fn the_fingerprint_is_of_what_the_code_can_notice() {
     let fingerprint = |more: &str| {
-        let text = format!("[plugins.a]\nsource = 'a.wasm'\n{more}\n[plugins.b]\nsource = 'b.wasm'");
+        let text = format!("[plugins.a]\nsource = 'a.wasm'\n{more}\n[plugins.b]\nsource = 'b.wasm'\ncaches.z = {{}}");
         parse(&text).unwrap().plugins[&name("a")].settings_fingerprint()
     };
     let plain = fingerprint("");
-    for same in
-        ["routes = ['/']", "build = 'make'", "watch = ['src']", "compression = true", "limits = { queue = 1000 }"]
-    {
+    for same in [
+        "routes = ['/']",
+        "rate_limit = { requests = 1, per = '1s' }",
+        "build = 'make'",
+        "watch = ['src']",
+        "compression = true",
+        "limits = { queue = 1000 }",
+    ] {
         assert_eq!(fingerprint(same), plain, "{same}");
     }
     let settings = [
@@ -95,6 +100,14 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "grants = { http = ['https://a.org'] }",
         "grants = { http_private = ['10.0.0.0/8'] }",
         "grants = { plugins = ['b'] }",
+        "caches.x = {}",
+        "caches.y = {}",
+        "caches.x.kind = 'table'",
+        "caches.x.ttl = '1s'",
+        "caches.x.idle = '1s'",
+        "caches.x.entries = 5",
+        "grants.caches = { 'b/z' = 'read' }",
+        "grants.caches = { 'b/z' = 'read-write' }",
         "grants = { files = [{ host = 'a', guest = '/a' }] }",
         "grants = { files = [{ host = 'a', guest = '/a', write = true }] }",
     ];

@@ -199,6 +199,91 @@ fn mistakes_in_route_tables_are_explained() {
 }
 
 #[test]
+fn mistakes_in_buckets_are_explained() {
+    for (more, expected) in [
+        ("caches = 1", "caches: expected a table for each bucket, `[plugins.NAME.caches.BUCKET]`, found a whole"),
+        (
+            "caches.'My Cache' = {}",
+            "caches.\"My Cache\": `My Cache` is not a bucket name: use 1 to 64 lower-case letters, digits, `-` and `_`; `my-cache` would do",
+        ),
+        ("caches.x = 'cache'", "caches.x: expected a table, found a string"),
+        ("caches.x.tll = '1s'", "caches.x.tll: unknown key, did you mean `ttl`?"),
+        (
+            "caches.x.kind = 'lru'",
+            "caches.x.kind: `lru` is not a kind of bucket: write \"cache\", which evicts, or \"table\"",
+        ),
+        ("caches.x.entries = 0", "caches.x.entries: must be at least 1"),
+        ("caches.x.bytes = '1KiB'", "caches.x.bytes: must be at least 4 KiB"),
+        ("caches.x = { bytes = '1MiB', value_bytes = '2MiB' }", "caches.x.value_bytes: must be at most 1 MiB"),
+        ("caches.x.ttl = '0s'", "caches.x.ttl: must be at least 1ms"),
+        ("caches.x.idle = 5", "caches.x.idle: expected a duration such as \"10s\", found a whole number"),
+        ("caches.x.persist = 1", "caches.x.persist: expected true or false"),
+        (
+            "grants.caches = ['b/z']",
+            "grants.caches: expected a table such as { \"shop/sessions\" = \"read\" }, found an array",
+        ),
+        (
+            "grants.caches = { z = 'read' }",
+            "grants.caches.z: `z` names no bucket: write the plugin and its bucket, as in",
+        ),
+        (
+            "grants.caches = { 'b/z' = 'write' }",
+            "grants.caches.\"b/z\": `write` is not known here; write \"read\" or \"read-write\"",
+        ),
+        ("caches.x = {}\ngrants.caches = { 'a/x' = 'read' }", "grants.caches.\"a/x\": a plugin's own buckets are open"),
+    ] {
+        check(&plugin(more), &format!("plugins.a.{expected}"));
+    }
+    let two = |granted: &str| {
+        plugin(&format!(
+            "grants.caches = {{ '{granted}' = 'read' }}\n[plugins.shop]\nsource = 's'\ncaches.sessions = {{}}"
+        ))
+    };
+    assert!(parse(&two("shop/sessions")).is_ok());
+    let expected = "plugins.a.grants.caches.\"shop/session\": plugin `shop` declares no bucket `session`, did you mean `shop/sessions`?";
+    check(&two("shop/session"), expected);
+    check(
+        &two("ship/sessions"),
+        "plugins.a.grants.caches.\"ship/sessions\": plugin `ship` declares no bucket `sessions`, did",
+    );
+    check(&two("b/x"), "plugins.a.grants.caches.\"b/x\": plugin `b` declares no bucket `x`");
+}
+
+#[test]
+fn all_buckets_must_fit_the_memory_for_them() {
+    let four =
+        plugin("caches = { w = { bytes = '100MiB' }, x = { bytes = '90MiB' }, y = { bytes = '70MiB' }, z = {} }");
+    check(
+        &four,
+        "host.cache_memory: 256 MiB is less than the 276 MiB that all buckets may come to: `a/w` (100 MiB), `a/x` (90 MiB), \
+         `a/y` (70 MiB), 1 more; raise it, or lower their `bytes`",
+    );
+    assert!(parse(&format!("host.cache_memory = '276MiB'\n{four}")).is_ok());
+}
+
+#[test]
+fn mistakes_in_rate_limits_are_explained() {
+    for (limit, expected) in [
+        ("10", ": expected a table such as { requests = 10, per = \"1m\" }, found a whole number"),
+        ("{ per = '1m' }", ": has no `requests`"),
+        ("{ requests = 1 }", ": has no `per`"),
+        ("{ requests = 0, per = '1m' }", ".requests: must be at least 1"),
+        ("{ requests = 1, per = '0s' }", ".per: must be at least 1ms"),
+        ("{ requests = 1, per = '1s', burst = 0 }", ".burst: must be at least 1"),
+        ("{ requests = 1, per = '1s', by = 'ip' }", ".by: `ip` is not known here; write \"client\" or \"header:NAME\""),
+        ("{ requests = 1, per = '1s', by = 'header:' }", ".by: `` is not a header's name"),
+        ("{ request = 1, requests = 1, per = '1s' }", ".request: unknown key, did you mean `requests`?"),
+    ] {
+        check(&plugin(&format!("rate_limit = {limit}")), &format!("plugins.a.rate_limit{expected}"));
+        let route = format!("routes = [{{ route = 'POST /login', rate_limit = {limit} }}]");
+        check(&plugin(&route), &format!("plugins.a.routes[0].rate_limit{expected}"));
+    }
+    let both = plugin("routes = [{ route = '/x', path = '/y' }]");
+    check(&both, "plugins.a.routes[0].path: unknown key");
+    check(&plugin("routes = [{ route = 'x' }]"), "plugins.a.routes[0].route: a path must start with `/`");
+}
+
+#[test]
 fn a_request_has_one_plugin_to_go_to() {
     let two = |a: &str, b: &str| {
         format!("[plugins.a]\nsource = 'a'\nroutes = [{a}]\n[plugins.b]\nsource = 'b'\nroutes = [{b}]")

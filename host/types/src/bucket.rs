@@ -1,9 +1,11 @@
-//! Names of buckets.
+//! Names of cache buckets.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
-use skep_types::PluginName;
+use crate::PluginName;
+use crate::id::InvalidName;
 
 /// The name of a bucket within its plugin: 1 to 64 lower-case letters, digits, `-` and `_`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,13 +49,37 @@ impl fmt::Debug for BucketName {
     }
 }
 
-/// A bucket in the whole host: whose it is, and its name there. It prints as `owner/name`.
+/// A bucket in the whole host: whose it is, and its name there. It reads and prints as `owner/name`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BucketId {
     /// The plugin that configures it.
     pub owner: PluginName,
     /// Its name there.
     pub name: BucketName,
+}
+
+/// A text that names no bucket.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidBucketId {
+    /// There is no slash in it.
+    #[error("`{0}` names no bucket: write the plugin and its bucket, as in \"shop/sessions\"")]
+    Slash(String),
+    /// The part in front of the slash is no plugin.
+    #[error(transparent)]
+    Owner(#[from] InvalidName),
+    /// The part behind the slash is no bucket.
+    #[error(transparent)]
+    Name(#[from] InvalidBucketName),
+}
+
+impl FromStr for BucketId {
+    type Err = InvalidBucketId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBucketId> {
+        let cut = || InvalidBucketId::Slash(text.chars().take(80).collect());
+        let (owner, name) = text.split_once('/').ok_or_else(cut)?;
+        Ok(Self { owner: PluginName::new(owner)?, name: BucketName::new(name)? })
+    }
 }
 
 impl fmt::Display for BucketId {
@@ -73,6 +99,14 @@ mod tests {
         }
         for bad in ["", "A", "a/b", "a.b", "ä", &"x".repeat(65)] {
             assert!(BucketName::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_read_and_print() {
+        assert_eq!("shop/my_cache".parse::<BucketId>().unwrap().to_string(), "shop/my_cache");
+        for bad in ["", "shop", "shop/", "/a", "Shop/a", "shop/a/b"] {
+            assert!(bad.parse::<BucketId>().is_err(), "{bad}");
         }
     }
 }
