@@ -6,6 +6,7 @@
 //! | [`front`] | one request: who asks, which route, who answers, what the access log says |
 //! | [`routes`] | the route table, swapped as a whole |
 //! | [`handler`] | what a route leads to, and the layers around it |
+//! | [`rate`] | rate limits, in front of a handler |
 //! | [`forwarded`] | what trusted proxies say of a client |
 //! | [`errors`] | error answers: JSON, and in development a page |
 //!
@@ -15,6 +16,7 @@ pub mod errors;
 pub mod forwarded;
 pub mod front;
 pub mod handler;
+pub mod rate;
 pub mod routes;
 pub mod server;
 mod watch;
@@ -22,5 +24,6 @@ mod watch;
 pub use forwarded::TrustedProxies;
 pub use front::{Front, FrontOptions};
 pub use handler::{Handler, HandlerFuture, Layers, RequestBody};
+pub use rate::{RateLimit, RateLimiter};
 pub use routes::{Pattern, RouteError, RouteTable, Target};
 pub use server::{Server, ServerOptions, TlsFiles};
