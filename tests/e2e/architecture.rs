@@ -6,14 +6,15 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("skep-types", &[]),
+    ("skep-cache", &["skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
-    ("skep-runtime", &["skep-bindings", "skep-manifest", "skep-types"]),
-    ("skep-web", &["skep-types"]),
+    ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-types"]),
+    ("skep-web", &["skep-cache", "skep-types"]),
     ("skep-admin", &[]),
-    ("skep-node", &["skep-admin", "skep-manifest", "skep-runtime", "skep-types", "skep-web"]),
+    ("skep-node", &["skep-admin", "skep-cache", "skep-manifest", "skep-runtime", "skep-types", "skep-web"]),
     ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-types"]),
 ];
 

@@ -5,6 +5,7 @@
 mod access_log;
 mod admin;
 mod architecture;
+mod cache;
 mod connections;
 mod examples;
 mod foreign;
@@ -14,6 +15,7 @@ mod kills;
 mod knobs;
 mod on_demand;
 mod outbound;
+mod rate_limit;
 mod reload;
 mod streams;
 mod watch;

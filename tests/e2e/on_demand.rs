@@ -30,6 +30,7 @@ fn spec(wasm: &std::path::Path) -> PluginSpec {
         args: Vec::new(),
         config: Vec::new(),
         grants: Grants::default(),
+        buckets: Vec::new(),
         fingerprint: String::new(),
         observer: std::sync::Arc::new(Deaf),
     }

@@ -81,6 +81,9 @@ guest!(
 guest!(
     /// Uses `wasi:config` and `wasi:logging`, over the fast path.
     drafts, "drafts.wasm");
+guest!(
+    /// Uses `skep:plugin/cache`, over the fast path.
+    cache_probe, "cache_probe.wasm");
 guest!(wstd, "wstd_hello.wasm");
 guest!(waki, "waki_hello.wasm");
 guest!(spin, "spin_hello.wasm");

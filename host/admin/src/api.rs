@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
+
+mod caches;
+
 /// A node as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::api::{Deployed, ErrorBody, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogLine;
 
+mod caches;
+
 /// Where a node's admin listener is, as the node leaves it in its data directory, readable for its owner only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {

@@ -7,11 +7,14 @@ use bytes::Bytes;
 
 use crate::api::{Deployed, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogHub;
+pub use caches::CacheControl;
+
+mod caches;
 
 /// Why a command was not carried out. Nothing is changed then.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin or revision.
+    /// There is no such plugin, revision, bucket or entry.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
@@ -31,7 +34,7 @@ impl std::error::Error for ControlError {}
 pub type ControlFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
 
 /// A node that can be administered.
-pub trait Control: Send + Sync + 'static {
+pub trait Control: CacheControl {
     /// The node and its plugins.
     fn status(&self) -> NodeStatus;
 

@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::ErrorBody;
 use crate::control::{Control, ControlError};
 
+mod caches;
+
 /// The largest component that can be deployed: JavaScript and Python engines are some ten megabytes.
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
 
@@ -83,6 +85,7 @@ fn router(admin: Admin) -> Router {
         .route("/api/reload", post(reload))
         .route("/api/logs", get(logs))
         .route("/metrics", get(metrics))
+        .merge(caches::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()

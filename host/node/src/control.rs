@@ -11,6 +11,8 @@ use crate::node::Node;
 use crate::plugin::Plugin;
 use crate::store::Origin;
 
+mod caches;
+
 /// A node as the admin listener sees it.
 pub struct NodeControl(pub Arc<Node>);
 
@@ -110,6 +112,8 @@ impl Control for NodeControl {
     }
 
     fn metrics(&self) -> String {
+        // Up to date at every scrape, and not a few seconds behind.
+        self.0.buckets.measure();
         (self.0.metrics)()
     }
 

@@ -5,17 +5,22 @@
 //! | [`node`] | the node: its plugins, its front, manifest reloads, shutdown |
 //! | [`plugin`] | one plugin: its current revision, the swap, the drain |
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
+//! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
+//! | [`rate`] | the rate limiters of routes |
 //! | [`store`] | what is kept on disk: components, history, what was deployed by command |
 //! | [`build`] | build commands, and the programs that they need |
 //! | [`watch`] | files that are watched in development |
 //! | [`meter`] | metrics and log lines of calls |
 //! | [`control`] | the admin listener's view of all this |
 
+mod bucket_meter;
 pub mod build;
+pub mod caches;
 pub mod control;
 pub mod meter;
 pub mod node;
 pub mod plugin;
+pub mod rate;
 pub mod spec;
 pub mod store;
 pub mod watch;

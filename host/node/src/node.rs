@@ -14,20 +14,28 @@ use http::{Request, Response};
 use parking_lot::Mutex;
 use skep_admin::api::{Deployed, Reloaded};
 use skep_admin::{Endpoint, LogHub};
-use skep_manifest::Manifest;
-use skep_runtime::{CallBody, CodeCache, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions};
+use skep_manifest::{HostConfig, Manifest, RateLimit};
+use skep_runtime::{
+    CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions,
+};
 use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
-use skep_web::{Front, FrontOptions, Pattern, RouteTable, Server, ServerOptions, Target, TlsFiles, TrustedProxies};
+use skep_web::{
+    Front, FrontOptions, Handler, Pattern, RouteTable, Server, ServerOptions, Target, TlsFiles, TrustedProxies,
+};
 
 use crate::build;
+use crate::caches::{Buckets, Wanted};
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
-use crate::spec::Settings;
+use crate::rate::{Limiters, Rates};
+use crate::spec::{Settings, pattern};
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
 
 /// The pool's slots hold at least this much memory each, so that a later manifest may ask for more than today's.
 const MEMORY_MIN: u64 = 1 << 30;
+/// How often what ended in caches is freed.
+const UPKEEP_EVERY: Duration = Duration::from_secs(3);
 
 /// How the node treats its plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +68,8 @@ type Plugins = BTreeMap<PluginName, Arc<Plugin>>;
 pub struct Node {
     pub(crate) runtime: Runtime,
     pub(crate) front: Arc<Front>,
+    pub(crate) buckets: Buckets,
+    rates: Rates,
     plugins: ArcSwap<Plugins>,
     pub(crate) manifest: ArcSwap<Manifest>,
     mode: Mode,
@@ -90,6 +100,9 @@ impl Node {
             cache: CodeCache::new(host.data.join("cache")),
         })?;
         meter::describe();
+        crate::bucket_meter::describe();
+        let buckets = Buckets::new(&manifest, Arc::clone(&clock));
+        let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
             errors: if mode == Mode::Development { ErrorStyle::Development } else { ErrorStyle::Production },
@@ -101,6 +114,8 @@ impl Node {
         let node = Arc::new_cyclic(|this: &Weak<Self>| Self {
             runtime,
             front: Arc::clone(&front),
+            buckets,
+            rates,
             plugins: ArcSwap::default(),
             manifest: ArcSwap::from_pointee(manifest),
             mode,
@@ -117,6 +132,7 @@ impl Node {
         let server = Server::start(front, &addresses, server_options).await?;
         node.addresses.store(Arc::new(server.addresses().to_vec()));
         *node.server.lock() = Some(server);
+        tokio::spawn(upkeep(Arc::downgrade(&node)));
         node.ready.store(true, Ordering::Release);
         Ok(node)
     }
@@ -164,7 +180,8 @@ impl Node {
         write_durably(&data.join(Endpoint::FILE), &serde_json::to_vec_pretty(endpoint)?).with_context(creating)
     }
 
-    /// Stops listening, lets calls finish for the drain time, and tells whether all did.
+    /// Stops listening, lets calls finish for the drain time, saves the buckets that persist, and tells whether all calls
+    /// finished.
     pub async fn shutdown(&self) -> bool {
         self.ready.store(false, Ordering::Release);
         let drain = self.drain();
@@ -179,7 +196,13 @@ impl Node {
                 revision.retire();
             }
         }
+        self.save_caches().await;
         drained
+    }
+
+    /// Saves the buckets that persist; `shutdown` does it too, after its drain. What cannot be saved is in the log.
+    pub async fn save_caches(&self) {
+        self.buckets.save_all().await;
     }
 
     fn drain(&self) -> Duration {
@@ -197,6 +220,8 @@ impl Node {
 
     async fn load_all(&self) -> anyhow::Result<()> {
         let manifest = self.manifest.load_full();
+        // Before the first plugin is loaded, so that it never sees a bucket without its entries of the last time.
+        self.buckets.put_in_place(self.buckets.prepare(&manifest).await)?;
         let mut plugins = Plugins::new();
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
@@ -212,7 +237,9 @@ impl Node {
                 plugin.absent(absence);
             }
         }
-        self.front.swap(self.routes(&plugins)?);
+        let (table, limiters) = self.routes(&plugins)?;
+        self.front.swap(table);
+        self.rates.put_in_place(limiters);
         self.plugins.store(Arc::new(plugins));
         Ok(())
     }
@@ -227,7 +254,8 @@ impl Node {
             return Err(Absence::Skipped(format!("needs {program}")));
         }
         let (wasm, origin) = self.component(plugin, settings).map_err(failed)?;
-        let revision = self.prepare(plugin, settings, wasm.clone()).await.map_err(failed)?;
+        let buckets = self.buckets.granted(settings);
+        let revision = self.prepare(plugin, settings, wasm.clone(), buckets).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
         plugin.swap(revision, settings.clone(), origin, manifest.host.drain);
         Ok(())
@@ -271,9 +299,10 @@ impl Node {
         plugin: &Plugin,
         settings: &Settings,
         wasm: Bytes,
+        buckets: Vec<GrantedBucket>,
     ) -> anyhow::Result<Arc<Revision>> {
         let observer = Arc::clone(&plugin.meter);
-        let spec = settings.for_runtime(wasm, observer);
+        let spec = settings.for_runtime(wasm, buckets, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
         let call = Call {
@@ -312,7 +341,7 @@ impl Node {
         let _turn = plugin.deploying.lock().await;
         let settings = plugin.settings();
         let previous = plugin.current();
-        let revision = self.prepare(plugin, &settings, wasm.clone()).await?;
+        let revision = self.prepare(plugin, &settings, wasm.clone(), self.buckets.granted(&settings)).await?;
         let deployed = Deployed {
             plugin: settings.name.to_string(),
             revision: revision.id().to_string(),
@@ -359,6 +388,7 @@ impl Node {
         let file = old.file.clone().context("a node without a manifest has nothing to reload")?;
         let manifest = Manifest::load(&file)?;
         let known = self.plugins.load_full();
+        let wanted: Wanted = self.buckets.prepare(&manifest).await;
         let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
@@ -380,22 +410,26 @@ impl Node {
             let (wasm, origin) = self.component(&plugin, &settings).with_context(|| format!("plugin `{name}`"))?;
             let serving = plugin.store.history().entries.first().map(|entry| entry.content.clone());
             let same_component = serving.is_some_and(|serving| serving == content_hash(&wasm));
-            if plugin.current().is_some() && same_component && *plugin.settings() == settings {
+            let same = same_component && *plugin.settings() == settings && !wanted.is_news_to(&settings);
+            if plugin.current().is_some() && same {
                 continue;
             }
-            let revision = self.prepare(&plugin, &settings, wasm.clone()).await;
+            let buckets = wanted.granted(&settings);
+            let revision = self.prepare(&plugin, &settings, wasm.clone(), buckets).await;
             let revision = revision.with_context(|| format!("plugin `{name}`"))?;
             if !reloaded.added.contains(&name.to_string()) {
                 reloaded.changed.push(name.to_string());
             }
             swaps.push((plugin, settings, wasm, revision, origin));
         }
-        // The last thing that can fail; it needs the new settings, which the plugins do not have yet.
+        // The last things that can fail; the table needs the new settings, which the plugins do not have yet.
         let settings_of = |plugin: &Arc<Plugin>| {
             let fresh = swaps.iter().find(|(swapped, ..)| Arc::ptr_eq(swapped, plugin));
             fresh.map_or_else(|| plugin.settings(), |(_, settings, ..)| Arc::new(settings.clone()))
         };
-        let table = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
+        let (table, limiters) = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
+        let left = self.buckets.put_in_place(wanted)?;
+        self.rates.put_in_place(limiters);
         for (plugin, settings, wasm, revision, origin) in swaps {
             if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
                 tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
@@ -407,25 +441,58 @@ impl Node {
             reloaded.removed.push(name.to_string());
             plugin.stop(manifest.host.drain);
         }
-        if old.host != manifest.host {
+        // The memory for caches is the one thing of it that a running node can change.
+        let host = HostConfig { cache_memory: old.host.cache_memory, ..manifest.host.clone() };
+        if old.host != host {
             tracing::warn!("changes to [host] take effect when the node is restarted");
         }
         self.plugins.store(Arc::new(plugins));
         self.manifest.store(Arc::new(manifest));
+        self.buckets.save(left).await;
         Ok(reloaded)
     }
 
-    fn routes(&self, plugins: &Plugins) -> anyhow::Result<RouteTable> {
+    fn routes(&self, plugins: &Plugins) -> anyhow::Result<(RouteTable, Limiters)> {
         self.table(plugins.values().map(|plugin| (Arc::clone(plugin), plugin.settings())))
     }
 
-    fn table(&self, plugins: impl Iterator<Item = (Arc<Plugin>, Arc<Settings>)>) -> anyhow::Result<RouteTable> {
-        let mut routes: Vec<(Pattern, Arc<Target>)> = Vec::new();
+    /// The table for these settings, and the limiters in it. Nothing is in service yet.
+    fn table(
+        &self,
+        plugins: impl Iterator<Item = (Arc<Plugin>, Arc<Settings>)>,
+    ) -> anyhow::Result<(RouteTable, Limiters)> {
+        let (mut routes, mut limiters) = (Vec::<(Pattern, Arc<Target>)>::new(), Limiters::new());
         for (plugin, settings) in plugins {
-            let target = Target::new(plugin, &settings.layers()?, self.front.errors());
-            routes.extend(settings.patterns().into_iter().map(|pattern| (pattern, Arc::clone(&target))));
+            let layers = settings.layers()?;
+            let mut target = |route: Option<String>, limit: Option<&RateLimit>| -> anyhow::Result<Arc<Target>> {
+                let plain: Arc<dyn Handler> = Arc::<Plugin>::clone(&plugin);
+                let handler = match limit {
+                    Some(limit) => self.rates.get(&mut limiters, &settings.name, route, limit)?.guard(plain),
+                    None => plain,
+                };
+                Ok(Target::new(handler, &layers, self.front.errors()))
+            };
+            // All routes without a limit of their own share one target, and the plugin's allowance.
+            let shared = target(None, settings.config.rate_limit.as_ref())?;
+            for route in &settings.config.routes {
+                let target = match &route.rate_limit {
+                    Some(limit) => target(Some(route.to_string()), Some(limit))?,
+                    None => Arc::clone(&shared),
+                };
+                routes.push((pattern(route), target));
+            }
         }
-        Ok(RouteTable::build(routes)?)
+        Ok((RouteTable::build(routes)?, limiters))
+    }
+}
+
+/// Frees what ended in caches and limiters, for as long as the node is there.
+async fn upkeep(node: Weak<Node>) {
+    loop {
+        tokio::time::sleep(UPKEEP_EVERY).await;
+        let Some(node) = node.upgrade() else { return };
+        node.buckets.upkeep();
+        node.rates.sweep();
     }
 }
 

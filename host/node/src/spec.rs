@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use skep_manifest::{Allowed, PluginConfig};
-use skep_runtime::PluginSpec;
+use skep_manifest::{Allowed, PluginConfig, Route};
+use skep_runtime::{GrantedBucket, PluginSpec};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -46,9 +46,9 @@ impl Settings {
         blake3::hash(entry.as_bytes()).to_hex().as_str().to_owned()
     }
 
-    /// What the runtime needs for a component under these settings.
+    /// What the runtime needs for a component under these settings, which may open these buckets.
     #[must_use]
-    pub fn for_runtime(&self, wasm: Bytes, observer: SharedObserver) -> PluginSpec {
+    pub fn for_runtime(&self, wasm: Bytes, buckets: Vec<GrantedBucket>, observer: SharedObserver) -> PluginSpec {
         let config = &self.config;
         let given = |values: &std::collections::BTreeMap<String, String>| {
             let plain = values.iter().map(|(key, value)| (key.clone(), value.clone()));
@@ -63,6 +63,7 @@ impl Settings {
             args: config.args.clone(),
             config: given(&config.config),
             grants: config.grants.clone(),
+            buckets,
             fingerprint: config.settings_fingerprint(),
             observer,
         }
@@ -84,18 +85,15 @@ impl Settings {
         });
         Ok(Layers { compression: self.config.compression, cors: cors.transpose()? })
     }
+}
 
-    /// The plugin's routes, as the front matches them.
-    #[must_use]
-    pub fn patterns(&self) -> Vec<Pattern> {
-        let routes = self.config.routes.iter();
-        routes
-            .map(|route| Pattern {
-                host: route.host.as_ref().map(ToString::to_string),
-                methods: route.methods.iter().flatten().filter_map(|name| name.parse().ok()).collect(),
-                path: route.path.clone(),
-            })
-            .collect()
+/// A route, as the front matches it.
+#[must_use]
+pub fn pattern(route: &Route) -> Pattern {
+    Pattern {
+        host: route.host.as_ref().map(ToString::to_string),
+        methods: route.methods.iter().flatten().filter_map(|name| name.parse().ok()).collect(),
+        path: route.path.clone(),
     }
 }
 

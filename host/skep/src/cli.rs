@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use cache::{Cache, CacheCommand};
+
+mod cache;
+
 /// Runs WebAssembly plugins as isolated, limited handlers and reloads them without a failed request.
 #[derive(Parser)]
 #[command(
@@ -62,6 +66,8 @@ pub(crate) enum Command {
     Deploy(Deploy),
     /// Go back to the revision before, or to a named one
     Rollback(Rollback),
+    /// Look into the buckets of a running node: list, read, delete, clear
+    Cache(Cache),
     /// Have the node read its manifest again: all of it or nothing
     Reload(Dir),
 }

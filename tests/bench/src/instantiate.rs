@@ -53,6 +53,7 @@ async fn median(runtime: &Runtime, wasm: Vec<u8>) -> anyhow::Result<u64> {
         args: Vec::new(),
         config: Vec::new(),
         grants: Grants::default(),
+        buckets: Vec::new(),
         fingerprint: String::new(),
         observer: Arc::new(Deaf),
     };

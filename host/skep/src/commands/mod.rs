@@ -1,5 +1,6 @@
 //! One module for each group of commands.
 
+mod cache;
 mod check;
 mod new;
 mod operate;
@@ -24,6 +25,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Logs(args) => operate::logs(args).await,
         Command::Deploy(args) => operate::deploy(args).await,
         Command::Rollback(args) => operate::rollback(args).await,
+        Command::Cache(args) => cache::run(args).await,
         Command::Reload(args) => operate::reload(args).await,
     }
 }

@@ -10,7 +10,7 @@ use skep_manifest::Manifest;
 use crate::cli::{Deploy, Dir, Logs, Ps, Rollback};
 
 /// The node that serves the manifest in this folder.
-fn client(dir: &Path) -> anyhow::Result<Client> {
+pub(super) fn client(dir: &Path) -> anyhow::Result<Client> {
     let data = Manifest::load(dir)?.host.data;
     Ok(Client::new(Endpoint::find(&data)?))
 }

@@ -120,8 +120,14 @@ async fn until_stopped(node: &Node) -> anyhow::Result<()> {
                 tracing::warn!("the drain time is over, calls were cut off");
             }
         }
-        _ = terminate.recv() => tracing::warn!("a second signal ends the drain"),
-        _ = interrupt.recv() => tracing::warn!("a second signal ends the drain"),
+        _ = terminate.recv() => cut_short(node).await,
+        _ = interrupt.recv() => cut_short(node).await,
     }
     Ok(())
+}
+
+/// Whoever cannot wait for calls still wants the buckets that persist.
+async fn cut_short(node: &Node) {
+    tracing::warn!("a second signal ends the drain");
+    node.save_caches().await;
 }
