@@ -34,14 +34,25 @@
 //! So state does not live in the plugin, and nothing here calls WASI before the handler does (a `HashMap` asks it for
 //! a random seed, `std::env::var` for the environment, an error's log line for stderr).
 
+//!
+//! # Features
+//! - `allocator` (on by default) makes the plugin's global allocator one that is fast in a fresh instance. Leave it out
+//!   to bring your own.
+
 #[doc(hidden)]
 pub mod __private;
 pub mod prelude;
 pub mod test;
 
+#[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
+mod allocator;
 mod context;
 mod error;
 mod web;
+
+#[cfg(all(feature = "allocator", target_arch = "wasm32", not(test)))]
+#[global_allocator]
+static ALLOCATOR: allocator::SmallBlocks = allocator::SmallBlocks::new();
 
 pub use bytes::Bytes;
 pub use cookie::{self, Cookie};
