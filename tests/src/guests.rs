@@ -35,12 +35,13 @@ fn run(command: &mut Command) {
 }
 
 /// The projects of the guests, each a workspace of its own (those of `tests/guests` share one).
-const PROJECTS: [&str; 7] = [
+const PROJECTS: [&str; 8] = [
     "tests/guests",
     "tests/guests/foreign/wstd-hello",
     "tests/guests/foreign/waki-hello",
     "tests/guests/foreign/spin-hello",
     "tests/guests/foreign/wasip3-hello",
+    "tests/guests/foreign/wasip2-hello",
     "tests/guests/foreign/wasip2-stream",
     "plugins/static-files",
 ];
@@ -89,6 +90,7 @@ guest!(waki, "waki_hello.wasm");
 guest!(spin, "spin_hello.wasm");
 guest!(wasip3, "wasip3_hello.wasm");
 guest!(wasip2_stream, "wasip2_stream.wasm");
+guest!(wasip2_hello, "wasip2_hello.wasm");
 guest!(static_files, "skep_static_files.wasm");
 
 /// A component written as text, under `tests/guests/wat`.
@@ -128,10 +130,14 @@ pub fn bench_instantiate() -> PathBuf {
     target().join("release").join(bin)
 }
 
-/// The shortest plugin of the examples.
+/// The shortest plugin of the examples, built as the template of `skep new` builds.
 pub fn hello_rust() -> PathBuf {
-    run(cargo().args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", "hello-rust"]));
-    target().join("wasm32-wasip2/release/hello_rust.wasm")
+    let folder = target().join("guests");
+    run(cargo()
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", "hello-rust"])
+        .env("CARGO_PROFILE_RELEASE_LTO", "true")
+        .env("CARGO_TARGET_DIR", &folder));
+    folder.join("wasm32-wasip2/release/hello_rust.wasm")
 }
 
 /// Compiled code shared by all hosts of the tests, as one host shares it between its starts.

@@ -43,9 +43,9 @@ impl TrustedProxies {
     pub(crate) fn origin(&self, peer: IpAddr, tls: bool, headers: &mut HeaderMap) -> Origin {
         let peer = peer.to_canonical();
         if self.0.is_empty() || !self.trusts(peer) {
-            for name in &FORWARDED {
-                // Most requests have none of them, and a look-up is cheaper than a removal.
-                if headers.contains_key(name) {
+            // Most requests have none of them, and looking at each name once is cheaper than five look-ups.
+            if headers.keys().any(|name| FORWARDED.contains(name)) {
+                for name in &FORWARDED {
                     headers.remove(name);
                 }
             }

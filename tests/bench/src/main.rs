@@ -80,7 +80,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn manifest(folder: &Path) -> anyhow::Result<()> {
     let hello = guests::hello_rust();
-    let (wasi, three, spinner) = (guests::wasip2_stream(), guests::wasip3(), guests::hostile_fast());
+    let (wasi, three, spinner) = (guests::wasip2_hello(), guests::wasip3(), guests::hostile_fast());
     let text = format!(
         r#"
         [plugins.fast]
@@ -122,7 +122,7 @@ fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
     println!("start, empty code cache {} ms; warm code cache {} ms", cold.as_millis(), skep.started_in.as_millis());
     let changes = change::measure(cli.rounds)?;
     println!("a changed component, compiled and served: {:.0} ms, median of {}", median(&changes), changes.len());
-    let instances = process::instantiate(&[guests::hello_rust(), guests::wasip2_stream(), guests::wasip3()])?;
+    let instances = process::instantiate(&[guests::hello_rust(), guests::wasip2_hello(), guests::wasip3()])?;
     let [fast, wasi, three] = instances.as_slice() else { anyhow::bail!("{} instances of 3", instances.len()) };
     println!("an instance alone: fast path {fast:.1} us, wasi:http 0.2 {wasi:.1} us, wasi:http 0.3 {three:.1} us");
     let measure = |server: &Server, host: Option<&str>, path: &str| -> anyhow::Result<Load> {
@@ -150,7 +150,7 @@ fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
     }
     if let Some(wasmtime) = process::wasmtime_version() {
-        let server = Server::wasmtime(&guests::wasip2_stream())?;
+        let server = Server::wasmtime(&guests::wasip2_hello())?;
         let mut series = Series::default();
         for _ in 0..cli.rounds {
             series.push(measure(&server, None, "/")?);

@@ -26,8 +26,9 @@ generated::export!(Drafts with_types_in generated);
 
 impl Guest for Drafts {
     fn handle(request: Request) -> Response {
-        let query = Query::parse(request.query.as_deref().unwrap_or_default());
-        match request.path.rsplit('/').next().unwrap_or_default() {
+        let (path, query) = request.uri.split_once('?').unwrap_or((&request.uri, ""));
+        let query = Query::parse(query);
+        match path.rsplit('/').next().unwrap_or_default() {
             "config" => config(&query),
             "config-all" => config_all(),
             "log" => log(&query),

@@ -18,7 +18,8 @@ impl Query {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &(String, String)> {
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &(String, String)> {
         self.0.iter()
     }
 
