@@ -20,8 +20,8 @@ pub use redirect::Redirect;
 pub use rejection::Rejection;
 pub(crate) use rejection::error_response;
 pub use reply::{Html, IntoResponse, ResponsePart};
-pub(crate) use request::{Route, TestClient};
 pub use request::{Body, Request, RequestExt, Response};
+pub(crate) use request::{Route, TestClient};
 pub use router::Router;
 
 pub(crate) use pattern::match_path;
