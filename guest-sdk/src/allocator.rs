@@ -27,7 +27,7 @@ pub(crate) struct SmallBlocks {
 }
 
 #[repr(align(16))]
-struct Arena([u8; ARENA_BYTES]);
+struct Arena(#[allow(dead_code, reason = "reached by its address alone")] [u8; ARENA_BYTES]);
 
 struct State {
     /// Where the free part of the current chunk begins, and how long it is. Null before the first block.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{IntoResponse, Rejection, Response, StatusCode, web::error_response};
+use crate::{CapabilityError, IntoResponse, Rejection, Response, StatusCode, web::error_response};
 
 /// A handler's result; the error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,6 +14,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// `?` turns every error into one: the client gets a 500 that says no more than that, because an error's text may hold
 /// secrets or another client's data; the text and its causes go to stderr, which the host logs with the request's id.
 /// What the client *should* know is said on purpose, with [`Error::new`], [`ResultExt::reject`] or a [`Rejection`].
+/// A refusal of the host has a status of its own: see [`CapabilityError::status`].
 ///
 /// ```
 /// use skep_sdk::prelude::*;
@@ -68,6 +69,12 @@ impl Error {
         self
     }
 
+    /// Why the host refused, if that is what went wrong.
+    #[must_use]
+    pub fn capability(&self) -> Option<&CapabilityError> {
+        self.0.cause.as_deref()?.downcast_ref()
+    }
+
     fn from_cause(cause: Option<BoxError>) -> Self {
         Self(Box::new(Inner {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -87,7 +94,14 @@ impl<E: Into<BoxError>> From<E> for Error {
                 let (status, code, message) = rejection.into_parts();
                 Self::new(status, message).code(code)
             }
-            Err(cause) => Self::from_cause(Some(cause)),
+            Err(cause) => {
+                let status = cause.downcast_ref().map(CapabilityError::status);
+                let error = Self::from_cause(Some(cause));
+                match status {
+                    Some(status) => error.status(status),
+                    None => error,
+                }
+            }
         }
     }
 }

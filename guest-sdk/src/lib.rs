@@ -26,6 +26,7 @@
 //! - **Answers** are whatever implements [`IntoResponse`]: text, bytes, [`Json`], [`Html`], [`Redirect`], a
 //!   [`StatusCode`], tuples such as `(StatusCode, Json(..))`, and `Result`s.
 //! - **Errors**: with [`Result`] as the return type `?` takes any error; see [`Error`].
+//! - **What the host keeps** between requests: [`cache`].
 //! - **More than one handler** in a plugin: [`Router`].
 //! - **Tests**: [`mod@test`].
 //!
@@ -33,7 +34,6 @@
 //! Each request gets a fresh instance by default: a `static` starts anew every time, and a panic ends that one request.
 //! So state does not live in the plugin, and nothing here calls WASI before the handler does (a `HashMap` asks it for
 //! a random seed, `std::env::var` for the environment, an error's log line for stderr).
-
 //!
 //! # Features
 //! - `allocator` (on by default) makes the plugin's global allocator one that is fast in a fresh instance. Leave it out
@@ -41,12 +41,17 @@
 
 #[doc(hidden)]
 pub mod __private;
+pub mod cache;
 pub mod prelude;
 pub mod test;
 
 #[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
 mod allocator;
+mod capability;
+mod codec;
 mod context;
+#[cfg(not(target_arch = "wasm32"))]
+mod double;
 mod error;
 mod web;
 
@@ -59,6 +64,7 @@ pub use cookie::{self, Cookie};
 pub use http::{self, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 pub use serde_json::{self, json};
 
+pub use capability::CapabilityError;
 pub use context::Context;
 pub use error::{Error, Result, ResultExt};
 pub use web::{

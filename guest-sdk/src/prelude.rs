@@ -3,5 +3,5 @@
 pub use crate::{
     Bytes, Client, Context, Cookie, Cookies, Error, Form, FromRequest, HeaderMap, HeaderName, HeaderValue, Html,
     IntoResponse, Json, Method, Path, Query, Redirect, Rejection, Request, RequestExt, Response, Result, ResultExt,
-    Router, StatusCode, Uri, header, json, skep,
+    Router, StatusCode, Uri, cache, header, json, skep,
 };

@@ -12,8 +12,14 @@
 //! assert_eq!((answer.status(), answer.error_code().as_str()), (StatusCode::BAD_REQUEST, "invalid-path"));
 //! ```
 //!
+//! What the host keeps, as a [`cache`](crate::cache), is in memory: each test has its own, and moves its clock by
+//! [`advance`].
+//!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
 #![allow(clippy::panic, reason = "a test fails by a panic, at its own line")]
+
+#[cfg(not(target_arch = "wasm32"))]
+mod bucket;
 
 use std::fmt::Display;
 
@@ -23,6 +29,9 @@ use crate::{
     Bytes, Context, Handler, HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header,
     web::{Route, TestClient, match_path},
 };
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use bucket::{TestBucket, advance, bucket};
 
 /// A GET request.
 #[track_caller]

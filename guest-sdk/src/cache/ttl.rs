@@ -1,0 +1,52 @@
+//! How long an entry lives.
+
+use std::time::Duration;
+
+use super::host::Lifetime;
+
+/// How long an entry lives from its write on. A [`Duration`] is one.
+///
+/// The bucket's own time to idle, if the manifest sets one, ends an entry that nobody reads whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ttl {
+    /// As long as the manifest says for the bucket.
+    #[default]
+    Standard,
+    /// So long, in whole milliseconds, rounded up. Zero means that nobody ever sees it.
+    After(Duration),
+    /// Until it is evicted or deleted.
+    Unlimited,
+    /// As long as the entry that is overwritten has left; as the manifest says if there is none.
+    Keep,
+}
+
+impl From<Duration> for Ttl {
+    fn from(duration: Duration) -> Self {
+        Self::After(duration)
+    }
+}
+
+impl Ttl {
+    pub(super) fn lifetime(self) -> Lifetime {
+        match self {
+            Self::Standard => Lifetime::Standard,
+            Self::After(duration) => Lifetime::After(millis(duration)),
+            Self::Unlimited => Lifetime::Unlimited,
+            Self::Keep => Lifetime::Keep,
+        }
+    }
+}
+
+/// Rounded up: what is short is not nothing.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[test]
+fn a_duration_is_rounded_up_to_milliseconds() {
+    assert_eq!(
+        [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(7), Duration::MAX].map(millis),
+        [0, 1, 7, u64::MAX]
+    );
+}
