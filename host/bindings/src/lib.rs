@@ -18,6 +18,20 @@ mod generated {
     });
 }
 
+/// `wasi:keyvalue@0.2.0-draft`.
+#[allow(missing_docs)]
+pub mod keyvalue_draft {
+    wasmtime::component::bindgen!({ path: "wit/keyvalue-draft" });
+    pub use self::wasi::keyvalue::{atomics, batch, store};
+}
+
+/// `wasi:keyvalue@0.2.0-draft2`, which changed records and functions under the same names.
+#[allow(missing_docs)]
+pub mod keyvalue_draft2 {
+    wasmtime::component::bindgen!({ path: "wit/keyvalue-draft2" });
+    pub use self::wasi::keyvalue::{atomics, batch, store};
+}
+
 pub use generated::exports::skep::plugin::http_handler;
 pub use generated::skep::plugin::{cache, context, types};
 pub use generated::{Http, HttpPre};

@@ -31,15 +31,43 @@ impl Bucket {
         if limit == 0 {
             return Err(Error::Invalid("a page of no keys"));
         }
+        let from = cursor.map_or(Ok((0, 0)), |cursor| self.read_cursor(cursor))?;
+        let (keys, next) = self.walk(prefix, from, limit);
+        Ok(Page { keys, cursor: next.map(|(shard, slot)| self.write_cursor(shard, slot)) })
+    }
+
+    /// The same for a cursor that has to be a number, which cannot tell whether it came from this bucket: a wrong one
+    /// leaves keys out.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the limit is zero.
+    pub fn keys_from(
+        &self,
+        prefix: &str,
+        position: Option<u64>,
+        limit: usize,
+    ) -> Result<(Vec<String>, Option<u64>), Error> {
+        if limit == 0 {
+            return Err(Error::Invalid("a page of no keys"));
+        }
+        let position = position.unwrap_or_default();
+        let shard = usize::try_from(position >> 32).unwrap_or(usize::MAX);
+        let slot = u32::try_from(position & u64::from(u32::MAX)).unwrap_or(u32::MAX);
+        let (keys, next) = self.walk(prefix, (shard, slot), limit);
+        Ok((keys, next.map(|(shard, slot)| (shard as u64) << 32 | u64::from(slot))))
+    }
+
+    /// A page, and the shard and slot where the next one begins.
+    fn walk(&self, prefix: &str, from: (usize, u32), limit: usize) -> (Vec<String>, Option<(usize, u32)>) {
         let limit = limit.min(PAGE_KEYS_MAX);
-        let (mut number, mut slot) = cursor.map_or(Ok((0, 0)), |cursor| self.read_cursor(cursor))?;
+        let (mut number, mut slot) = from;
         let life = self.life();
         let mut keys = Vec::new();
         let mut slots_left = PAGE_SLOTS_MAX;
         while let Some(shard) = self.lock_shard(number) {
             while slot < shard.slab.end() {
                 if keys.len() == limit || slots_left == 0 {
-                    return Ok(Page { keys, cursor: Some(self.write_cursor(number, slot)) });
+                    return (keys, Some((number, slot)));
                 }
                 slots_left -= 1;
                 let entry = shard.slab.slot(slot);
@@ -55,7 +83,7 @@ impl Bucket {
             number += 1;
             slot = 0;
         }
-        Ok(Page { keys, cursor: None })
+        (keys, None)
     }
 
     fn write_cursor(&self, shard: usize, slot: u32) -> String {

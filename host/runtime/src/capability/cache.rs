@@ -30,7 +30,7 @@ pub struct GrantedBucket {
     pub access: Access,
 }
 
-/// The leases and locks that a call holds. Dropping it gives all of them on.
+/// The leases, locks and swaps that a call holds. Dropping it gives all of them on.
 ///
 /// Their numbers are never given twice in a store, so that a handle which a reused instance kept from an earlier call
 /// reaches nothing of a later one.
@@ -38,6 +38,7 @@ pub struct GrantedBucket {
 pub(crate) struct Held {
     leases: Vec<(u32, skep_cache::Lease)>,
     locks: Vec<(u32, LockGuard)>,
+    pub(super) swaps: Vec<(u32, super::keyvalue::Swap)>,
     last: u32,
 }
 
@@ -46,10 +47,11 @@ impl Held {
     pub(crate) fn release(&mut self) {
         self.leases.clear();
         self.locks.clear();
+        self.swaps.clear();
     }
 
-    fn number(&mut self, held_max: usize) -> Result<u32, Error> {
-        if self.leases.len() + self.locks.len() >= held_max {
+    pub(super) fn number(&mut self, held_max: usize) -> Result<u32, Error> {
+        if self.leases.len() + self.locks.len() + self.swaps.len() >= held_max {
             return Err(Error::Full);
         }
         self.last = self.last.checked_add(1).ok_or(Error::Full)?;
@@ -58,28 +60,44 @@ impl Held {
 }
 
 /// Takes the thing of that number out.
-fn take<T>(held: &mut Vec<(u32, T)>, number: u32) -> Option<T> {
+pub(super) fn take<T>(held: &mut Vec<(u32, T)>, number: u32) -> Option<T> {
     let at = held.iter().position(|(other, _)| *other == number)?;
     Some(held.swap_remove(at).1)
 }
 
 impl CallState {
     /// The bucket behind a handle. A handle is an index into the revision's grants, so it outlives the call.
-    fn bucket(&self, handle: &Resource<cache::Bucket>) -> Result<&GrantedBucket, Error> {
-        self.env.buckets.get(handle.rep() as usize).ok_or(Error::NotFound)
+    fn bucket(&self, handle: u32) -> Result<&GrantedBucket, Error> {
+        self.env.buckets.get(handle as usize).ok_or(Error::NotFound)
     }
 
-    fn readable(&self, handle: &Resource<cache::Bucket>) -> Result<&Bucket, Error> {
+    pub(super) fn readable(&self, handle: u32) -> Result<&Bucket, Error> {
         Ok(&self.bucket(handle)?.bucket)
     }
 
-    fn writable(&self, handle: &Resource<cache::Bucket>) -> Result<&Bucket, Error> {
+    pub(super) fn writable(&self, handle: u32) -> Result<&Bucket, Error> {
         let granted = self.bucket(handle)?;
         match granted.access {
             Access::ReadWrite => Ok(&granted.bucket),
             Access::Read => Err(Error::Denied(format!(
                 "`{}` is granted for reading; write `caches = {{ \"{0}\" = \"read-write\" }}` in the plugin's grants",
                 granted.name
+            ))),
+        }
+    }
+
+    /// The handle of a bucket.
+    pub(super) fn open_bucket(&self, name: &str) -> Result<u32, Error> {
+        self.stats.owe(name.len());
+        let at = self.env.buckets.iter().position(|granted| *granted.name == *name);
+        match at.and_then(|at| u32::try_from(at).ok()) {
+            Some(at) => Ok(at),
+            None if name.contains('/') => Err(Error::Denied(format!(
+                "the bucket `{name}` is not granted; write `caches = {{ \"{name}\" = \"read\" }}` in the plugin's grants"
+            ))),
+            None => Err(Error::Denied(format!(
+                "there is no bucket `{name}`; declare it with `[plugins.{}.caches.{name}]`",
+                self.env.plugin
             ))),
         }
     }
@@ -93,30 +111,19 @@ impl CallState {
 
 impl cache::Host for CallState {
     fn open(&mut self, name: String) -> Result<Resource<cache::Bucket>, Error> {
-        self.stats.owe(name.len());
-        let at = self.env.buckets.iter().position(|granted| *granted.name == *name);
-        match at.and_then(|at| u32::try_from(at).ok()) {
-            Some(at) => Ok(Resource::new_own(at)),
-            None if name.contains('/') => Err(Error::Denied(format!(
-                "the bucket `{name}` is not granted; write `caches = {{ \"{name}\" = \"read\" }}` in the plugin's grants"
-            ))),
-            None => Err(Error::Denied(format!(
-                "there is no bucket `{name}`; declare it with `[plugins.{}.caches.{name}]`",
-                self.env.plugin
-            ))),
-        }
+        self.open_bucket(&name).map(Resource::new_own)
     }
 }
 
 impl cache::HostBucket for CallState {
     fn get(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.readable(&this)?.get(&key).map(|value| value.to_vec());
+        let value = self.readable(this.rep())?.get(&key).map(|value| value.to_vec());
         self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
     fn get_entry(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Entry>, Error> {
-        let entry = self.readable(&this)?.get_entry(&key);
+        let entry = self.readable(this.rep())?.get_entry(&key);
         self.stats.owe(key.len() + entry.as_ref().map_or(0, |entry| entry.value.len()));
         Ok(entry.map(|entry| Entry {
             value: entry.value.to_vec(),
@@ -125,12 +132,8 @@ impl cache::HostBucket for CallState {
         }))
     }
 
-    fn get_many(
-        &mut self,
-        this: Resource<cache::Bucket>,
-        keys: Vec<String>,
-    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let bucket = self.readable(&this)?;
+    fn get_many(&mut self, this: Resource<cache::Bucket>, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let bucket = self.readable(this.rep())?;
         // Copied one by one: a list of many large values is refused before it is all in memory twice.
         let (mut values, mut bytes) = (Vec::with_capacity(keys.len()), 0_usize);
         for key in &keys {
@@ -155,7 +158,7 @@ impl cache::HostBucket for CallState {
     ) -> Result<u64, Error> {
         self.stats.owe(key.len() + value.len());
         let options = PutOptions { ttl: ttl(lifetime), condition: if_so(condition) };
-        self.writable(&this)?.put(&key, &value, options).map_err(refused)
+        self.writable(this.rep())?.put(&key, &value, options).map_err(refused)
     }
 
     fn put_many(
@@ -165,23 +168,23 @@ impl cache::HostBucket for CallState {
         lifetime: Lifetime,
     ) -> Result<(), Error> {
         self.stats.owe(entries.iter().map(|(key, value)| key.len() + value.len()).sum());
-        self.writable(&this)?.put_many(&entries, ttl(lifetime)).map_err(refused)
+        self.writable(this.rep())?.put_many(&entries, ttl(lifetime)).map_err(refused)
     }
 
     fn delete(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<bool, Error> {
         self.stats.owe(key.len());
-        Ok(self.writable(&this)?.delete(&key))
+        Ok(self.writable(this.rep())?.delete(&key))
     }
 
     fn take(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.writable(&this)?.take(&key).map(|value| value.to_vec());
+        let value = self.writable(this.rep())?.take(&key).map(|value| value.to_vec());
         self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
     fn touch(&mut self, this: Resource<cache::Bucket>, key: String, lifetime: Lifetime) -> Result<bool, Error> {
         self.stats.owe(key.len());
-        Ok(self.writable(&this)?.touch(&key, ttl(lifetime)))
+        Ok(self.writable(this.rep())?.touch(&key, ttl(lifetime)))
     }
 
     fn increment(
@@ -192,7 +195,7 @@ impl cache::HostBucket for CallState {
         lifetime: Lifetime,
     ) -> Result<i64, Error> {
         self.stats.owe(key.len());
-        self.writable(&this)?.increment(&key, by, ttl(lifetime)).map_err(refused)
+        self.writable(this.rep())?.increment(&key, by, ttl(lifetime)).map_err(refused)
     }
 
     fn keys(
@@ -202,17 +205,17 @@ impl cache::HostBucket for CallState {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page, Error> {
-        let page = self.readable(&this)?.keys(&prefix, cursor.as_deref(), limit as usize).map_err(refused)?;
+        let page = self.readable(this.rep())?.keys(&prefix, cursor.as_deref(), limit as usize).map_err(refused)?;
         self.stats.owe(page.keys.iter().map(String::len).sum::<usize>() + prefix.len());
         Ok(Page { keys: page.keys, cursor: page.cursor })
     }
 
     fn clear(&mut self, this: Resource<cache::Bucket>) -> Result<u64, Error> {
-        Ok(self.writable(&this)?.clear())
+        Ok(self.writable(this.rep())?.clear())
     }
 
     fn stats(&mut self, this: Resource<cache::Bucket>) -> Stats {
-        let stats = self.readable(&this).map(Bucket::stats).unwrap_or_default();
+        let stats = self.readable(this.rep()).map(Bucket::stats).unwrap_or_default();
         Stats {
             entries: stats.entries,
             bytes: stats.bytes,
@@ -233,7 +236,7 @@ impl cache::HostBucket for CallState {
     ) -> Result<Fetched, Error> {
         self.stats.owe(key.len());
         let options = FetchOptions { wait: Duration::from_millis(wait), stale };
-        let fetched = self.writable(&this)?.fetch(&key, options).await.map_err(refused)?;
+        let fetched = self.writable(this.rep())?.fetch(&key, options).await.map_err(refused)?;
         Ok(match fetched {
             skep_cache::Fetched::Hit(value) => {
                 self.stats.owe(value.len());
@@ -255,12 +258,9 @@ impl cache::HostBucket for CallState {
         wait: u64,
     ) -> Result<Resource<cache::Lock>, Error> {
         self.stats.owe(name.len());
-        let bucket = self.writable(&this)?;
-        let guard = if wait == 0 {
-            bucket.try_lock(&name)
-        } else {
-            bucket.lock(&name, Duration::from_millis(wait)).await
-        };
+        let bucket = self.writable(this.rep())?;
+        let guard =
+            if wait == 0 { bucket.try_lock(&name) } else { bucket.lock(&name, Duration::from_millis(wait)).await };
         let guard = guard.map_err(refused)?;
         let number = self.held.number(self.env.handles_max)?;
         self.held.locks.push((number, guard));
@@ -321,7 +321,7 @@ fn millis(time: Duration) -> u64 {
 }
 
 /// What a guest is told of the engine's word.
-fn refused(error: skep_cache::Error) -> Error {
+pub(super) fn refused(error: skep_cache::Error) -> Error {
     match error {
         skep_cache::Error::TooLarge(limit) => Error::TooLarge(limit),
         skep_cache::Error::Full(_) => Error::Full,

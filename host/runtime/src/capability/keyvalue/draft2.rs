@@ -1,0 +1,101 @@
+//! `wasi:keyvalue@0.2.0-draft2`.
+
+use skep_bindings::keyvalue_draft2::{atomics, batch, store};
+use wasmtime::component::Resource;
+
+pub(super) use skep_bindings::keyvalue_draft2::Imports;
+
+use super::{PAGE_KEYS, Refusal, refused, take};
+use crate::state::CallState;
+
+type Bucket = Resource<store::Bucket>;
+type Cas = Resource<atomics::Cas>;
+
+impl From<Refusal> for store::Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchStore => Self::NoSuchStore,
+            Refusal::AccessDenied => Self::AccessDenied,
+            Refusal::Other(why) => Self::Other(why),
+        }
+    }
+}
+
+impl store::Host for CallState {
+    fn open(&mut self, identifier: String) -> Result<Bucket, store::Error> {
+        Ok(Resource::new_own(self.open_store(&identifier)?))
+    }
+}
+
+impl store::HostBucket for CallState {
+    fn get(&mut self, this: Bucket, key: String) -> Result<Option<Vec<u8>>, store::Error> {
+        Ok(self.store_get(this.rep(), &key)?)
+    }
+
+    fn set(&mut self, this: Bucket, key: String, value: Vec<u8>) -> Result<(), store::Error> {
+        Ok(self.store_set(this.rep(), &key, &value)?)
+    }
+
+    fn delete(&mut self, this: Bucket, key: String) -> Result<(), store::Error> {
+        Ok(self.store_delete(this.rep(), &key)?)
+    }
+
+    fn exists(&mut self, this: Bucket, key: String) -> Result<bool, store::Error> {
+        Ok(self.store_exists(this.rep(), &key)?)
+    }
+
+    fn list_keys(&mut self, this: Bucket, cursor: Option<String>) -> Result<store::KeyResponse, store::Error> {
+        let bucket = self.readable(this.rep()).map_err(Refusal::from)?;
+        let page = bucket.keys("", cursor.as_deref(), PAGE_KEYS).map_err(|error| Refusal::from(refused(error)))?;
+        self.stats.owe(page.keys.iter().map(String::len).sum());
+        Ok(store::KeyResponse { keys: page.keys, cursor: page.cursor })
+    }
+
+    fn drop(&mut self, _: Bucket) -> wasmtime::Result<()> {
+        Ok(())
+    }
+}
+
+impl atomics::Host for CallState {
+    fn increment(&mut self, bucket: Bucket, key: String, delta: i64) -> Result<i64, store::Error> {
+        Ok(self.store_increment(bucket.rep(), &key, delta)?)
+    }
+
+    fn swap(&mut self, cas: Cas, value: Vec<u8>) -> Result<(), atomics::CasError> {
+        match self.finish_swap(cas.rep(), &value) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(again)) => Err(atomics::CasError::CasFailed(Resource::new_own(again))),
+            Err(refusal) => Err(atomics::CasError::StoreError(refusal.into())),
+        }
+    }
+}
+
+impl atomics::HostCas for CallState {
+    fn new(&mut self, bucket: Bucket, key: String) -> Result<Cas, store::Error> {
+        Ok(Resource::new_own(self.begin_swap(bucket.rep(), key)?))
+    }
+
+    fn current(&mut self, this: Cas) -> Result<Option<Vec<u8>>, store::Error> {
+        Ok(self.swap_current(this.rep())?)
+    }
+
+    fn drop(&mut self, this: Cas) -> wasmtime::Result<()> {
+        drop(take(&mut self.held.swaps, this.rep()));
+        Ok(())
+    }
+}
+
+impl batch::Host for CallState {
+    fn get_many(&mut self, bucket: Bucket, keys: Vec<String>) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
+        let values = self.store_get_many(bucket.rep(), &keys)?;
+        Ok(keys.into_iter().zip(values).collect())
+    }
+
+    fn set_many(&mut self, bucket: Bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), store::Error> {
+        Ok(self.store_set_many(bucket.rep(), &key_values)?)
+    }
+
+    fn delete_many(&mut self, bucket: Bucket, keys: Vec<String>) -> Result<(), store::Error> {
+        Ok(self.store_delete_many(bucket.rep(), &keys)?)
+    }
+}

@@ -1,0 +1,154 @@
+//! `wasi:keyvalue` over the buckets of `skep:plugin/cache`, in the two drafts that guests are built with.
+//!
+//! A store is a bucket that the manifest gives to the plugin, by the same name; the empty identifier is the bucket
+//! `default`. What is set lives as long as the manifest says for the bucket. The drafts differ in shapes only, so each
+//! has its file of conversions and what they mean is here.
+
+mod draft;
+mod draft2;
+
+use skep_bindings::types::Error;
+use skep_cache::{Condition, PutOptions, Ttl};
+use wasmtime::component::{HasSelf, Linker};
+
+use super::cache::{refused, take};
+use crate::state::CallState;
+
+/// Keys of one page: the drafts let the host choose.
+const PAGE_KEYS: usize = 1000;
+
+/// Why a store said no, before a draft gives it its own type.
+pub(super) enum Refusal {
+    NoSuchStore,
+    AccessDenied,
+    Other(String),
+}
+
+/// A compare-and-swap in the making: what the guest saw of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct Swap {
+    store: u32,
+    key: String,
+    /// `None` if there was no entry.
+    version: Option<u64>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Denied(_) => Self::AccessDenied,
+            Error::NotFound => Self::NoSuchStore,
+            Error::TooLarge(limit) => Self::Other(format!("the value is larger than {limit} bytes")),
+            Error::Full => Self::Other("the store is full".to_owned()),
+            Error::Invalid(why) | Error::Unavailable(why) => Self::Other(why),
+            other => Self::Other(format!("{other:?}")),
+        }
+    }
+}
+
+pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    draft::Imports::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)?;
+    draft2::Imports::add_to_linker::<_, HasSelf<CallState>>(linker, |state| state)
+}
+
+impl CallState {
+    fn open_store(&self, identifier: &str) -> Result<u32, Refusal> {
+        let name = if identifier.is_empty() { "default" } else { identifier };
+        self.open_bucket(name).map_err(|error| match error {
+            // A name of its own that a plugin does not declare is no store; one of another plugin is not granted.
+            Error::Denied(_) if !name.contains('/') => Refusal::NoSuchStore,
+            error => error.into(),
+        })
+    }
+
+    fn store_get(&self, store: u32, key: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        let value = self.readable(store)?.get(key).map(|value| value.to_vec());
+        self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
+        Ok(value)
+    }
+
+    fn store_exists(&self, store: u32, key: &str) -> Result<bool, Refusal> {
+        self.stats.owe(key.len());
+        Ok(self.readable(store)?.exists(key))
+    }
+
+    fn store_set(&self, store: u32, key: &str, value: &[u8]) -> Result<(), Refusal> {
+        self.stats.owe(key.len() + value.len());
+        self.writable(store)?.put(key, value, PutOptions::default()).map_err(refused)?;
+        Ok(())
+    }
+
+    fn store_delete(&self, store: u32, key: &str) -> Result<(), Refusal> {
+        self.stats.owe(key.len());
+        self.writable(store)?.delete(key);
+        Ok(())
+    }
+
+    fn store_increment(&self, store: u32, key: &str, delta: i64) -> Result<i64, Refusal> {
+        self.stats.owe(key.len());
+        Ok(self.writable(store)?.increment(key, delta, Ttl::Default).map_err(refused)?)
+    }
+
+    /// The values of many keys, copied one by one: an answer that is too large is refused before it is all in memory.
+    fn store_get_many(&self, store: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Refusal> {
+        let (mut values, mut bytes) = (Vec::new(), 0_usize);
+        for key in keys {
+            let value = self.store_get(store, key)?;
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            if bytes > self.env.answer_bytes_max {
+                return Err(Error::TooLarge(self.env.answer_bytes_max as u64).into());
+            }
+            values.push(value);
+        }
+        Ok(values)
+    }
+
+    fn store_set_many(&self, store: u32, entries: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
+        self.stats.owe(entries.iter().map(|(key, value)| key.len() + value.len()).sum());
+        Ok(self.writable(store)?.put_many(entries, Ttl::Default).map_err(refused)?)
+    }
+
+    fn store_delete_many(&self, store: u32, keys: &[String]) -> Result<(), Refusal> {
+        keys.iter().try_for_each(|key| self.store_delete(store, key))
+    }
+
+    /// Notes the version of a key as it is now.
+    fn begin_swap(&mut self, store: u32, key: String) -> Result<u32, Refusal> {
+        let version = self.readable(store)?.get_entry(&key).map(|entry| entry.version);
+        self.stats.owe(key.len());
+        let number = self.held.number(self.env.handles_max)?;
+        self.held.swaps.push((number, Swap { store, key, version }));
+        Ok(number)
+    }
+
+    /// The value of a swap's key; from here on the swap is about this value.
+    fn swap_current(&mut self, number: u32) -> Result<Option<Vec<u8>>, Refusal> {
+        let swap = self.held.swaps.iter().find(|(other, _)| *other == number);
+        let (_, swap) = swap.ok_or_else(ended)?;
+        let entry = self.readable(swap.store)?.get_entry(&swap.key);
+        let version = entry.as_ref().map(|entry| entry.version);
+        let value = entry.map(|entry| entry.value.to_vec());
+        self.stats.owe(value.as_ref().map_or(0, Vec::len));
+        if let Some((_, swap)) = self.held.swaps.iter_mut().find(|(other, _)| *other == number) {
+            swap.version = version;
+        }
+        Ok(value)
+    }
+
+    /// Swaps, or gives a new swap that is about the value as it is now.
+    fn finish_swap(&mut self, number: u32, value: &[u8]) -> Result<Result<(), u32>, Refusal> {
+        let swap = take(&mut self.held.swaps, number).ok_or_else(ended)?;
+        self.stats.owe(value.len());
+        let condition = swap.version.map_or(Condition::IfAbsent, Condition::IfVersion);
+        let options = PutOptions { ttl: Ttl::Default, condition };
+        match self.writable(swap.store)?.put(&swap.key, value, options) {
+            Ok(_) => Ok(Ok(())),
+            Err(skep_cache::Error::Conflict) => self.begin_swap(swap.store, swap.key).map(Err),
+            Err(error) => Err(refused(error).into()),
+        }
+    }
+}
+
+fn ended() -> Refusal {
+    Refusal::Other("the swap is of a call that has ended".to_owned())
+}
