@@ -17,7 +17,7 @@ use crate::cli::{Cache, CacheCommand};
 const PAGE: usize = 1000;
 
 pub(crate) async fn run(args: Cache) -> anyhow::Result<()> {
-    let client = client(&args.node.dir)?;
+    let client = client(&args.dir)?;
     match args.command {
         CacheCommand::Ls { json } => list(&client.caches().await?, json),
         CacheCommand::Stats { bucket, json } => stats(&client.cache(&bucket).await?, json),
@@ -96,7 +96,7 @@ fn stats(bucket: &BucketStatus, json: bool) -> anyhow::Result<()> {
 
 async fn keys(client: &Client, bucket: &str, prefix: &str, limit: usize, json: bool) -> anyhow::Result<()> {
     let (mut all, mut cursor) = (Vec::new(), None::<String>);
-    // Printed as they come: a bucket may have millions.
+    // Printed as they come: a page may take a while to find.
     while let Some(left) = limit.checked_sub(all.len()).filter(|left| *left > 0) {
         let page = client.cache_keys(bucket, prefix, cursor.as_deref(), left.min(PAGE)).await?;
         if !json {
