@@ -53,19 +53,20 @@ async fn until(host: &Host, bucket: &str, is_so: impl Fn(&skep_admin::api::Bucke
     }
 }
 
-/// A call holds the thing of a key and ends as told, while another waits for up to a minute.
+/// A call holds the thing of a key and ends as told, while one of another plugin, which has more time, waits for up to a
+/// minute.
 async fn handed_over(host: &Arc<Host>, plugin: &str, way: &str, lock: bool) {
     let (hold, take) = if lock { ("hold-lock", "lock") } else { ("hold", "load") };
     let bucket = format!("{plugin}/main");
     let key = format!("{take}-{way}");
-    let call = |path: String| {
-        let (host, plugin) = (Arc::clone(host), plugin.to_owned());
+    let call = |plugin: String, path: String| {
+        let host = Arc::clone(host);
         tokio::spawn(async move { get(&host, &plugin, &path).await })
     };
     // It waits before it ends, so that the other one is in line by then.
-    let leader = call(format!("/{hold}?k={key}&ms=300&then={way}"));
+    let leader = call(plugin.to_owned(), format!("/{hold}?k={key}&ms=300&then={way}"));
     until(host, &bucket, |stats| stats.leases + stats.locks == 1).await;
-    let next = call(format!("/{take}?k={key}&wait=60000"));
+    let next = call(format!("{plugin}-next"), format!("/{take}?b={bucket}&k={key}&wait=60000"));
     // Not how fast it was, but that no minute had to pass.
     let next = tokio::time::timeout(Duration::from_secs(40), next).await;
     let (status, body) = next.expect("it waited its time out").unwrap();
@@ -85,8 +86,11 @@ async fn handed_over(host: &Arc<Host>, plugin: &str, way: &str, lock: bool) {
 async fn whatever_ends_the_holder_the_next_in_line_goes_on() {
     for (kind, reuse) in instances() {
         let plugin = format!("relay-{kind}");
-        let limits = "limits = { fuel = 300_000_000, deadline = '2s', memory = '16MiB' }\ncaches.main = {}\n";
-        let host = Arc::new(Host::start(&probe(&plugin, &format!("{reuse}{limits}"))).await);
+        let limits = "limits = { fuel = 50_000_000, deadline = '3s', memory = '16MiB' }\ncaches.main = {}\n";
+        let grant = format!("limits.deadline = '60s'\ngrants.caches = {{ '{plugin}/main' = 'read-write' }}\n");
+        let next = probe(&format!("{plugin}-next"), &format!("{reuse}{grant}"));
+        let manifest = format!("host.drain = '60s'\n{}{next}", probe(&plugin, &format!("{reuse}{limits}")));
+        let host = Arc::new(Host::start(&manifest).await);
         for way in ["return", "spin", "sleep", "trap", "bomb", "panic"] {
             for lock in [false, true] {
                 handed_over(&host, &plugin, way, lock).await;
@@ -101,10 +105,11 @@ async fn whatever_ends_the_holder_the_next_in_line_goes_on() {
 async fn a_reload_under_a_holder_leaves_its_lease_until_its_call_ends() {
     for (kind, reuse) in instances() {
         let plugin = format!("over-{kind}");
-        let of = |env: &str| {
-            probe(&plugin, &format!("{reuse}caches.main = {{}}\nenv = {{ N = '{env}' }}\nlimits.deadline = '5s'"))
+        let of = |deadline: &str| {
+            let more = format!("{reuse}caches.main = {{}}\nlimits.deadline = '{deadline}'");
+            format!("host.drain = '60s'\n{}", probe(&plugin, &more))
         };
-        let host = Arc::new(Host::start(&of("1")).await);
+        let host = Arc::new(Host::start(&of("5s")).await);
         let call = |path: &'static str| {
             let (host, plugin) = (Arc::clone(&host), plugin.clone());
             tokio::spawn(async move { get(&host, &plugin, path).await })
@@ -112,12 +117,11 @@ async fn a_reload_under_a_holder_leaves_its_lease_until_its_call_ends() {
         let leader = call("/hold?k=x&then=sleep");
         let bucket = format!("{plugin}/main");
         until(&host, &bucket, |stats| stats.leases == 1).await;
-        reload(&host, &of("2")).await.unwrap();
+        reload(&host, &of("60s")).await.unwrap();
         // The next one is a call of the new revision, and gets the lease when the old one's call ends at its deadline.
         let next = call("/load?k=x&wait=60000");
         assert_eq!(leader.await.unwrap().0, 504);
         let (status, body) = next.await.unwrap();
-        // Its own deadline began after the leader's, so that it is still there.
         assert_eq!((status, body.as_str()), (200, "loaded 1"));
     }
 }
