@@ -1,8 +1,4 @@
-//! Buckets: what operators do with them, what becomes of them over reloads and restarts, and single flight whatever
-//! happens to the call that loads.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Buckets: what operators do with them, and what becomes of them over reloads and restarts.
 
 use skep_admin::api::ValueText;
 use skep_node::Mode;
@@ -10,25 +6,25 @@ use skep_tests::host::TOKEN;
 use skep_tests::{Host, events, guests};
 
 /// A plugin that uses the bucket `main`, and more of its entry.
-fn probe(name: &str, more: &str) -> String {
+pub(crate) fn probe(name: &str, more: &str) -> String {
     let wasm = guests::cache_probe();
     format!("[plugins.{name}]\nsource = {wasm:?}\nroutes = [\"{name}.test/{{*path}}\"]\n{more}\n")
 }
 
-async fn get(host: &Host, plugin: &str, path: &str) -> (u16, String) {
+pub(crate) async fn get(host: &Host, plugin: &str, path: &str) -> (u16, String) {
     let request = host.request("GET", path).header("host", format!("{plugin}.test"));
     let reply = skep_tests::host::send(request).await;
     (reply.status, reply.body)
 }
 
 /// An answer that must be 200.
-async fn ok(host: &Host, plugin: &str, path: &str) -> String {
+pub(crate) async fn ok(host: &Host, plugin: &str, path: &str) -> String {
     let (status, body) = get(host, plugin, path).await;
     assert_eq!(status, 200, "{path}: {body}");
     body
 }
 
-async fn reload(host: &Host, manifest: &str) -> anyhow::Result<()> {
+pub(crate) async fn reload(host: &Host, manifest: &str) -> anyhow::Result<()> {
     std::fs::write(host.path().join("skep.toml"), manifest)?;
     host.admin().reload().await.map(drop)
 }
@@ -184,7 +180,7 @@ async fn a_bucket_is_shared_as_it_is_granted_and_another_kind_is_another_bucket(
             + &probe("writer", "grants.caches = { 'owner/main' = 'read-write' }")
     };
     let host = Host::start(&with("cache")).await;
-    assert_eq!(ok(&host, "writer", "/put?b=owner/main&k=a&v=1").await.parse::<u64>().is_ok(), true);
+    ok(&host, "writer", "/put?b=owner/main&k=a&v=1").await;
     assert_eq!(ok(&host, "reader", "/get?b=owner/main&k=a").await, "1");
     let (status, body) = get(&host, "reader", "/put?b=owner/main&k=a&v=2").await;
     assert!(status == 409 && body.contains("read-write"), "{body}");
@@ -281,119 +277,4 @@ async fn each_bucket_has_metrics() {
     let text = scrape().await;
     assert_eq!(value(&text, "skep_cache_entries", "\"main\""), 0.0);
     assert_eq!(value(&text, "skep_cache_hits_total", "\"main\""), 1.0);
-}
-
-/// Both ways of running instances, under names of their own: metrics tell plugins apart by name.
-fn instances() -> [(&'static str, &'static str); 2] {
-    [("fresh", ""), ("warm", "instances = { reuse = 1000 }\n")]
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_misses_load_once_and_other_keys_do_not_wait() {
-    for (kind, reuse) in instances() {
-        let plugin = format!("crowd-{kind}");
-        let limits = "limits = { concurrency = 600, queue = 1000, deadline = '120s' }\ncaches.main = {}\n";
-        let manifest = "host.drain = '120s'\n".to_owned() + &probe(&plugin, &format!("{reuse}{limits}"));
-        let host = Arc::new(Host::start(&manifest).await);
-        // Somebody holds another key all the while: nobody of the crowd may wait for that.
-        let holder = tokio::spawn({
-            let (host, plugin) = (Arc::clone(&host), plugin.clone());
-            async move { get(&host, &plugin, "/hold?k=other&then=sleep").await }
-        });
-        let bucket = format!("{plugin}/main");
-        until(&host, &bucket, |stats| stats.leases == 1).await;
-        let crowd: Vec<_> = (0..1000)
-            .map(|_| {
-                let (host, plugin) = (Arc::clone(&host), plugin.clone());
-                tokio::spawn(async move { get(&host, &plugin, "/load?k=hot&rounds=2000000").await })
-            })
-            .collect();
-        let mut loaded = 0;
-        for one in crowd {
-            let (status, body) = one.await.unwrap();
-            assert_eq!(status, 200, "{body}");
-            assert!(body == "loaded 1" || body == "hit 1", "{body}");
-            loaded += u32::from(body == "loaded 1");
-        }
-        assert_eq!((loaded, ok(&host, &plugin, "/get?k=loads").await), (1, "1".to_owned()), "{kind}");
-        assert_eq!(host.admin().cache(&bucket).await.unwrap().leases, 1, "the other key is still held");
-        holder.abort();
-    }
-}
-
-/// Waits until a bucket is as told; the test's own time limit is the only one.
-async fn until(host: &Host, bucket: &str, is_so: impl Fn(&skep_admin::api::BucketStatus) -> bool) {
-    let admin = host.admin();
-    while !is_so(&admin.cache(bucket).await.unwrap()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-/// A call holds the thing of a key and ends as told, while another waits for up to a minute.
-async fn handed_over(host: &Arc<Host>, plugin: &str, way: &str, lock: bool) {
-    let (hold, take) = if lock { ("hold-lock", "lock") } else { ("hold", "load") };
-    let bucket = format!("{plugin}/main");
-    let key = format!("{take}-{way}");
-    let call = |path: String| {
-        let (host, plugin) = (Arc::clone(host), plugin.to_owned());
-        tokio::spawn(async move { get(&host, &plugin, &path).await })
-    };
-    // It waits before it ends, so that the other one is in line by then.
-    let leader = call(format!("/{hold}?k={key}&ms=300&then={way}"));
-    until(host, &bucket, |stats| stats.leases + stats.locks == 1).await;
-    let next = call(format!("/{take}?k={key}&wait=60000"));
-    // Not how fast it was, but that no minute had to pass.
-    let next = tokio::time::timeout(Duration::from_secs(40), next).await;
-    let (status, body) = next.expect("it waited its time out").unwrap();
-    assert_eq!(status, 200, "{plugin} {way}: {body}");
-    assert!(if lock { body.parse::<u64>().is_ok() } else { body.starts_with("loaded ") }, "{way}: {body}");
-    let (status, body) = leader.await.unwrap();
-    let expected = match way {
-        "return" => 200,
-        "sleep" => 504,
-        _ => 500,
-    };
-    assert_eq!(status, expected, "{way}: {body}");
-    until(host, &bucket, |stats| stats.leases + stats.locks + stats.waiting == 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_ends_the_holder_the_next_in_line_goes_on() {
-    for (kind, reuse) in instances() {
-        let plugin = format!("relay-{kind}");
-        let limits = "limits = { fuel = 300_000_000, deadline = '2s', memory = '16MiB' }\ncaches.main = {}\n";
-        let host = Arc::new(Host::start(&probe(&plugin, &format!("{reuse}{limits}"))).await);
-        for way in ["return", "spin", "sleep", "trap", "bomb", "panic"] {
-            for lock in [false, true] {
-                handed_over(&host, &plugin, way, lock).await;
-            }
-        }
-        let failures = host.admin().cache(&format!("{plugin}/main")).await.unwrap().load_failures;
-        assert_eq!(failures, 6, "each holder's lease was dropped once");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reload_under_a_holder_leaves_its_lease_until_its_call_ends() {
-    for (kind, reuse) in instances() {
-        let plugin = format!("over-{kind}");
-        let of = |env: &str| {
-            probe(&plugin, &format!("{reuse}caches.main = {{}}\nenv = {{ N = '{env}' }}\nlimits.deadline = '5s'"))
-        };
-        let host = Arc::new(Host::start(&of("1")).await);
-        let call = |path: &'static str| {
-            let (host, plugin) = (Arc::clone(&host), plugin.clone());
-            tokio::spawn(async move { get(&host, &plugin, path).await })
-        };
-        let leader = call("/hold?k=x&then=sleep");
-        let bucket = format!("{plugin}/main");
-        until(&host, &bucket, |stats| stats.leases == 1).await;
-        reload(&host, &of("2")).await.unwrap();
-        // The next one is a call of the new revision, and gets the lease when the old one's call ends at its deadline.
-        let next = call("/load?k=x&wait=60000");
-        assert_eq!(leader.await.unwrap().0, 504);
-        let (status, body) = next.await.unwrap();
-        // Its own deadline began after the leader's, so that it is still there.
-        assert_eq!((status, body.as_str()), (200, "loaded 1"));
-    }
 }

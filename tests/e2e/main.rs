@@ -17,5 +17,6 @@ mod on_demand;
 mod outbound;
 mod rate_limit;
 mod reload;
+mod single_flight;
 mod streams;
 mod watch;

@@ -12,25 +12,25 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use parking_lot::Mutex;
-use skep_admin::api::{Deployed, Reloaded};
+use skep_admin::api::Deployed;
 use skep_admin::{Endpoint, LogHub};
-use skep_manifest::{HostConfig, Manifest, RateLimit};
+use skep_manifest::Manifest;
 use skep_runtime::{
     CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions,
 };
 use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
-use skep_web::{
-    Front, FrontOptions, Handler, Pattern, RouteTable, Server, ServerOptions, Target, TlsFiles, TrustedProxies,
-};
+use skep_web::{Front, FrontOptions, Server, ServerOptions, TlsFiles, TrustedProxies};
 
 use crate::build;
-use crate::caches::{Buckets, Wanted};
+use crate::caches::Buckets;
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
-use crate::rate::{Limiters, Rates};
-use crate::spec::{Settings, pattern};
+use crate::rate::Rates;
+use crate::spec::Settings;
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
+
+mod reload;
 
 /// The pool's slots hold at least this much memory each, so that a later manifest may ask for more than today's.
 const MEMORY_MIN: u64 = 1 << 30;
@@ -375,114 +375,6 @@ impl Node {
         })?;
         let wasm = plugin.store.component(&target.content)?;
         self.deploy(plugin, wasm, Origin::Rollback).await
-    }
-
-    /// Reads the manifest again, all or nothing: every plugin whose entry, secrets or component changed is loaded and
-    /// tried out before the first is swapped.
-    ///
-    /// # Errors
-    /// What is wrong with the manifest or with one of its plugins; nothing is changed then.
-    pub async fn reload(&self) -> anyhow::Result<Reloaded> {
-        let _turn = self.reloading.lock().await;
-        let old = self.manifest.load_full();
-        let file = old.file.clone().context("a node without a manifest has nothing to reload")?;
-        let manifest = Manifest::load(&file)?;
-        let known = self.plugins.load_full();
-        let wanted: Wanted = self.buckets.prepare(&manifest).await;
-        let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
-        for (name, config) in &manifest.plugins {
-            let settings = Settings::read(name.clone(), config.clone())?;
-            let plugin = match known.get(name) {
-                Some(plugin) => Arc::clone(plugin),
-                None => {
-                    let meter = Meter::new(name.clone(), manifest.host.access_log);
-                    reloaded.added.push(name.to_string());
-                    Plugin::new(settings.clone(), self.store_of(&manifest, name), meter)
-                }
-            };
-            plugins.insert(name.clone(), Arc::clone(&plugin));
-            if let Some(program) = build::missing_program(&config.needs)
-                && !config.source.exists()
-            {
-                plugin.absent(Absence::Skipped(format!("needs {program}")));
-                continue;
-            }
-            let (wasm, origin) = self.component(&plugin, &settings).with_context(|| format!("plugin `{name}`"))?;
-            let serving = plugin.store.history().entries.first().map(|entry| entry.content.clone());
-            let same_component = serving.is_some_and(|serving| serving == content_hash(&wasm));
-            let same = same_component && *plugin.settings() == settings && !wanted.is_news_to(&settings);
-            if plugin.current().is_some() && same {
-                continue;
-            }
-            let buckets = wanted.granted(&settings);
-            let revision = self.prepare(&plugin, &settings, wasm.clone(), buckets).await;
-            let revision = revision.with_context(|| format!("plugin `{name}`"))?;
-            if !reloaded.added.contains(&name.to_string()) {
-                reloaded.changed.push(name.to_string());
-            }
-            swaps.push((plugin, settings, wasm, revision, origin));
-        }
-        // The last things that can fail; the table needs the new settings, which the plugins do not have yet.
-        let settings_of = |plugin: &Arc<Plugin>| {
-            let fresh = swaps.iter().find(|(swapped, ..)| Arc::ptr_eq(swapped, plugin));
-            fresh.map_or_else(|| plugin.settings(), |(_, settings, ..)| Arc::new(settings.clone()))
-        };
-        let (table, limiters) = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
-        let left = self.buckets.put_in_place(wanted)?;
-        self.rates.put_in_place(limiters);
-        for (plugin, settings, wasm, revision, origin) in swaps {
-            if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
-                tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
-            }
-            plugin.swap(revision, settings, origin, manifest.host.drain);
-        }
-        self.front.swap(table);
-        for (name, plugin) in known.iter().filter(|(name, _)| !plugins.contains_key(*name)) {
-            reloaded.removed.push(name.to_string());
-            plugin.stop(manifest.host.drain);
-        }
-        // The memory for caches is the one thing of it that a running node can change.
-        let host = HostConfig { cache_memory: old.host.cache_memory, ..manifest.host.clone() };
-        if old.host != host {
-            tracing::warn!("changes to [host] take effect when the node is restarted");
-        }
-        self.plugins.store(Arc::new(plugins));
-        self.manifest.store(Arc::new(manifest));
-        self.buckets.save(left).await;
-        Ok(reloaded)
-    }
-
-    fn routes(&self, plugins: &Plugins) -> anyhow::Result<(RouteTable, Limiters)> {
-        self.table(plugins.values().map(|plugin| (Arc::clone(plugin), plugin.settings())))
-    }
-
-    /// The table for these settings, and the limiters in it. Nothing is in service yet.
-    fn table(
-        &self,
-        plugins: impl Iterator<Item = (Arc<Plugin>, Arc<Settings>)>,
-    ) -> anyhow::Result<(RouteTable, Limiters)> {
-        let (mut routes, mut limiters) = (Vec::<(Pattern, Arc<Target>)>::new(), Limiters::new());
-        for (plugin, settings) in plugins {
-            let layers = settings.layers()?;
-            let mut target = |route: Option<String>, limit: Option<&RateLimit>| -> anyhow::Result<Arc<Target>> {
-                let plain: Arc<dyn Handler> = Arc::<Plugin>::clone(&plugin);
-                let handler = match limit {
-                    Some(limit) => self.rates.get(&mut limiters, &settings.name, route, limit)?.guard(plain),
-                    None => plain,
-                };
-                Ok(Target::new(handler, &layers, self.front.errors()))
-            };
-            // All routes without a limit of their own share one target, and the plugin's allowance.
-            let shared = target(None, settings.config.rate_limit.as_ref())?;
-            for route in &settings.config.routes {
-                let target = match &route.rate_limit {
-                    Some(limit) => target(Some(route.to_string()), Some(limit))?,
-                    None => Arc::clone(&shared),
-                };
-                routes.push((pattern(route), target));
-            }
-        }
-        Ok((RouteTable::build(routes)?, limiters))
     }
 }
 

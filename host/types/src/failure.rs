@@ -148,7 +148,7 @@ impl FailureKind {
         }
     }
 
-    /// The manifest key of the limit that was hit, if one was.
+    /// The key of the limit that was hit in the plugin's `limits`, if one was.
     #[must_use]
     pub const fn limit(self) -> Option<&'static str> {
         match self {
@@ -161,7 +161,6 @@ impl FailureKind {
             Self::ResponseTooLarge => Some("response_body"),
             Self::RequestTooLarge => Some("request_body"),
             Self::Overloaded => Some("concurrency"),
-            Self::RateLimited => Some("rate_limit"),
             _ => None,
         }
     }

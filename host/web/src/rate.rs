@@ -145,7 +145,7 @@ impl Handler for Limited {
 impl Limited {
     fn refusal(&self, early: Duration) -> Failure {
         let RateLimit { requests, per, burst, .. } = self.limiter.limit();
-        let detail = format!("more than {requests} requests per {per:?}, {burst} at once, from one client");
+        let detail = format!("`rate_limit`: one client asked more than {requests} times per {per:?}, {burst} at once");
         // Whole seconds, rounded up, or a client that does as it is told would come too soon.
         let seconds = early.as_secs() + u64::from(early.subsec_nanos() > 0);
         Failure::new(FailureKind::RateLimited, Phase::Queue, detail).retry_after(Duration::from_secs(seconds))

@@ -1,14 +1,15 @@
 //! What `skep cache` takes.
 
-use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
-use super::OfNode;
+use clap::{Args, Subcommand};
 
 #[derive(Args)]
 #[command(after_help = "Example:\n  skep cache get shop/sessions user:42")]
 pub(crate) struct Cache {
-    #[command(flatten)]
-    pub(crate) node: OfNode,
+    /// The folder of the node's skep.toml, or the file itself
+    #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
     #[command(subcommand)]
     pub(crate) command: CacheCommand,
 }

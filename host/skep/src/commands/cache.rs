@@ -17,7 +17,7 @@ use crate::cli::{Cache, CacheCommand};
 const PAGE: usize = 1000;
 
 pub(crate) async fn run(args: Cache) -> anyhow::Result<()> {
-    let client = client(&args.node.dir)?;
+    let client = client(&args.dir)?;
     match args.command {
         CacheCommand::Ls { json } => list(&client.caches().await?, json),
         CacheCommand::Stats { bucket, json } => stats(&client.cache(&bucket).await?, json),
@@ -96,11 +96,11 @@ fn stats(bucket: &BucketStatus, json: bool) -> anyhow::Result<()> {
 
 async fn keys(client: &Client, bucket: &str, prefix: &str, limit: usize, json: bool) -> anyhow::Result<()> {
     let (mut all, mut cursor) = (Vec::new(), None::<String>);
-    // Printed as they come: a bucket may have millions.
+    // Printed as they come: a page may take a while to find.
     while let Some(left) = limit.checked_sub(all.len()).filter(|left| *left > 0) {
         let page = client.cache_keys(bucket, prefix, cursor.as_deref(), left.min(PAGE)).await?;
         if !json {
-            page.keys.iter().for_each(|key| println!("{}", key.escape_debug()));
+            page.keys.iter().for_each(|key| println!("{}", shown(key)));
         }
         all.extend(page.keys);
         cursor = page.cursor;
@@ -117,7 +117,30 @@ fn value(entry: &EntryStatus, with_facts: bool) {
         println!("version {}, {left}, {} bytes", entry.version, entry.bytes);
     }
     match &entry.value {
-        ValueText::Text(text) => println!("{text}"),
+        ValueText::Text(text) => println!("{}", shown(text)),
         ValueText::Hex(digits) => println!("{digits}"),
+    }
+}
+
+/// A guest's text for a terminal, which must not take orders from it: control characters are escaped, except those that
+/// only move on. `--raw` and `--json` have them as they are.
+fn shown(text: &str) -> String {
+    let is_order = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if is_order(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_guests_text_gives_a_terminal_no_orders() {
+        assert_eq!(super::shown("Bärbel's \"x\"\n\ty"), "Bärbel's \"x\"\n\ty");
+        assert_eq!(super::shown("\u{1b}[2J\r"), "\\u{1b}[2J\\r");
     }
 }
