@@ -23,6 +23,32 @@ async fn hello_rust_is_the_shortest() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sessions_remembers_who_is_logged_in() {
+    let host = Host::example("sessions").await;
+    let login = async || {
+        let form = host.request("POST", "/login").header("content-type", "application/x-www-form-urlencoded");
+        skep_tests::host::send(form.body("name=Maja")).await
+    };
+    assert_ne!(host.get("/").await.status, 200, "nobody is logged in");
+    let answer = login().await;
+    let cookie = answer.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+    assert!(!cookie.is_empty(), "{answer:?}");
+    for visit in 1..=2 {
+        let home = skep_tests::host::send(host.request("GET", "/").header("cookie", &cookie)).await;
+        assert_eq!((home.status, home.body), (200, format!("Hello Maja, visit {visit}.\n")));
+    }
+    assert!(host.get("/board").await.body.contains("Maja"));
+    let goodbye = skep_tests::host::send(host.request("POST", "/logout").header("cookie", &cookie)).await;
+    assert_eq!(goodbye.status, 200);
+    assert_ne!(skep_tests::host::send(host.request("GET", "/").header("cookie", &cookie)).await.status, 200);
+    let mut statuses = Vec::new();
+    for _ in 0..10 {
+        statuses.push(login().await.status);
+    }
+    assert_eq!(statuses.last(), Some(&429), "the route is limited to 10 a minute: {statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn polyglot_plugins_run_where_their_toolchains_are() {
     let languages = ["js", "python", "c", "assemblyscript"];
     // The toolchains are hundreds of megabytes: CI installs them and says so, a newcomer's test run does without.

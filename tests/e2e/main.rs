@@ -11,6 +11,7 @@ mod examples;
 mod foreign;
 mod given;
 mod http;
+mod keyvalue;
 mod kills;
 mod knobs;
 mod on_demand;

@@ -85,6 +85,12 @@ guest!(
 guest!(
     /// Uses `skep:plugin/cache`, over the fast path.
     cache_probe, "cache_probe.wasm");
+guest!(
+    /// Measures `skep:plugin/cache` from inside.
+    cache_bench, "cache_bench.wasm");
+guest!(
+    /// Uses `wasi:keyvalue` in both drafts, over the fast path.
+    keyvalue, "keyvalue.wasm");
 guest!(wstd, "wstd_hello.wasm");
 guest!(waki, "waki_hello.wasm");
 guest!(spin, "spin_hello.wasm");

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)] // A benchmark prints.
 
 // The harness's own file: the crate around it would link the whole host into this program.
+mod cache;
 mod change;
 mod client;
 #[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
@@ -32,6 +33,9 @@ struct Cli {
     /// Measure memory under hostile calls, and nothing else
     #[arg(long)]
     soak: bool,
+    /// Measure the cache from inside a guest, and nothing else
+    #[arg(long)]
+    cache: bool,
     /// Hostile calls of the soak
     #[arg(long, default_value_t = 100_000)]
     calls: u64,
@@ -73,6 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match cli.role.as_deref() {
         Some("axum") => process::serve_axum().map(|()| ExitCode::SUCCESS),
         Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
+        _ if cli.cache => cache::run(cli.rounds, cli.check),
         _ if cli.soak => soak::run(cli.calls, cli.check),
         _ => bench(&cli),
     }
