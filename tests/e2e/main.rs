@@ -20,4 +20,5 @@ mod rate_limit;
 mod reload;
 mod single_flight;
 mod streams;
+mod warmers;
 mod watch;

@@ -31,6 +31,7 @@ fn spec(wasm: &std::path::Path) -> PluginSpec {
         config: Vec::new(),
         grants: Grants::default(),
         buckets: Vec::new(),
+        warms: false,
         fingerprint: String::new(),
         observer: std::sync::Arc::new(Deaf),
     }

@@ -18,6 +18,19 @@ mod generated {
     });
 }
 
+mod warmers {
+    wasmtime::component::bindgen!({
+        path: "../../guest-sdk/wit",
+        world: "warmers",
+        exports: { default: async },
+        with: {
+            "skep:plugin/types": crate::generated::skep::plugin::types,
+            "skep:plugin/context": crate::generated::skep::plugin::context,
+            "skep:plugin/cache": crate::generated::skep::plugin::cache,
+        },
+    });
+}
+
 /// `wasi:keyvalue@0.2.0-draft`.
 #[allow(missing_docs)]
 pub mod keyvalue_draft {
@@ -35,6 +48,7 @@ pub mod keyvalue_draft2 {
 pub use generated::exports::skep::plugin::http_handler;
 pub use generated::skep::plugin::{cache, context, types};
 pub use generated::{Http, HttpPre};
+pub use warmers::{Warmers, WarmersPre};
 
 /// The version of `skep:plugin` that these bindings speak. A guest built against another patch of the same minor
 /// version links too.

@@ -6,6 +6,7 @@ use crate::caches::{CacheAccess, CacheConfig, CacheKind};
 use crate::grants::{FileGrant, Grants};
 use crate::plugin::PluginConfig;
 use crate::secret::SecretRef;
+use crate::warmers::WarmerConfig;
 
 /// Writes all settings that the code can notice.
 ///
@@ -21,6 +22,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         cors: _,
         rate_limit: _,
         caches,
+        warmers,
         instances,
         env,
         config,
@@ -51,6 +53,10 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
     }
     for (name, bucket) in caches {
         add_bucket(&mut text, name.as_str(), bucket);
+    }
+    for (name, WarmerConfig { every, required }) in warmers {
+        text.pair("warmers", name.as_str(), if *required { "required" } else { "wanted" });
+        text.add("warmers.every", &every.map_or(0, |every| every.as_nanos()));
     }
     add_limits(&mut text, limits);
     add_grants(&mut text, grants);

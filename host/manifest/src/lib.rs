@@ -6,7 +6,7 @@
 //! | [`host`] | `[host]`: listeners, TLS, connection limits |
 //! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
 //! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
-//! | [`caches`], [`rate_limit`] | a plugin's buckets; how often each client may ask |
+//! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
 //! | [`secret`] | references to secrets, and their values, which are never printed |
 //! | [`error`] | what is wrong with a file: every problem, each with its key's path and line |
@@ -35,6 +35,7 @@ mod read;
 pub mod route;
 mod scalar;
 pub mod secret;
+pub mod warmers;
 pub mod watch;
 
 pub use caches::{CacheAccess, CacheConfig, CacheKind};
@@ -49,4 +50,5 @@ pub use plugin::PluginConfig;
 pub use rate_limit::{RateKey, RateLimit};
 pub use route::Route;
 pub use secret::{Secret, SecretError, SecretRef};
+pub use warmers::{WarmerConfig, WarmerName};
 pub use watch::Watch;

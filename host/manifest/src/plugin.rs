@@ -16,6 +16,7 @@ use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
 use crate::scalar::Text;
 use crate::secret::SecretRef;
+use crate::warmers::{self, WarmerConfig, WarmerName};
 use crate::watch::Watch;
 
 /// A plugin's entry: a component, and everything that it is given.
@@ -49,6 +50,8 @@ pub struct PluginConfig {
     pub rate_limit: Option<RateLimit>,
     /// Its buckets in the host's memory. Default: none.
     pub caches: BTreeMap<BucketName, CacheConfig>,
+    /// What it fills ahead of time. Default: nothing.
+    pub warmers: BTreeMap<WarmerName, WarmerConfig>,
     /// What bounds the plugin.
     pub limits: Limits,
     /// What the plugin may reach. Default: nothing.
@@ -74,6 +77,7 @@ impl PluginConfig {
             cors: None,
             rate_limit: None,
             caches: BTreeMap::new(),
+            warmers: BTreeMap::new(),
             limits: Limits::default(),
             grants: Grants::default(),
         }
@@ -132,6 +136,9 @@ impl Read for PluginConfig {
         plugin.rate_limit = table.get("rate_limit");
         if let Some(buckets) = table.item("caches") {
             plugin.caches = caches::read(&buckets).unwrap_or_default();
+        }
+        if let Some(warmers) = table.item("warmers") {
+            plugin.warmers = warmers::read(&warmers).unwrap_or_default();
         }
         let (limits, limit_keys) = limits::read(table.section("limits"));
         let (grants, grant_keys) = Grants::read(table.section("grants"));

@@ -36,6 +36,9 @@ pub(crate) fn describe() {
     metrics::describe_counter!(REJECTED, "Writes that a full bucket refused");
 }
 
+/// A counter, and what of the statistics it counts.
+type Counted = (Counter, fn(&Stats) -> u64);
+
 /// The meter of one bucket's name. The bucket behind it may change; counters go on from where they were.
 pub(crate) struct BucketMeter {
     of: Weak<Bucket>,
@@ -44,7 +47,7 @@ pub(crate) struct BucketMeter {
     bytes: Gauge,
     waiting: Gauge,
     locks: Gauge,
-    counters: [(Counter, fn(&Stats) -> u64); 8],
+    counters: [Counted; 8],
 }
 
 impl BucketMeter {

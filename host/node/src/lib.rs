@@ -6,6 +6,7 @@
 //! | [`plugin`] | one plugin: its current revision, the swap, the drain |
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
+//! | [`warmers`] | what fills caches at the start and on an interval |
 //! | [`rate`] | the rate limiters of routes |
 //! | [`store`] | what is kept on disk: components, history, what was deployed by command |
 //! | [`build`] | build commands, and the programs that they need |
@@ -23,6 +24,7 @@ pub mod plugin;
 pub mod rate;
 pub mod spec;
 pub mod store;
+pub mod warmers;
 pub mod watch;
 
 pub use node::{Mode, Node, NodeOptions};

@@ -101,6 +101,7 @@ impl Node {
         })?;
         meter::describe();
         crate::bucket_meter::describe();
+        crate::warmers::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
@@ -129,6 +130,7 @@ impl Node {
             this: Weak::clone(this),
         });
         node.load_all().await?;
+        node.warm().await?;
         let server = Server::start(front, &addresses, server_options).await?;
         node.addresses.store(Arc::new(server.addresses().to_vec()));
         *node.server.lock() = Some(server);
@@ -241,6 +243,17 @@ impl Node {
         self.front.swap(table);
         self.rates.put_in_place(limiters);
         self.plugins.store(Arc::new(plugins));
+        Ok(())
+    }
+
+    /// Waits for the required warmers: nobody is served from cold caches.
+    async fn warm(&self) -> anyhow::Result<()> {
+        for plugin in self.plugins.load_full().values() {
+            if let Err(why) = plugin.warmed().await {
+                anyhow::ensure!(self.mode == Mode::Development, why);
+                tracing::error!("{why}");
+            }
+        }
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use skep_web::{Handler, HandlerFuture, RequestBody};
 use crate::meter::Meter;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
+use crate::warmers::Warmers;
 
 /// How often a draining revision is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -38,6 +39,8 @@ pub struct Plugin {
     // One deploy at a time; held over awaits, so it is tokio's.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     note: Mutex<Note>,
+    warmers: Mutex<Option<Warmers>>,
+    this: Weak<Self>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,7 +55,7 @@ impl Plugin {
     /// A plugin without a revision.
     #[must_use]
     pub fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             name: settings.name.clone(),
             current: ArcSwapOption::empty(),
             settings: ArcSwap::from_pointee(settings),
@@ -60,6 +63,8 @@ impl Plugin {
             meter,
             deploying: tokio::sync::Mutex::new(()),
             note: Mutex::default(),
+            warmers: Mutex::default(),
+            this: Weak::clone(this),
         })
     }
 
@@ -77,9 +82,12 @@ impl Plugin {
 
     /// Puts a revision in service. Calls in flight finish on the old one, for up to `drain`.
     pub(crate) fn swap(&self, next: Arc<Revision>, settings: Settings, origin: Origin, drain: Duration) {
-        self.settings.store(Arc::new(settings));
+        let settings = Arc::new(settings);
+        self.settings.store(Arc::clone(&settings));
         let revision = next.id().to_string();
         let old = self.current.swap(Some(next));
+        // After the swap: the first run takes the revision that is in service.
+        *self.warmers.lock() = Some(Warmers::start(&self.this, &settings));
         *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
         match old {
             Some(old) => {
@@ -90,8 +98,21 @@ impl Plugin {
         }
     }
 
+    /// Waits until every required warmer of the revision in service has succeeded once.
+    ///
+    /// # Errors
+    /// Which one has failed too often.
+    pub(crate) async fn warmed(&self) -> Result<(), String> {
+        let required = self.warmers.lock().as_ref().map(Warmers::required);
+        match required {
+            Some(required) => required.await,
+            None => Ok(()),
+        }
+    }
+
     /// Takes the plugin out of service.
     pub(crate) fn stop(&self, drain: Duration) {
+        *self.warmers.lock() = None;
         if let Some(old) = self.current.swap(None) {
             retire(old, drain);
         }

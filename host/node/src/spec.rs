@@ -64,6 +64,7 @@ impl Settings {
             config: given(&config.config),
             grants: config.grants.clone(),
             buckets,
+            warms: !config.warmers.is_empty(),
             fingerprint: config.settings_fingerprint(),
             observer,
         }

@@ -32,6 +32,8 @@ impl HandlerKind {
 pub struct Shape {
     /// How it answers HTTP requests, if it does.
     pub http: Option<HandlerKind>,
+    /// Whether it exports `skep:plugin/cache-warmer`.
+    pub warmer: bool,
     /// The engine that it needs.
     pub engine: EngineKind,
     /// The names of its imports.
@@ -98,7 +100,8 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
     let is_03 = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
     let engine =
         if imports.iter().any(is_03) || exports.iter().any(is_03) { EngineKind::Concurrent } else { EngineKind::Sync };
-    Ok(Shape { http, engine, imports, exports })
+    let warmer = exports_one_of("skep:plugin/cache-warmer@0.1.");
+    Ok(Shape { http, warmer, engine, imports, exports })
 }
 
 #[cfg(test)]

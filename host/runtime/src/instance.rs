@@ -6,7 +6,7 @@ use skep_types::{Failure, Phase};
 use wasmtime::{CallHook, Store};
 
 use crate::classify::classify;
-use crate::revision::{Guest, Revision};
+use crate::revision::{Guest, Revision, Role};
 use crate::state::CallState;
 use crate::stats::CallStats;
 
@@ -36,6 +36,7 @@ impl Running {
         revision: &Arc<Revision>,
         stats: &Arc<CallStats>,
         charge: usize,
+        role: Role,
     ) -> Result<Self, Failure> {
         stats.enter(Phase::Instantiate);
         let fuel = revision.limits().fuel;
@@ -45,7 +46,9 @@ impl Running {
         let internal = |error: wasmtime::Error| {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         };
-        if let Some(mut live) = revision.warm().take() {
+        // Warm instances are HTTP handlers.
+        let warm = if role == Role::Http { revision.warm().take() } else { None };
+        if let Some(mut live) = warm {
             live.store.data_mut().start_call(stats);
             live.store.set_fuel(tank).map_err(internal)?;
             live.uses += 1;
@@ -57,7 +60,7 @@ impl Running {
             // The store goes into a guard at once: a start function that never ends is recorded like any other call.
             let mut starting = Starting { store: Some(store), fuel, stats: Arc::clone(stats) };
             let guest = match starting.store.as_mut() {
-                Some(store) => revision.instantiate(store).await,
+                Some(store) => revision.instantiate(store, role).await,
                 None => return Err(Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, "no store")),
             };
             match guest {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use http::{Request, Response};
-use skep_bindings::{Http, HttpPre};
+use skep_bindings::{Http, HttpPre, Warmers, WarmersPre};
 use skep_types::{
     Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
     SystemClock,
@@ -44,6 +44,14 @@ pub(crate) enum Guest {
     Wasi02(Proxy),
     #[cfg(feature = "p3")]
     Wasi03(Service),
+    Warmers(Warmers),
+}
+
+/// Which of its handlers a component is instantiated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Http,
+    Warmer,
 }
 
 /// Everything that a revision is made of.
@@ -54,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) engine_kind: EngineKind,
     pub(crate) engine: Engine,
     pub(crate) linked: Linked,
+    pub(crate) warmers: Option<WarmersPre<CallState>>,
     pub(crate) limits: Limits,
     pub(crate) instances: Instances,
     pub(crate) env: Arc<GuestEnv>,
@@ -190,7 +199,11 @@ impl Revision {
         limits.host_memory.as_usize().max(usize::try_from(answer).unwrap_or(usize::MAX))
     }
 
-    pub(crate) async fn instantiate(&self, store: &mut Store<CallState>) -> wasmtime::Result<Guest> {
+    pub(crate) async fn instantiate(&self, store: &mut Store<CallState>, role: Role) -> wasmtime::Result<Guest> {
+        if role == Role::Warmer {
+            let Some(pre) = &self.parts.warmers else { wasmtime::bail!("the revision has no warmers") };
+            return Ok(Guest::Warmers(pre.instantiate_async(store).await?));
+        }
         Ok(match &self.parts.linked {
             Linked::Fast(pre) => Guest::Fast(pre.instantiate_async(store).await?),
             Linked::Wasi02(pre) => Guest::Wasi02(pre.instantiate_async(store).await?),
@@ -211,7 +224,8 @@ impl Revision {
         call: Call,
         request: Request<RequestBody>,
     ) -> Result<Response<CallBody>, Failure> {
-        let stats = self.stats(call, &request);
+        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let stats = self.stats(call, traceparent);
         let report = Report::new(Arc::clone(self), Arc::clone(&stats));
         let limit = self.limits().request_body;
         let result = if http_body::Body::size_hint(request.body()).lower() > limit.0 {
@@ -264,7 +278,7 @@ impl Revision {
         tokio::time::timeout_at(deadline, pin!(work)).await.unwrap_or_else(|_| Err(self.too_late(stats)))
     }
 
-    fn too_late(&self, stats: &CallStats) -> Failure {
+    pub(crate) fn too_late(&self, stats: &CallStats) -> Failure {
         let limits = self.limits();
         let (phase, deadline) = (stats.phase(), limits.deadline);
         match phase {
@@ -283,9 +297,8 @@ impl Revision {
         }
     }
 
-    fn stats(&self, call: Call, request: &Request<RequestBody>) -> Arc<CallStats> {
+    pub(crate) fn stats(&self, call: Call, traceparent: Option<&str>) -> Arc<CallStats> {
         let (started, deadline) = (now(), self.limits().deadline);
-        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let traceparent = traceparent.filter(|value| value.len() == 55).map(str::to_owned);
         let times = (started, started + deadline, SystemClock.wall() + deadline);
         Arc::new(CallStats::new(self.plugin().clone(), call, times, self.limits().log.0, traceparent))
@@ -296,9 +309,8 @@ impl Revision {
     /// # Errors
     /// What happened instead.
     pub async fn try_out(self: &Arc<Self>, call: Call) -> Result<(), Failure> {
-        let request = Request::new(RequestBody::default());
-        let stats = self.stats(call, &request);
-        let start = async { Running::start(self, &stats, 0).await.map(drop) };
+        let stats = self.stats(call, None);
+        let start = async { Running::start(self, &stats, 0, Role::Http).await.map(drop) };
         let deadline = self.limits().deadline;
         match tokio::time::timeout(deadline, start).await {
             Ok(started) => started,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use skep_bindings::WarmersPre;
 use skep_manifest::Grants;
 use skep_types::{Instances, Limits, PluginName, RevisionId, SharedObserver};
 use tokio::sync::Semaphore;
@@ -63,6 +64,8 @@ pub struct PluginSpec {
     pub grants: Grants,
     /// The cache buckets that it may open.
     pub buckets: Vec<GrantedBucket>,
+    /// Whether the manifest names warmers, which the component must then export.
+    pub warms: bool,
     /// Everything besides the component that makes a revision a different one.
     pub fingerprint: String,
     /// Told about the end of every call.
@@ -146,6 +149,7 @@ impl Runtime {
             .instantiate_pre(&component)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("plugin `{}` imports something that this host does not offer", spec.name))?;
+        let warmers = spec.warms.then(|| link_warmers(pre.clone(), &shape)).transpose()?;
         let linked = link(pre, kind)?;
         let admission = previous
             .filter(|previous| previous.engine_kind() == shape.engine && previous.admission().fits(&spec.limits))
@@ -172,6 +176,7 @@ impl Runtime {
             engine_kind: shape.engine,
             engine: self.engines.get(shape.engine).clone(),
             linked,
+            warmers,
             limits: spec.limits,
             instances: spec.instances,
             env: Arc::new(env),
@@ -234,6 +239,16 @@ fn link(pre: InstancePre<CallState>, kind: HandlerKind) -> anyhow::Result<Linked
         HandlerKind::Wasi03 => Err(wasmtime::format_err!("built without the `p3` feature")),
     };
     linked.map_err(anyhow::Error::from).with_context(|| format!("the export `{}` has another type", kind.export()))
+}
+
+fn link_warmers(pre: InstancePre<CallState>, shape: &Shape) -> anyhow::Result<WarmersPre<CallState>> {
+    anyhow::ensure!(
+        shape.warmer,
+        "the manifest names warmers, and the component does not export `skep:plugin/cache-warmer@0.1.0` (it exports {})",
+        shape.exports.join(", ")
+    );
+    let linked = WarmersPre::new(pre).map_err(anyhow::Error::from);
+    linked.context("the export `skep:plugin/cache-warmer` has another type")
 }
 
 /// The hash of a component and of every setting that changes how it behaves.

@@ -147,7 +147,11 @@ impl context::Host for CallState {
     }
 
     fn client(&mut self) -> Option<String> {
-        let client = self.stats.call().client.to_string();
+        let client = self.stats.call().client;
+        if client.is_unspecified() {
+            return None;
+        }
+        let client = client.to_string();
         self.stats.owe(client.len());
         Some(client)
     }

@@ -11,7 +11,7 @@ use crate::RequestId;
 pub struct Call {
     /// The id in every log line of the call.
     pub id: RequestId,
-    /// Who asked: the peer, or what a trusted proxy says of it.
+    /// Who asked: the peer, or what a trusted proxy says of it. Unspecified (`0.0.0.0`) where no client is waiting.
     pub client: IpAddr,
     /// Whether the client used https.
     pub secure: bool,

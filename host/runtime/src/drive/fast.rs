@@ -13,7 +13,7 @@ use skep_types::{Call, Failure, FailureKind, Limits, Phase};
 use crate::body::{CallBody, RequestBody, collect};
 use crate::fair::Fair;
 use crate::instance::Running;
-use crate::revision::{Guest, Revision};
+use crate::revision::{Guest, Revision, Role};
 use crate::stats::CallStats;
 
 /// Runs the call to its end.
@@ -31,7 +31,7 @@ pub(crate) async fn call(
     let charge = text.len() + body.len();
     let request = text.request(&parts.method, &body);
     let work = async {
-        let mut running = Running::start(revision, stats, charge).await?;
+        let mut running = Running::start(revision, stats, charge, Role::Http).await?;
         let Some((store, Guest::Fast(guest))) = running.parts() else {
             return Err(Failure::new(FailureKind::Internal, Phase::Handle, "not a fast-path instance"));
         };

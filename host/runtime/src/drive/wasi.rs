@@ -21,7 +21,7 @@ use crate::admission::Admitted;
 use crate::body::{CallBody, LimitedBody, Progress, RequestBody, now};
 use crate::fair::Fair;
 use crate::instance::Running;
-use crate::revision::{Guest, Revision};
+use crate::revision::{Guest, Revision, Role};
 use crate::stats::CallStats;
 
 /// What is read of an answer before the client gets its headers, so that a short answer is sent whole and its guest
@@ -73,7 +73,7 @@ async fn run(
     request: Request<WasiBody>,
     sender: oneshot::Sender<Result<Response<WasiBody>, ErrorCode>>,
 ) -> Result<(), Failure> {
-    let mut running = Running::start(&revision, &stats, 0).await?;
+    let mut running = Running::start(&revision, &stats, 0, Role::Http).await?;
     let result = match running.parts() {
         Some((store, Guest::Wasi02(guest))) => {
             let scheme = if stats.call().secure { Scheme::Https } else { Scheme::Http };

@@ -8,18 +8,26 @@
 //! | `/hold?b=&k=&then=` | takes the lease, then ends as told: `return`, `spin`, `sleep`, `trap`, `bomb`, `panic` |
 //! | `/hold-lock?b=&k=&then=` | the same with the lock |
 //!
+//! As a warmer it does as it is called: `fill` writes `warm` and counts itself in `runs`, `refuse` says no, `flaky` says
+//! no twice, `trap` traps.
+//!
 //! Errors are answered as 409 with their debug text. The last segment of the path decides.
 
 // The code is generated, so its style is not ours to hold to.
 #[allow(warnings)]
 mod generated {
-    wit_bindgen::generate!({ path: "../../../guest-sdk/wit", world: "http" });
+    wit_bindgen::generate!({
+        path: ["../../../guest-sdk/wit", "wit"],
+        world: "skep-test:probe/probe",
+        generate_all,
+    });
 }
 
 use std::time::Duration;
 
 use generated::exports::skep::plugin::http_handler::{Guest, Request, Response};
 use generated::skep::plugin::cache::{self, Bucket, Condition, Fetched, Lifetime};
+use generated::skep::plugin::context;
 use generated::skep::plugin::types::Error;
 
 use hostile_common::Query;
@@ -40,6 +48,26 @@ impl Guest for Probe {
         match answered {
             Ok(body) => Response { status: 200, headers: Vec::new(), body: body.into_bytes() },
             Err(error) => Response { status: 409, headers: Vec::new(), body: format!("{error:?}").into_bytes() },
+        }
+    }
+}
+
+impl generated::exports::skep::plugin::cache_warmer::Guest for Probe {
+    fn warm(name: String) -> Result<(), String> {
+        let told = |error: Error| format!("{error:?}");
+        let bucket = cache::open("main").map_err(told)?;
+        let runs = bucket.increment("runs", 1, Lifetime::Standard).map_err(told)?;
+        match name.as_str() {
+            "fill" => {
+                bucket.put("warm", b"yes", Lifetime::Standard, Condition::Always).map_err(told)?;
+                bucket
+                    .put("client", format!("{:?}", context::client()).as_bytes(), Lifetime::Standard, Condition::Always)
+                    .map_err(told)?;
+                Ok(())
+            }
+            "flaky" if runs > 2 => Ok(()),
+            "trap" => core::arch::wasm32::unreachable(),
+            other => Err(format!("{other} says no")),
         }
     }
 }
