@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use skep_manifest::{
     Allowed, CacheAccess, CacheConfig, CacheKind, Cors, FileGrant, Grants, HostConfig, HttpConfig, PluginConfig,
-    RateKey, RateLimit, Route, SecretRef, Tls,
+    RateKey, RateLimit, Route, SecretRef, Tls, WarmerConfig,
 };
 use skep_types::{BucketName, ByteSize, Instances, Limits};
 
@@ -98,6 +98,10 @@ fn a_full_manifest_is_read_to_the_last_key() {
         }),
         rate_limit: Some(second(100)),
         caches: BTreeMap::from([(bucket("pages"), CacheConfig::default()), (bucket("sessions_2"), sessions)]),
+        warmers: BTreeMap::from([
+            (bucket("catalogue"), WarmerConfig { every: Some(Duration::from_secs(600)), required: true }),
+            (bucket("once"), WarmerConfig::default()),
+        ]),
         limits: Limits {
             fuel: 5_000_000,
             deadline: Duration::from_secs(2),

@@ -199,6 +199,22 @@ fn mistakes_in_route_tables_are_explained() {
 }
 
 #[test]
+fn mistakes_in_warmers_are_explained() {
+    for (more, expected) in [
+        (
+            "warmers = ['x']",
+            "warmers: expected a table for each warmer, `[plugins.NAME.warmers.WARMER]`, found an array",
+        ),
+        ("warmers.'A b' = {}", "warmers.\"A b\": `A b` is not a name: 1 to 64 lower-case letters, digits, `-` and `_`"),
+        ("warmers.x.evry = '1s'", "warmers.x.evry: unknown key, did you mean `every`?"),
+        ("warmers.x.every = '10ms'", "warmers.x.every: must be at least 100ms"),
+        ("warmers.x.required = 1", "warmers.x.required: expected true or false"),
+    ] {
+        check(&plugin(more), &format!("plugins.a.{expected}"));
+    }
+}
+
+#[test]
 fn mistakes_in_buckets_are_explained() {
     for (more, expected) in [
         ("caches = 1", "caches: expected a table for each bucket, `[plugins.NAME.caches.BUCKET]`, found a whole"),
