@@ -27,6 +27,7 @@
 //!   [`StatusCode`], tuples such as `(StatusCode, Json(..))`, and `Result`s.
 //! - **Errors**: with [`Result`] as the return type `?` takes any error; see [`Error`].
 //! - **What the host keeps** between requests: [`cache`].
+//! - **What is warm** before anybody asks: [`skep::warmer`].
 //! - **More than one handler** in a plugin: [`Router`].
 //! - **Tests**: [`mod@test`].
 //!
@@ -53,6 +54,7 @@ mod context;
 #[cfg(not(target_arch = "wasm32"))]
 mod double;
 mod error;
+mod warmer;
 mod web;
 
 #[cfg(all(feature = "allocator", target_arch = "wasm32", not(test)))]

@@ -3,6 +3,6 @@
 #[test]
 fn ui() {
     let cases = trybuild::TestCases::new();
-    cases.pass("tests/ui/pass.rs");
+    cases.pass("tests/ui/pass*.rs");
     cases.compile_fail("tests/ui/fail_*.rs");
 }

@@ -69,6 +69,25 @@ fn the_board_is_ranked_once_in_a_while() {
     let _ = visit(&maja);
     let _ = visit(&maja);
     assert_eq!(board(), "1. willi: 1\n");
-    test::advance(Duration::from_secs(10));
+    test::advance(Duration::from_secs(15));
     assert_eq!(board(), "1. maja: 2\n2. willi: 1\n");
+}
+
+#[test]
+fn the_warmer_ranks_before_anybody_asks() {
+    let board = || test::get("/board").send(app).text().to_owned();
+    let maja = log_in("maja");
+    // Nothing to rank yet, and nothing that hides the first visit.
+    board::warm().unwrap();
+    let _ = visit(&maja);
+    board::warm().unwrap();
+    let _ = visit(&maja);
+    assert_eq!(board(), "1. maja: 1\n");
+    // As often as skep.toml says: the board is never missing, and never older than that.
+    for visits in 2..5 {
+        test::advance(Duration::from_secs(10));
+        board::warm().unwrap();
+        let _ = visit(&maja);
+        assert_eq!(board(), format!("1. maja: {visits}\n"));
+    }
 }

@@ -30,3 +30,20 @@ pub mod http {
         default_bindings_module: "skep_sdk::__private::bindings::http",
     });
 }
+
+/// No record of its own: natively there is nothing to name.
+#[cfg(target_arch = "wasm32")]
+pub mod warmers {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "warmers",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_warmers",
+        default_bindings_module: "skep_sdk::__private::bindings::warmers",
+    });
+}

@@ -2,8 +2,8 @@
 
 pub mod bindings;
 
-pub use crate::web::export::serve;
-use crate::{FromRequest, Handler, web::Answer};
+use crate::{FromRequest, Handler, warmer::Warmed, web::Answer};
+pub use crate::{warmer::warm, web::export::serve};
 
 /// Holds only for an extractor; called with each argument type, so that the error stands at that type.
 pub const fn argument<T: FromRequest>() {}
@@ -13,3 +13,6 @@ pub const fn answer<T: Answer>() {}
 
 /// Holds only for a handler; the check of last resort, for a return type without a name.
 pub const fn handler<M, H: Handler<M>>(_: &H) {}
+
+/// Holds only for what a warmer returns; called with the return type, so that the error stands at that type.
+pub const fn warmed<T: Warmed>() {}
