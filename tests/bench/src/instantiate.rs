@@ -54,6 +54,7 @@ async fn median(runtime: &Runtime, wasm: Vec<u8>) -> anyhow::Result<u64> {
         config: Vec::new(),
         grants: Grants::default(),
         buckets: Vec::new(),
+        warms: false,
         fingerprint: String::new(),
         observer: Arc::new(Deaf),
     };
