@@ -29,7 +29,7 @@ cache_memory = "1GiB"
 [plugins.bench]
 source = SOURCE
 routes = ["/{*path}"]
-limits = { fuel = 1_000_000_000_000, deadline = "60s" }
+limits = { fuel = 1_000_000_000_000, deadline = "30s" }
 caches = { hot = { kind = "table", bytes = "64MiB" }, random = { kind = "table", bytes = "512MiB" } }
 "#;
 
