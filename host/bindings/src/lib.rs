@@ -9,6 +9,7 @@ mod generated {
         path: "../../guest-sdk/wit",
         world: "http",
         imports: {
+            "skep:plugin/context.fuel-left": store,
             "skep:plugin/cache.[method]bucket.fetch": async,
             "skep:plugin/cache.[method]bucket.lock": async,
         },

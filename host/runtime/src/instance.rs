@@ -157,10 +157,6 @@ fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {
     store.set_hostcall_fuel(revision.hostcall_bytes());
     store.call_hook(|mut store, hook| {
         match hook {
-            CallHook::CallingHost => {
-                let fuel = store.get_fuel()?;
-                store.data_mut().fuel_left = fuel;
-            }
             CallHook::ReturningFromHost => {
                 let debt = store.data().stats.settle();
                 if debt > 0 {
@@ -168,7 +164,7 @@ fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {
                     store.set_fuel(fuel.saturating_sub(debt))?;
                 }
             }
-            CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
+            CallHook::CallingHost | CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
         }
         Ok(())
     });

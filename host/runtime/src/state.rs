@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skep_bindings::context;
 use skep_manifest::FileGrant;
-use wasmtime::component::ResourceTable;
+use wasmtime::AsContextMut as _;
+use wasmtime::component::{Access, HasSelf, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -48,8 +49,6 @@ pub(crate) struct CallState {
     pub(crate) env: Arc<GuestEnv>,
     pub(crate) stats: Arc<CallStats>,
     pub(crate) held: Held,
-    /// What is left in the tank, for `context.fuel-left`; refreshed by the call hook.
-    pub(crate) fuel_left: u64,
 }
 
 impl CallState {
@@ -67,7 +66,6 @@ impl CallState {
             env,
             stats,
             held: Held::default(),
-            fuel_left: 0,
         }
     }
 
@@ -155,9 +153,12 @@ impl context::Host for CallState {
         self.stats.owe(client.len());
         Some(client)
     }
+}
 
-    fn fuel_left(&mut self) -> u64 {
-        self.fuel_left
+impl context::HostWithStore<CallState> for HasSelf<CallState> {
+    fn fuel_left(mut host: Access<'_, CallState, Self>) -> u64 {
+        // Without fuel there would be no limit to speak of; every engine of this host has it.
+        host.as_context_mut().get_fuel().unwrap_or_default()
     }
 }
 

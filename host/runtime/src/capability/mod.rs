@@ -5,4 +5,5 @@
 //! charges and hands over to an engine that knows no wasm.
 
 pub(crate) mod cache;
+pub(crate) mod hot;
 pub(crate) mod keyvalue;
