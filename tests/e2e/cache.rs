@@ -278,3 +278,14 @@ async fn each_bucket_has_metrics() {
     assert_eq!(value(&text, "skep_cache_entries", "\"main\""), 0.0);
     assert_eq!(value(&text, "skep_cache_hits_total", "\"main\""), 1.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_costs_fuel_for_the_bytes_that_it_copies() {
+    let host = Host::start(&probe("charged", "caches = { main = {} }")).await;
+    let burnt =
+        async |bytes: u64| ok(&host, "charged", &format!("/fuel-of-get?bytes={bytes}")).await.parse::<u64>().unwrap();
+    let (short, long) = (burnt(10).await, burnt(100_010).await);
+    assert!(short < 50_000, "a short value costs little: {short}");
+    // The guest's own work for a long block is a few units less or more than for a short one.
+    assert!(long >= short + 99_000, "a unit for each byte: {short} and {long}");
+}

@@ -3,11 +3,10 @@
 use std::sync::Weak;
 
 use http_body_util::BodyExt as _;
-use skep_manifest::Grants;
 use skep_node::Node;
 use skep_runtime::{Allocation, CodeCache, Internal, PluginSpec, RequestBody, Runtime, RuntimeOptions};
 use skep_tests::{events, guests};
-use skep_types::{Call, CallObserver, Failure, Instances, Limits, PluginName, RequestId, Usage};
+use skep_types::{Call, CallObserver, Failure, PluginName, RequestId, Usage};
 
 struct Deaf;
 
@@ -21,20 +20,8 @@ fn runtime(memory_max: usize) -> Runtime {
 }
 
 fn spec(wasm: &std::path::Path) -> PluginSpec {
-    PluginSpec {
-        name: PluginName::new("on-demand").unwrap(),
-        wasm: std::fs::read(wasm).unwrap().into(),
-        limits: Limits::default(),
-        instances: Instances::Fresh,
-        env: Vec::new(),
-        args: Vec::new(),
-        config: Vec::new(),
-        grants: Grants::default(),
-        buckets: Vec::new(),
-        warms: false,
-        fingerprint: String::new(),
-        observer: std::sync::Arc::new(Deaf),
-    }
+    let name = PluginName::new("on-demand").unwrap();
+    PluginSpec::new(name, std::fs::read(wasm).unwrap().into(), std::sync::Arc::new(Deaf))
 }
 
 /// What the guest answers to `GET /`.

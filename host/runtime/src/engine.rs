@@ -51,7 +51,7 @@ pub(crate) struct EngineOptions {
 /// Wasm stack of a call. The rest of the fiber's stack is for host functions.
 const WASM_STACK: usize = 512 << 10;
 const FIBER_STACK: usize = 1 << 20;
-/// Pages that stay mapped in a slot between two instances; measured, see ARCHITECTURE.md.
+/// Pages that stay mapped in a slot between two instances: more than a small guest touches, so that the next one faults none in.
 const MEMORY_RESIDENT: usize = 128 << 10;
 const TABLE_RESIDENT: usize = 16 << 10;
 const STACK_RESIDENT: usize = 64 << 10;

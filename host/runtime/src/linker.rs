@@ -4,7 +4,7 @@ use skep_bindings::{cache, context};
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
-use crate::capability::{hot, keyvalue};
+use crate::capability::keyvalue;
 use crate::engine::EngineKind;
 use crate::state::CallState;
 
@@ -16,7 +16,6 @@ pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linke
     wasmtime_wasi_config::add_to_linker(&mut linker, CallState::config)?;
     context::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     cache::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
-    hot::add_to_linker(&mut linker)?;
     keyvalue::add_to_linker(&mut linker)?;
     add_logging(&mut linker)?;
     #[cfg(feature = "p3")]

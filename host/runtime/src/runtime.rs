@@ -72,6 +72,27 @@ pub struct PluginSpec {
     pub observer: SharedObserver,
 }
 
+impl PluginSpec {
+    /// A plugin that is given nothing, under the default limits.
+    #[must_use]
+    pub fn new(name: PluginName, wasm: Bytes, observer: SharedObserver) -> Self {
+        Self {
+            name,
+            wasm,
+            limits: Limits::default(),
+            instances: Instances::default(),
+            env: Vec::new(),
+            args: Vec::new(),
+            config: Vec::new(),
+            grants: Grants::default(),
+            buckets: Vec::new(),
+            warms: false,
+            fingerprint: String::new(),
+            observer,
+        }
+    }
+}
+
 /// Engines, linkers and pools of one host.
 pub struct Runtime {
     node: String,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-// Every request allocates a few dozen times on several threads; measured beside the system's allocator in the benchmark.
+// Every request allocates a few dozen small blocks, on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -7,10 +7,9 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use anyhow::Context as _;
-use skep_manifest::Grants;
 use skep_node::Node;
 use skep_runtime::{Allocation, CodeCache, Internal, PluginSpec, Runtime, RuntimeOptions};
-use skep_types::{Call, CallObserver, Failure, Instances, Limits, PluginName, RequestId, Usage};
+use skep_types::{Call, CallObserver, Failure, PluginName, RequestId, Usage};
 
 // As in `skep`.
 #[global_allocator]
@@ -44,20 +43,7 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn median(runtime: &Runtime, wasm: Vec<u8>) -> anyhow::Result<u64> {
-    let spec = PluginSpec {
-        name: PluginName::new("bench")?,
-        wasm: wasm.into(),
-        limits: Limits::default(),
-        instances: Instances::Fresh,
-        env: Vec::new(),
-        args: Vec::new(),
-        config: Vec::new(),
-        grants: Grants::default(),
-        buckets: Vec::new(),
-        warms: false,
-        fingerprint: String::new(),
-        observer: Arc::new(Deaf),
-    };
+    let spec = PluginSpec::new(PluginName::new("bench")?, wasm.into(), Arc::new(Deaf));
     let nobody: Internal = Weak::<Node>::new();
     let revision = runtime.load(spec, nobody, None).await?;
     let id = RequestId::from_bits(1);

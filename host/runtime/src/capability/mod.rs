@@ -5,5 +5,4 @@
 //! charges and hands over to an engine that knows no wasm.
 
 pub(crate) mod cache;
-pub(crate) mod hot;
 pub(crate) mod keyvalue;

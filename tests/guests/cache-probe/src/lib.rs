@@ -5,6 +5,7 @@
 //! | `/put?b=&k=&v=&ttl=`, `/get`, `/delete`, `/increment`, `/keys` | plain operations; `ttl` in ms |
 //! | `/load?b=&k=&rounds=&wait=` | gets or loads: answers `hit VALUE` or `loaded VALUE`; the loader counts itself in `loads` |
 //! | `/lock?b=&k=&wait=` | answers the fence |
+//! | `/fuel-of-get?b=&k=&bytes=` | what reading a value of that length burns |
 //! | `/hold?b=&k=&then=` | takes the lease, then ends as told: `return`, `spin`, `sleep`, `trap`, `bomb`, `panic` |
 //! | `/hold-lock?b=&k=&then=` | the same with the lock |
 //!
@@ -103,6 +104,15 @@ fn operate(route: &str, bucket: &Bucket, query: &Query) -> Result<String, Error>
                 format!("loaded {number}")
             }
         },
+        "fuel-of-get" => {
+            let bytes = usize::try_from(query.number("bytes", 0)).unwrap_or(usize::MAX);
+            bucket.put(key, &vec![7; bytes], lifetime(query), Condition::Always)?;
+            let before = context::fuel_left();
+            let value = bucket.get(key)?;
+            let after = context::fuel_left();
+            drop(value);
+            before.saturating_sub(after).to_string()
+        }
         "lock" => bucket.lock(key, wait)?.fence().to_string(),
         "hold" => match bucket.fetch(key, wait, false)? {
             Fetched::Miss(lease) => {
