@@ -86,6 +86,22 @@ impl CallState {
         }
     }
 
+    /// The values of many keys, copied one by one: an answer that is too large is refused before it is all in memory.
+    pub(super) fn read_many(&self, handle: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        let bucket = self.readable(handle)?;
+        let (mut values, mut bytes) = (Vec::new(), 0_usize);
+        for key in keys {
+            let value = bucket.get(key).map(|value| value.to_vec());
+            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
+            if bytes > self.env.answer_bytes_max {
+                return Err(Error::TooLarge(self.env.answer_bytes_max as u64));
+            }
+            values.push(value);
+        }
+        self.stats.owe(bytes);
+        Ok(values)
+    }
+
     /// The handle of a bucket.
     pub(super) fn open_bucket(&self, name: &str) -> Result<u32, Error> {
         self.stats.owe(name.len());
@@ -133,19 +149,7 @@ impl cache::HostBucket for CallState {
     }
 
     fn get_many(&mut self, this: Resource<cache::Bucket>, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let bucket = self.readable(this.rep())?;
-        // Copied one by one: a list of many large values is refused before it is all in memory twice.
-        let (mut values, mut bytes) = (Vec::with_capacity(keys.len()), 0_usize);
-        for key in &keys {
-            let value = bucket.get(key).map(|value| value.to_vec());
-            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if bytes > self.env.answer_bytes_max {
-                return Err(Error::TooLarge(self.env.answer_bytes_max as u64));
-            }
-            values.push(value);
-        }
-        self.stats.owe(bytes);
-        Ok(values)
+        self.read_many(this.rep(), &keys)
     }
 
     fn put(

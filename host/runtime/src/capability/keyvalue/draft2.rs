@@ -5,56 +5,15 @@ use wasmtime::component::Resource;
 
 pub(super) use skep_bindings::keyvalue_draft2::Imports;
 
-use super::{PAGE_KEYS, Refusal, refused, take};
+use super::{PAGE_KEYS, Refusal, take};
 use crate::state::CallState;
 
-type Bucket = Resource<store::Bucket>;
 type Cas = Resource<atomics::Cas>;
 
-impl From<Refusal> for store::Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoSuchStore => Self::NoSuchStore,
-            Refusal::AccessDenied => Self::AccessDenied,
-            Refusal::Other(why) => Self::Other(why),
-        }
-    }
-}
-
-impl store::Host for CallState {
-    fn open(&mut self, identifier: String) -> Result<Bucket, store::Error> {
-        Ok(Resource::new_own(self.open_store(&identifier)?))
-    }
-}
-
-impl store::HostBucket for CallState {
-    fn get(&mut self, this: Bucket, key: String) -> Result<Option<Vec<u8>>, store::Error> {
-        Ok(self.store_get(this.rep(), &key)?)
-    }
-
-    fn set(&mut self, this: Bucket, key: String, value: Vec<u8>) -> Result<(), store::Error> {
-        Ok(self.store_set(this.rep(), &key, &value)?)
-    }
-
-    fn delete(&mut self, this: Bucket, key: String) -> Result<(), store::Error> {
-        Ok(self.store_delete(this.rep(), &key)?)
-    }
-
-    fn exists(&mut self, this: Bucket, key: String) -> Result<bool, store::Error> {
-        Ok(self.store_exists(this.rep(), &key)?)
-    }
-
-    fn list_keys(&mut self, this: Bucket, cursor: Option<String>) -> Result<store::KeyResponse, store::Error> {
-        let bucket = self.readable(this.rep()).map_err(Refusal::from)?;
-        let page = bucket.keys("", cursor.as_deref(), PAGE_KEYS).map_err(|error| Refusal::from(refused(error)))?;
-        self.stats.owe(page.keys.iter().map(String::len).sum());
-        Ok(store::KeyResponse { keys: page.keys, cursor: page.cursor })
-    }
-
-    fn drop(&mut self, _: Bucket) -> wasmtime::Result<()> {
-        Ok(())
-    }
-}
+store!(Option<String>, |bucket, cursor: Option<String>| {
+    let page = bucket.keys("", cursor.as_deref(), PAGE_KEYS)?;
+    Ok((page.keys, page.cursor))
+});
 
 impl atomics::Host for CallState {
     fn increment(&mut self, bucket: Bucket, key: String, delta: i64) -> Result<i64, store::Error> {

@@ -4,11 +4,61 @@
 //! `default`. What is set lives as long as the manifest says for the bucket. The drafts differ in shapes only, so each
 //! has its file of conversions and what they mean is here.
 
+/// The interface `store`, which the drafts have in common but for the cursor: its type, and how a page is read from it.
+macro_rules! store {
+    ($cursor:ty, $page:expr) => {
+        type Bucket = Resource<store::Bucket>;
+
+        impl From<Refusal> for store::Error {
+            fn from(refusal: Refusal) -> Self {
+                match refusal {
+                    Refusal::NoSuchStore => Self::NoSuchStore,
+                    Refusal::AccessDenied => Self::AccessDenied,
+                    Refusal::Other(why) => Self::Other(why),
+                }
+            }
+        }
+
+        impl store::Host for CallState {
+            fn open(&mut self, identifier: String) -> Result<Bucket, store::Error> {
+                Ok(Resource::new_own(self.open_store(&identifier)?))
+            }
+        }
+
+        impl store::HostBucket for CallState {
+            fn get(&mut self, this: Bucket, key: String) -> Result<Option<Vec<u8>>, store::Error> {
+                Ok(self.store_get(this.rep(), &key)?)
+            }
+
+            fn set(&mut self, this: Bucket, key: String, value: Vec<u8>) -> Result<(), store::Error> {
+                Ok(self.store_set(this.rep(), &key, &value)?)
+            }
+
+            fn delete(&mut self, this: Bucket, key: String) -> Result<(), store::Error> {
+                Ok(self.store_delete(this.rep(), &key)?)
+            }
+
+            fn exists(&mut self, this: Bucket, key: String) -> Result<bool, store::Error> {
+                Ok(self.store_exists(this.rep(), &key)?)
+            }
+
+            fn list_keys(&mut self, this: Bucket, cursor: $cursor) -> Result<store::KeyResponse, store::Error> {
+                let (keys, cursor) = self.store_page(this.rep(), cursor, $page)?;
+                Ok(store::KeyResponse { keys, cursor })
+            }
+
+            fn drop(&mut self, _: Bucket) -> wasmtime::Result<()> {
+                Ok(())
+            }
+        }
+    };
+}
+
 mod draft;
 mod draft2;
 
 use skep_bindings::types::Error;
-use skep_cache::{Condition, PutOptions, Ttl};
+use skep_cache::{Bucket, Condition, PutOptions, Ttl};
 use wasmtime::component::{HasSelf, Linker};
 
 use super::cache::{refused, take};
@@ -89,18 +139,20 @@ impl CallState {
         Ok(self.writable(store)?.increment(key, delta, Ttl::Default).map_err(refused)?)
     }
 
-    /// The values of many keys, copied one by one: an answer that is too large is refused before it is all in memory.
+    /// A page of keys, read as the draft's cursor wants it.
+    fn store_page<C>(
+        &self,
+        store: u32,
+        cursor: C,
+        page: impl FnOnce(&Bucket, C) -> Result<(Vec<String>, C), skep_cache::Error>,
+    ) -> Result<(Vec<String>, C), Refusal> {
+        let (keys, cursor) = page(self.readable(store)?, cursor).map_err(refused)?;
+        self.stats.owe(keys.iter().map(String::len).sum());
+        Ok((keys, cursor))
+    }
+
     fn store_get_many(&self, store: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Refusal> {
-        let (mut values, mut bytes) = (Vec::new(), 0_usize);
-        for key in keys {
-            let value = self.store_get(store, key)?;
-            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if bytes > self.env.answer_bytes_max {
-                return Err(Error::TooLarge(self.env.answer_bytes_max as u64).into());
-            }
-            values.push(value);
-        }
-        Ok(values)
+        Ok(self.read_many(store, keys)?)
     }
 
     fn store_set_many(&self, store: u32, entries: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
