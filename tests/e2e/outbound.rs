@@ -27,9 +27,16 @@ async fn silent() -> (u16, tokio::sync::oneshot::Receiver<()>) {
     let port = listener.local_addr().unwrap().port();
     let (hung_up, heard) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (mut first, _) = listener.accept().await.unwrap();
+        // The others are kept as well, and the port stays open: a test may come back to it.
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                kept.push(stream);
+            }
+        });
         let mut buffer = [0; 4096];
-        while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+        while first.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
         let _ = hung_up.send(());
     });
     (port, heard)

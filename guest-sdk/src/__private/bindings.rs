@@ -24,6 +24,9 @@ pub mod http {
             "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
             "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
             "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
         },
         pub_export_macro: true,
         export_macro_name: "export_http",
@@ -31,7 +34,64 @@ pub mod http {
     });
 }
 
-/// No record of its own: natively there is nothing to name.
+// The worlds below exist on wasm only: natively nothing names their records.
+#[cfg(target_arch = "wasm32")]
+pub mod event_streams {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "event-streams",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_event_streams",
+        default_bindings_module: "skep_sdk::__private::bindings::event_streams",
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub mod subscribers {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "subscribers",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_subscribers",
+        default_bindings_module: "skep_sdk::__private::bindings::subscribers",
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub mod background {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "background",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_background",
+        default_bindings_module: "skep_sdk::__private::bindings::background",
+    });
+}
+
 #[cfg(target_arch = "wasm32")]
 pub mod warmers {
     wit_bindgen::generate!({
@@ -41,6 +101,9 @@ pub mod warmers {
             "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
             "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
             "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
         },
         pub_export_macro: true,
         export_macro_name: "export_warmers",

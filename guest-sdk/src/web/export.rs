@@ -2,8 +2,10 @@
 //! header value on the way in.
 
 use crate::{
-    __private::bindings::http::exports::skep::plugin::http_handler as wit, Bytes, Handler, HeaderMap, HeaderName,
-    HeaderValue, IntoResponse, Method, Rejection, Request, Response, StatusCode, Uri, web::Route,
+    __private::bindings::{http::exports::skep::plugin::http_handler as wit, imports::skep::plugin::types},
+    Bytes, Handler, HeaderMap, HeaderName, HeaderValue, IntoResponse, Method, Rejection, Request, Response, StatusCode,
+    Uri,
+    web::Route,
 };
 
 /// What the exported `handle` does.
@@ -28,18 +30,18 @@ fn lift(request: wit::Request) -> Result<Request, Rejection> {
     Ok(lifted)
 }
 
-fn method(method: wit::Method) -> Option<Method> {
+fn method(method: types::Method) -> Option<Method> {
     Some(match method {
-        wit::Method::Get => Method::GET,
-        wit::Method::Head => Method::HEAD,
-        wit::Method::Post => Method::POST,
-        wit::Method::Put => Method::PUT,
-        wit::Method::Delete => Method::DELETE,
-        wit::Method::Connect => Method::CONNECT,
-        wit::Method::Options => Method::OPTIONS,
-        wit::Method::Trace => Method::TRACE,
-        wit::Method::Patch => Method::PATCH,
-        wit::Method::Other(name) => Method::from_bytes(name.as_bytes()).ok()?,
+        types::Method::Get => Method::GET,
+        types::Method::Head => Method::HEAD,
+        types::Method::Post => Method::POST,
+        types::Method::Put => Method::PUT,
+        types::Method::Delete => Method::DELETE,
+        types::Method::Connect => Method::CONNECT,
+        types::Method::Options => Method::OPTIONS,
+        types::Method::Trace => Method::TRACE,
+        types::Method::Patch => Method::PATCH,
+        types::Method::Other(name) => Method::from_bytes(name.as_bytes()).ok()?,
     })
 }
 
@@ -71,7 +73,7 @@ mod tests {
 
     fn request() -> wit::Request {
         wit::Request {
-            method: wit::Method::Get,
+            method: types::Method::Get,
             uri: "https://bees.example:8443/hives/7%20b?a=1".into(),
             captures: Some("hive=7+b&rest=a%2F%26".into()),
             headers: b"x-a: caf\xe9\r\nx-empty: \r\nx-a: a: 2\r\n".to_vec(),
@@ -111,8 +113,8 @@ mod tests {
 
     #[test]
     fn every_method_has_its_name() {
-        let other = wit::Method::Other("PURGE".into());
-        let names = [(wit::Method::Delete, "DELETE"), (wit::Method::Patch, "PATCH"), (other, "PURGE")];
+        let other = types::Method::Other("PURGE".into());
+        let names = [(types::Method::Delete, "DELETE"), (types::Method::Patch, "PATCH"), (other, "PURGE")];
         for (given, name) in names {
             assert_eq!(method(given).unwrap().as_str(), name);
         }
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn what_http_does_not_allow_is_refused_without_a_panic() {
         for broken in [
-            wit::Request { method: wit::Method::Other("G T".into()), ..request() },
+            wit::Request { method: types::Method::Other("G T".into()), ..request() },
             wit::Request { uri: "a b".into(), ..request() },
             wit::Request { headers: b"a b: 1\r\n".to_vec(), ..request() },
             wit::Request { headers: b"a: 1\0\r\n".to_vec(), ..request() },

@@ -12,6 +12,7 @@ mod generated {
             "skep:plugin/context.fuel-left": store,
             "skep:plugin/cache.[method]bucket.fetch": async,
             "skep:plugin/cache.[method]bucket.lock": async,
+            "skep:plugin/tasks.[method]running.next": async,
         },
         exports: { default: async },
         // What goes to a guest is copied once, into its memory.
@@ -19,18 +20,33 @@ mod generated {
     });
 }
 
-mod warmers {
-    wasmtime::component::bindgen!({
-        path: "../../guest-sdk/wit",
-        world: "warmers",
-        exports: { default: async },
-        with: {
-            "skep:plugin/types": crate::generated::skep::plugin::types,
-            "skep:plugin/context": crate::generated::skep::plugin::context,
-            "skep:plugin/cache": crate::generated::skep::plugin::cache,
-        },
-    });
+/// The world of one more export, which shares the types of the imports with the others.
+macro_rules! world {
+    ($module:ident, $world:literal, $ownership:ident $($duplicate:tt)?) => {
+        mod $module {
+            wasmtime::component::bindgen!({
+                path: "../../guest-sdk/wit",
+                world: $world,
+                exports: { default: async },
+                ownership: $ownership $($duplicate)?,
+                with: {
+                    "skep:plugin/types": crate::generated::skep::plugin::types,
+                    "skep:plugin/context": crate::generated::skep::plugin::context,
+                    "skep:plugin/cache": crate::generated::skep::plugin::cache,
+                    "skep:plugin/pubsub": crate::generated::skep::plugin::pubsub,
+                    "skep:plugin/presence": crate::generated::skep::plugin::presence,
+                    "skep:plugin/tasks": crate::generated::skep::plugin::tasks,
+                },
+            });
+        }
+    };
 }
+
+world!(warmers, "warmers", Owning);
+// Its messages are the type of an import, of which there is no borrowed form.
+world!(subscribers, "subscribers", Owning);
+world!(background, "background", Borrowing { duplicate_if_necessary: true });
+world!(event_streams, "event-streams", Borrowing { duplicate_if_necessary: true });
 
 /// `wasi:keyvalue@0.2.0-draft`.
 #[allow(missing_docs)]
@@ -46,9 +62,15 @@ pub mod keyvalue_draft2 {
     pub use self::wasi::keyvalue::{atomics, batch, store};
 }
 
+pub use background::exports::skep::plugin::task_handler;
+pub use background::{Background, BackgroundPre};
+pub use event_streams::exports::skep::plugin::event_stream_handler;
+pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
-pub use generated::skep::plugin::{cache, context, types};
+pub use generated::skep::plugin::{cache, context, presence, pubsub, tasks, types};
 pub use generated::{Http, HttpPre};
+pub use subscribers::exports::skep::plugin::subscriber;
+pub use subscribers::{Subscribers, SubscribersPre};
 pub use warmers::{Warmers, WarmersPre};
 
 /// The version of `skep:plugin` that these bindings speak. A guest built against another patch of the same minor

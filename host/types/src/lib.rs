@@ -9,6 +9,7 @@
 //! | [`failure`] | every way for a call to end without an answer |
 //! | [`call`] | what the host knows of a call, and what it cost |
 //! | [`clock`] | the one source of time |
+//! | [`topic`] | names of topics, and patterns of them |
 //!
 //! Nothing here knows wasm, HTTP or a file format: this crate is the root of the dependency arrows.
 
@@ -19,6 +20,7 @@ pub mod failure;
 pub mod id;
 pub mod limits;
 pub mod size;
+pub mod topic;
 
 pub use bucket::{BucketId, BucketName, InvalidBucketId, InvalidBucketName};
 pub use call::{Call, CallObserver, SharedObserver, Usage};
@@ -27,3 +29,4 @@ pub use failure::{Failure, FailureKind, Phase};
 pub use id::{PluginName, RequestId, RevisionId};
 pub use limits::{Instances, Limits};
 pub use size::ByteSize;
+pub use topic::{InvalidTopic, TopicId, TopicName, TopicPattern, TopicSelector};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use skep_bindings::http_handler;
+use skep_bindings::{http_handler, types};
 use skep_types::{Call, Failure, FailureKind, Limits, Phase};
 
 use crate::body::{CallBody, RequestBody, collect};
@@ -109,18 +109,18 @@ fn header_lines(headers: &HeaderMap) -> Vec<u8> {
     lines
 }
 
-fn to_guest_method(method: &Method) -> http_handler::Method<'_> {
+fn to_guest_method(method: &Method) -> types::Method<'_> {
     match *method {
-        Method::GET => http_handler::Method::Get,
-        Method::HEAD => http_handler::Method::Head,
-        Method::POST => http_handler::Method::Post,
-        Method::PUT => http_handler::Method::Put,
-        Method::DELETE => http_handler::Method::Delete,
-        Method::CONNECT => http_handler::Method::Connect,
-        Method::OPTIONS => http_handler::Method::Options,
-        Method::TRACE => http_handler::Method::Trace,
-        Method::PATCH => http_handler::Method::Patch,
-        ref other => http_handler::Method::Other(other.as_str()),
+        Method::GET => types::Method::Get,
+        Method::HEAD => types::Method::Head,
+        Method::POST => types::Method::Post,
+        Method::PUT => types::Method::Put,
+        Method::DELETE => types::Method::Delete,
+        Method::CONNECT => types::Method::Connect,
+        Method::OPTIONS => types::Method::Options,
+        Method::TRACE => types::Method::Trace,
+        Method::PATCH => types::Method::Patch,
+        ref other => types::Method::Other(other.as_str()),
     }
 }
 
