@@ -113,7 +113,7 @@ async fn what_cannot_start_is_refused_with_its_reason() {
         ("start-spin", "does not start: fuel-exhausted"),
         ("huge-initial", "memory"),
         ("unknown-import", "acme:thing/api"),
-        ("no-handler", "exports no HTTP handler"),
+        ("no-handler", "exports no handler"),
     ] {
         let wasm = guests::wat(component);
         let manifest = format!(

@@ -73,5 +73,5 @@ async fn a_component_without_the_export_is_refused_and_it_is_named() {
     let wasm = skep_tests::guests::hostile_fast();
     let manifest = format!("[plugins.warm6]\nsource = {wasm:?}\nroutes = [\"/\"]\nwarmers = {{ fill = {{}} }}\n");
     let error = format!("{:#}", start(&manifest).await.err().unwrap());
-    assert!(error.contains("does not export `skep:plugin/cache-warmer@0.1.0`"), "{error}");
+    assert!(error.contains("exports no `skep:plugin/cache-warmer@0.1.0`"), "{error}");
 }

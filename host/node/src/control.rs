@@ -33,7 +33,7 @@ fn plugin_status(name: &str, plugin: &Plugin) -> PluginStatus {
         note: plugin.note(),
         revision: revision.as_ref().map(|revision| revision.id().to_string()),
         origin: plugin.origin().map(|origin| origin_name(origin).to_owned()),
-        handler: revision.as_ref().map(|revision| revision.kind().export().to_owned()),
+        handler: revision.as_ref().and_then(|revision| revision.kind()).map(|kind| kind.export().to_owned()),
         running: revision.as_ref().map_or(0, |revision| revision.running()),
         waiting: revision.as_ref().map_or(0, |revision| revision.waiting()),
         routes,

@@ -325,8 +325,10 @@ impl Node {
             captures: Vec::new(),
             hops: 0,
         };
-        let tried = revision.try_out(call).await;
+        let tried = revision.try_out(call.clone()).await;
         tried.map_err(|failure| anyhow::anyhow!("the component does not start: {failure}"))?;
+        let declared = revision.declare(&call).await;
+        declared.map_err(|failure| anyhow::anyhow!("the component's own description is not valid: {failure}"))?;
         Ok(revision)
     }
 

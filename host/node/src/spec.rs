@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route};
-use skep_runtime::{GrantedBucket, PluginSpec};
+use skep_runtime::{GrantedBucket, Needs, PluginSpec};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -55,8 +55,6 @@ impl Settings {
             plain.chain(self.secrets.iter().cloned()).collect::<Vec<_>>()
         };
         PluginSpec {
-            name: self.name.clone(),
-            wasm,
             limits: config.limits.clone(),
             instances: config.instances,
             env: given(&config.env),
@@ -64,9 +62,9 @@ impl Settings {
             config: given(&config.config),
             grants: config.grants.clone(),
             buckets,
-            warms: !config.warmers.is_empty(),
+            needs: Needs { http: !config.routes.is_empty(), warmers: !config.warmers.is_empty(), ..Needs::default() },
             fingerprint: config.settings_fingerprint(),
-            observer,
+            ..PluginSpec::new(self.name.clone(), wasm, observer)
         }
     }
 

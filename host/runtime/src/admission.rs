@@ -8,6 +8,8 @@ use skep_types::{Limits, Phase};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::runtime::PluginSpec;
+
 /// The instances of one engine that may be live at once, divided between plugins.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -39,6 +41,33 @@ pub(crate) struct Admission {
     waiting: AtomicUsize,
     concurrency: usize,
     queue: usize,
+}
+
+/// The doors of one plugin: what works beside its requests has doors of its own, so that a request that waits for its
+/// tasks does not wait for its own place.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    pub(crate) http: Arc<Admission>,
+    pub(crate) subscribers: Arc<Admission>,
+    pub(crate) tasks: Arc<Admission>,
+}
+
+impl Doors {
+    /// Doors for a revision, which shares those of the previous one where they are the same.
+    pub(crate) fn new(pool: &Arc<Pool>, spec: &PluginSpec, previous: Option<&Self>) -> Self {
+        let door = |pick: fn(&Self) -> &Arc<Admission>, concurrency: usize, queue: usize| {
+            let limits = Limits { concurrency, queue, ..Limits::default() };
+            let same = previous.map(pick).filter(|previous| previous.fits(&limits));
+            same.map_or_else(|| Admission::new(pool, &limits), Arc::clone)
+        };
+        let subscribers = spec.subscribers_at_once.max(1);
+        Self {
+            http: door(|doors| &doors.http, spec.limits.concurrency, spec.limits.queue),
+            // Who hands out messages keeps to the number; there is no queue to speak of.
+            subscribers: door(|doors| &doors.subscribers, subscribers, subscribers),
+            tasks: door(|doors| &doors.tasks, spec.tasks.concurrency, spec.tasks.queue),
+        }
+    }
 }
 
 /// The right to have one live instance; given back when it is dropped.

@@ -27,19 +27,41 @@ impl HandlerKind {
     }
 }
 
+/// The handlers of `skep:plugin` that a component exports, beside the one for HTTP requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is there or not, independent of the others")]
+pub struct Handlers {
+    /// `skep:plugin/event-stream-handler`.
+    pub event_streams: bool,
+    /// `skep:plugin/subscriber`.
+    pub subscribers: bool,
+    /// `skep:plugin/task-handler`.
+    pub tasks: bool,
+    /// `skep:plugin/cache-warmer`.
+    pub warmers: bool,
+}
+
 /// What a component's type says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// How it answers HTTP requests, if it does.
     pub http: Option<HandlerKind>,
-    /// Whether it exports `skep:plugin/cache-warmer`.
-    pub warmer: bool,
+    /// What else it handles.
+    pub handlers: Handlers,
     /// The engine that it needs.
     pub engine: EngineKind,
     /// The names of its imports.
     pub imports: Vec<String>,
     /// The names of its exports.
     pub exports: Vec<String>,
+}
+
+impl Shape {
+    /// Whether it exports anything that the host could call.
+    #[must_use]
+    pub fn handles_something(&self) -> bool {
+        self.http.is_some() || self.handlers != Handlers::default()
+    }
 }
 
 /// Why a file is not a component.
@@ -100,8 +122,13 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
     let is_03 = |name: &String| name.starts_with("wasi:") && name.contains("@0.3.");
     let engine =
         if imports.iter().any(is_03) || exports.iter().any(is_03) { EngineKind::Concurrent } else { EngineKind::Sync };
-    let warmer = exports_one_of("skep:plugin/cache-warmer@0.1.");
-    Ok(Shape { http, warmer, engine, imports, exports })
+    let handlers = Handlers {
+        event_streams: exports_one_of("skep:plugin/event-stream-handler@0.1."),
+        subscribers: exports_one_of("skep:plugin/subscriber@0.1."),
+        tasks: exports_one_of("skep:plugin/task-handler@0.1."),
+        warmers: exports_one_of("skep:plugin/cache-warmer@0.1."),
+    };
+    Ok(Shape { http, handlers, engine, imports, exports })
 }
 
 #[cfg(test)]

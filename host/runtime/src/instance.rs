@@ -6,7 +6,8 @@ use skep_types::{Failure, Phase};
 use wasmtime::{CallHook, Store};
 
 use crate::classify::classify;
-use crate::revision::{Guest, Revision, Role};
+use crate::linked::{Guest, Role};
+use crate::revision::Revision;
 use crate::state::CallState;
 use crate::stats::CallStats;
 
@@ -26,6 +27,7 @@ pub(crate) struct Running {
     revision: Arc<Revision>,
     stats: Arc<CallStats>,
     fuel: u64,
+    role: Role,
     /// Where a call that ended well may leave its instance.
     finished: bool,
 }
@@ -42,7 +44,7 @@ impl Running {
         let fuel = revision.limits().fuel;
         let tank = fuel.saturating_sub(charge as u64);
         let mut running =
-            Self { live: None, revision: Arc::clone(revision), stats: Arc::clone(stats), fuel, finished: false };
+            Self { live: None, revision: Arc::clone(revision), stats: Arc::clone(stats), fuel, role, finished: false };
         let internal = |error: wasmtime::Error| {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         };
@@ -67,7 +69,7 @@ impl Running {
                 Ok(guest) => running.live = starting.store.take().map(|store| Live { store, guest, uses: 1 }),
                 Err(error) => {
                     starting.record();
-                    return Err(classify(&error, stats, revision.limits(), revision.export()));
+                    return Err(classify(&error, stats, revision.limits(), revision.export(role)));
                 }
             }
         }
@@ -84,7 +86,7 @@ impl Running {
     /// this guest was writing learns of it before the body ends.
     pub(crate) fn failed(&mut self, error: &wasmtime::Error) -> Failure {
         self.record();
-        let failure = classify(error, &self.stats, self.revision.limits(), self.revision.export());
+        let failure = classify(error, &self.stats, self.revision.limits(), self.revision.export(self.role));
         self.stats.cut_off(failure.clone());
         failure
     }

@@ -6,7 +6,8 @@
 //! | `revision` | one version of a plugin, and the way through a call |
 //! | `engine`, `linker`, `cache`, `inspect` | what a component is compiled for, linked with, kept as, and says of itself |
 //! | `instance`, `state`, `memory`, `stats` | a live guest, what its store holds, what bounds it, what a call cost |
-//! | `drive` | the fast path and `wasi:http` in both versions |
+//! | `linked`, `declared` | a component's handlers, linked, and what it says of them |
+//! | `drive` | a call of each handler: the fast path, `wasi:http` in both versions, and those that are no HTTP requests |
 //! | `admission`, `fair` | who may run, and whose turn it is |
 //! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
@@ -19,11 +20,13 @@ mod body;
 mod cache;
 mod capability;
 mod classify;
+mod declared;
 mod drive;
 mod engine;
 mod fair;
 mod inspect;
 mod instance;
+mod linked;
 mod linker;
 mod logs;
 mod memory;
@@ -37,8 +40,12 @@ mod stats;
 pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;
 pub use capability::cache::{Access, GrantedBucket};
+pub use capability::tasks::{DetachedTask, DetachedTasks, TaskGrant, call_of_task};
+pub use declared::{Declared, Subscription};
+pub use drive::event_stream::{FirstEvent, Opened, Opening};
+pub use drive::subscriber::Incoming;
 pub use engine::{Allocation, EngineKind};
-pub use inspect::{HandlerKind, InspectError, Shape, inspect};
+pub use inspect::{HandlerKind, Handlers, InspectError, Shape, inspect};
 pub use outbound::{Internal, InternalCalls};
 pub use revision::Revision;
-pub use runtime::{PluginSpec, Runtime, RuntimeOptions};
+pub use runtime::{Needs, PluginSpec, Runtime, RuntimeOptions};

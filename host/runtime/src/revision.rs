@@ -1,28 +1,27 @@
 //! A revision: one component with its settings, compiled, linked and ready to be called.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use http::{Request, Response};
-use skep_bindings::{Http, HttpPre, Warmers, WarmersPre};
 use skep_types::{
     Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
     SystemClock,
 };
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
-use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
-#[cfg(feature = "p3")]
-use wasmtime_wasi_http::p3::bindings::{Service, ServicePre};
 
-use crate::admission::Admission;
+use crate::admission::{Admission, Doors};
 use crate::body::{CallBody, RequestBody, now, too_large};
+use crate::declared::Declared;
 use crate::drive;
 use crate::engine::EngineKind;
 use crate::fair::{FairShare, Party};
 use crate::inspect::HandlerKind;
 use crate::instance::{Running, Warm};
+use crate::linked::{Guest, Linked, Role};
 use crate::report::Report;
 use crate::state::{CallState, GuestEnv};
 use crate::stats::CallStats;
@@ -30,43 +29,17 @@ use crate::stats::CallStats;
 /// Revisions that are in memory, whether they serve, drain or wait for a rollback. A test of leaks reads it.
 static LIVE: AtomicI64 = AtomicI64::new(0);
 
-/// A component linked against its engine's imports.
-pub(crate) enum Linked {
-    Fast(HttpPre<CallState>),
-    Wasi02(ProxyPre<CallState>),
-    #[cfg(feature = "p3")]
-    Wasi03(ServicePre<CallState>),
-}
-
-/// A live guest.
-pub(crate) enum Guest {
-    Fast(Http),
-    Wasi02(Proxy),
-    #[cfg(feature = "p3")]
-    Wasi03(Service),
-    Warmers(Warmers),
-}
-
-/// Which of its handlers a component is instantiated for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Http,
-    Warmer,
-}
-
 /// Everything that a revision is made of.
 pub(crate) struct Parts {
     pub(crate) id: RevisionId,
     pub(crate) name: PluginName,
-    pub(crate) kind: HandlerKind,
     pub(crate) engine_kind: EngineKind,
     pub(crate) engine: Engine,
     pub(crate) linked: Linked,
-    pub(crate) warmers: Option<WarmersPre<CallState>>,
     pub(crate) limits: Limits,
     pub(crate) instances: Instances,
     pub(crate) env: Arc<GuestEnv>,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) doors: Doors,
     pub(crate) fair: Arc<FairShare>,
     pub(crate) party: Party,
     pub(crate) warm: Warm,
@@ -76,6 +49,7 @@ pub(crate) struct Parts {
 /// One immutable version of a plugin. Calls hold it; the last one to end lets it go.
 pub struct Revision {
     parts: Parts,
+    declared: OnceLock<Declared>,
     retired: CancellationToken,
     _live: LiveCount,
 }
@@ -97,7 +71,7 @@ impl Drop for LiveCount {
 
 impl Revision {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, retired: CancellationToken::new(), _live: LiveCount::new() }
+        Self { parts, declared: OnceLock::new(), retired: CancellationToken::new(), _live: LiveCount::new() }
     }
 
     /// How many revisions are in memory, in the whole process.
@@ -124,10 +98,26 @@ impl Revision {
         &self.parts.limits
     }
 
-    /// How it answers HTTP requests.
+    /// How it answers HTTP requests, if it does.
     #[must_use]
-    pub fn kind(&self) -> HandlerKind {
-        self.parts.kind
+    pub fn kind(&self) -> Option<HandlerKind> {
+        self.parts.linked.http()
+    }
+
+    pub(crate) fn handles(&self, role: Role) -> bool {
+        self.parts.linked.handles(role)
+    }
+
+    /// What the component says of its handlers; nothing before it was asked.
+    #[must_use]
+    pub fn declared(&self) -> &Declared {
+        static NOTHING: Declared = Declared { subscriptions: Vec::new(), tasks: Vec::new() };
+        self.declared.get().unwrap_or(&NOTHING)
+    }
+
+    pub(crate) fn set_declared(&self, declared: Declared) {
+        // A second answer of the same component is the same.
+        let _ = self.declared.set(declared);
     }
 
     /// The engine that it runs on.
@@ -145,17 +135,17 @@ impl Revision {
     /// Instances at work now.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.parts.admission.running()
+        self.parts.doors.http.running()
     }
 
     /// Calls that wait for an instance now.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.parts.admission.waiting()
+        self.parts.doors.http.waiting()
     }
 
-    pub(crate) fn export(&self) -> &'static str {
-        self.parts.kind.export()
+    pub(crate) fn export(&self, role: Role) -> &'static str {
+        self.parts.linked.export(role)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -167,7 +157,11 @@ impl Revision {
     }
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
-        &self.parts.admission
+        &self.parts.doors.http
+    }
+
+    pub(crate) fn doors(&self) -> &Doors {
+        &self.parts.doors
     }
 
     pub(crate) fn fair(&self) -> &Arc<FairShare> {
@@ -191,25 +185,16 @@ impl Revision {
         let limits = self.limits();
         let answer = match self.kind() {
             // The copy of the headers costs their records as well; a too large answer is then told apart by its kind.
-            HandlerKind::Fast => {
+            Some(HandlerKind::Fast) => {
                 limits.response_body.0.saturating_add(limits.response_headers.0 * 4).saturating_add(64 << 10)
             }
-            HandlerKind::Wasi02 | HandlerKind::Wasi03 => 0,
+            Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) | None => 0,
         };
         limits.host_memory.as_usize().max(usize::try_from(answer).unwrap_or(usize::MAX))
     }
 
     pub(crate) async fn instantiate(&self, store: &mut Store<CallState>, role: Role) -> wasmtime::Result<Guest> {
-        if role == Role::Warmer {
-            let Some(pre) = &self.parts.warmers else { wasmtime::bail!("the revision has no warmers") };
-            return Ok(Guest::Warmers(pre.instantiate_async(store).await?));
-        }
-        Ok(match &self.parts.linked {
-            Linked::Fast(pre) => Guest::Fast(pre.instantiate_async(store).await?),
-            Linked::Wasi02(pre) => Guest::Wasi02(pre.instantiate_async(store).await?),
-            #[cfg(feature = "p3")]
-            Linked::Wasi03(pre) => Guest::Wasi03(pre.instantiate_async(store).await?),
-        })
+        self.parts.linked.instantiate(store, role).await
     }
 
     /// Answers a request.
@@ -250,7 +235,7 @@ impl Revision {
             Err(failure) => {
                 let mut failure = blame_the_client(failure, &stats, self.limits());
                 if failure.kind.is_plugins_fault() {
-                    failure.function.get_or_insert_with(|| self.export().to_owned());
+                    failure.function.get_or_insert_with(|| self.export(Role::Http).to_owned());
                 }
                 report.end(Err(&failure));
                 Err(failure)
@@ -264,41 +249,49 @@ impl Revision {
         request: Request<RequestBody>,
     ) -> Result<drive::wasi::Answer, Failure> {
         let work = async {
-            match self.parts.kind {
-                HandlerKind::Fast => {
+            match self.kind() {
+                Some(HandlerKind::Fast) => {
                     let response = drive::fast::call(self, stats, request).await?;
                     Ok(drive::wasi::Answer { response, unfinished: None })
                 }
-                HandlerKind::Wasi02 | HandlerKind::Wasi03 => drive::wasi::call(self, stats, request).await,
+                Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => drive::wasi::call(self, stats, request).await,
+                None => Err(Failure::new(
+                    FailureKind::NotRunning,
+                    Phase::Queue,
+                    "the plugin answers no HTTP requests: its component exports no HTTP handler",
+                )),
             }
         };
         let deadline = tokio::time::Instant::from_std(stats.deadline);
         // The timer is outside of the guest's future and drops it: fuel does not run while a guest waits.
         // It is pinned here, because a guest's future is large and a timer that owned it would move it twice.
-        tokio::time::timeout_at(deadline, pin!(work)).await.unwrap_or_else(|_| Err(self.too_late(stats)))
+        tokio::time::timeout_at(deadline, pin!(work)).await.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
     }
 
-    pub(crate) fn too_late(&self, stats: &CallStats) -> Failure {
-        let limits = self.limits();
-        let (phase, deadline) = (stats.phase(), limits.deadline);
+    pub(crate) fn too_late(&self, stats: &CallStats, role: Role) -> Failure {
+        let (phase, deadline) = (stats.phase(), stats.deadline.saturating_duration_since(stats.started));
         match phase {
             Phase::Receive => {
                 let detail = format!("the request did not arrive within {deadline:?}");
                 Failure::new(FailureKind::RequestTimeout, phase, detail)
             }
             Phase::Queue => {
-                let detail = format!("{} instances were busy for {deadline:?}", limits.concurrency);
+                let detail = format!("all instances were busy for {deadline:?}");
                 Failure::new(FailureKind::Overloaded, phase, detail).retry_after(std::time::Duration::from_secs(1))
             }
             Phase::Instantiate | Phase::Handle | Phase::Stream => {
                 Failure::new(FailureKind::Deadline, phase, format!("no answer within {deadline:?}"))
-                    .in_function(self.export())
+                    .in_function(self.export(role))
             }
         }
     }
 
     pub(crate) fn stats(&self, call: Call, traceparent: Option<&str>) -> Arc<CallStats> {
-        let (started, deadline) = (now(), self.limits().deadline);
+        self.stats_within(call, traceparent, self.limits().deadline)
+    }
+
+    pub(crate) fn stats_within(&self, call: Call, traceparent: Option<&str>, deadline: Duration) -> Arc<CallStats> {
+        let started = now();
         let traceparent = traceparent.filter(|value| value.len() == 55).map(str::to_owned);
         let times = (started, started + deadline, SystemClock.wall() + deadline);
         Arc::new(CallStats::new(self.plugin().clone(), call, times, self.limits().log.0, traceparent))
@@ -310,11 +303,12 @@ impl Revision {
     /// What happened instead.
     pub async fn try_out(self: &Arc<Self>, call: Call) -> Result<(), Failure> {
         let stats = self.stats(call, None);
-        let start = async { Running::start(self, &stats, 0, Role::Http).await.map(drop) };
+        let role = self.parts.linked.any();
+        let start = async { Running::start(self, &stats, 0, role).await.map(drop) };
         let deadline = self.limits().deadline;
         match tokio::time::timeout(deadline, start).await {
             Ok(started) => started,
-            Err(_) => Err(self.too_late(&stats)),
+            Err(_) => Err(self.too_late(&stats, role)),
         }
     }
 

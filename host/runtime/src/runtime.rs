@@ -1,28 +1,28 @@
 //! The runtime: engines, linkers and pools of a host, and the way from a file to a revision.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use skep_bindings::WarmersPre;
 use skep_manifest::Grants;
 use skep_types::{Instances, Limits, PluginName, RevisionId, SharedObserver};
 use tokio::sync::Semaphore;
-use wasmtime::component::{InstancePre, Linker};
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime::component::Linker;
 
-use crate::admission::{Admission, Pool};
+use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
 use crate::capability::cache::GrantedBucket;
+use crate::capability::tasks::{NoTasks, TaskGrant};
 use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
-use crate::inspect::{HandlerKind, Shape, inspect};
+use crate::inspect::{Shape, inspect};
 use crate::instance::{Warm, WarmBudget};
+use crate::linked::Linked;
 use crate::linker;
 use crate::outbound::{Internal, OutboundPolicy};
-use crate::revision::{Linked, Parts, Revision};
+use crate::revision::{Parts, Revision};
 use crate::state::{CallState, GuestEnv};
 
 /// Components that are compiled at once. One uses every core while it lasts.
@@ -41,6 +41,20 @@ pub struct RuntimeOptions {
     pub memory_max: usize,
     /// Where compiled code is kept.
     pub cache: CodeCache,
+}
+
+/// Handlers that a component must export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is needed or not, independent of the others")]
+pub struct Needs {
+    /// Any of those for HTTP requests.
+    pub http: bool,
+    /// The one that opens event streams.
+    pub event_streams: bool,
+    /// The one that hears messages.
+    pub subscribers: bool,
+    /// The one that fills caches.
+    pub warmers: bool,
 }
 
 /// What a revision is built from.
@@ -64,8 +78,12 @@ pub struct PluginSpec {
     pub grants: Grants,
     /// The cache buckets that it may open.
     pub buckets: Vec<GrantedBucket>,
-    /// Whether the manifest names warmers, which the component must then export.
-    pub warms: bool,
+    /// The handlers that the manifest has a use for, which the component must then export.
+    pub needs: Needs,
+    /// Instances of its subscribers that may run at once, beside those of `limits.concurrency`.
+    pub subscribers_at_once: usize,
+    /// What its tasks may use.
+    pub tasks: TaskGrant,
     /// Everything besides the component that makes a revision a different one.
     pub fingerprint: String,
     /// Told about the end of every call.
@@ -86,7 +104,15 @@ impl PluginSpec {
             config: Vec::new(),
             grants: Grants::default(),
             buckets: Vec::new(),
-            warms: false,
+            needs: Needs::default(),
+            subscribers_at_once: 1,
+            tasks: TaskGrant {
+                detached: Arc::new(NoTasks),
+                per_call: 100,
+                deadline: Duration::from_secs(60),
+                concurrency: 10,
+                queue: 1000,
+            },
             fingerprint: String::new(),
             observer,
         }
@@ -160,7 +186,7 @@ impl Runtime {
         previous: Option<&Revision>,
     ) -> anyhow::Result<Arc<Revision>> {
         let shape = inspect(&spec.wasm)?;
-        let Some(kind) = shape.http else { return Err(no_handler(&shape)) };
+        check_exports(&spec, &shape)?;
         let side = self.side(shape.engine)?;
         let content = blake3::hash(&spec.wasm).to_hex();
         let id = revision_id(&spec, content.as_str());
@@ -170,43 +196,44 @@ impl Runtime {
             .instantiate_pre(&component)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("plugin `{}` imports something that this host does not offer", spec.name))?;
-        let warmers = spec.warms.then(|| link_warmers(pre.clone(), &shape)).transpose()?;
-        let linked = link(pre, kind)?;
-        let admission = previous
-            .filter(|previous| previous.engine_kind() == shape.engine && previous.admission().fits(&spec.limits))
-            .map_or_else(|| Admission::new(&side.pool, &spec.limits), |previous| Arc::clone(previous.admission()));
+        let linked = Linked::new(&pre, &shape)?;
+        let previous_doors = previous.filter(|previous| previous.engine_kind() == shape.engine).map(Revision::doors);
+        let doors = Doors::new(&side.pool, &spec, previous_doors);
         let party = previous.map_or_else(|| self.parties.fetch_add(1, Ordering::Relaxed), Revision::party);
-        let env = GuestEnv {
-            plugin: spec.name.to_string(),
-            revision: id.to_string(),
-            node: self.node.clone(),
-            env: spec.env,
-            args: spec.args,
-            files: spec.grants.files.clone(),
-            config: spec.config.into_iter().collect(),
-            outbound: Arc::new(OutboundPolicy::new(spec.name.clone(), &spec.grants, &spec.limits, internal)),
-            header_bytes_max: spec.limits.response_headers.as_usize(),
-            handles_max: spec.limits.handles,
-            buckets: spec.buckets,
-            answer_bytes_max: spec.limits.host_memory.as_usize(),
+        let assemble = |this: &Weak<Revision>| {
+            let env = GuestEnv {
+                plugin: spec.name.to_string(),
+                revision: id.to_string(),
+                node: self.node.clone(),
+                env: spec.env,
+                args: spec.args,
+                files: spec.grants.files.clone(),
+                config: spec.config.into_iter().collect(),
+                outbound: Arc::new(OutboundPolicy::new(spec.name.clone(), &spec.grants, &spec.limits, internal)),
+                header_bytes_max: spec.limits.response_headers.as_usize(),
+                handles_max: spec.limits.handles,
+                this: Weak::clone(this),
+                tasks: spec.tasks,
+                buckets: spec.buckets,
+                answer_bytes_max: spec.limits.host_memory.as_usize(),
+            };
+            Revision::new(Parts {
+                id,
+                name: spec.name,
+                engine_kind: shape.engine,
+                engine: self.engines.get(shape.engine).clone(),
+                linked,
+                limits: spec.limits,
+                instances: spec.instances,
+                env: Arc::new(env),
+                doors,
+                fair: Arc::clone(&self.fair),
+                party,
+                warm: Warm::new(Arc::clone(&side.warm)),
+                observer: spec.observer,
+            })
         };
-        Ok(Arc::new(Revision::new(Parts {
-            id,
-            name: spec.name,
-            kind,
-            engine_kind: shape.engine,
-            engine: self.engines.get(shape.engine).clone(),
-            linked,
-            warmers,
-            limits: spec.limits,
-            instances: spec.instances,
-            env: Arc::new(env),
-            admission,
-            fair: Arc::clone(&self.fair),
-            party,
-            warm: Warm::new(Arc::clone(&side.warm)),
-            observer: spec.observer,
-        })))
+        Ok(Arc::new_cyclic(assemble))
     }
 
     fn side(&self, kind: EngineKind) -> anyhow::Result<&EngineSide> {
@@ -250,28 +277,6 @@ impl Runtime {
     }
 }
 
-fn link(pre: InstancePre<CallState>, kind: HandlerKind) -> anyhow::Result<Linked> {
-    let linked = match kind {
-        HandlerKind::Fast => skep_bindings::HttpPre::new(pre).map(Linked::Fast),
-        HandlerKind::Wasi02 => ProxyPre::new(pre).map(Linked::Wasi02),
-        #[cfg(feature = "p3")]
-        HandlerKind::Wasi03 => wasmtime_wasi_http::p3::bindings::ServicePre::new(pre).map(Linked::Wasi03),
-        #[cfg(not(feature = "p3"))]
-        HandlerKind::Wasi03 => Err(wasmtime::format_err!("built without the `p3` feature")),
-    };
-    linked.map_err(anyhow::Error::from).with_context(|| format!("the export `{}` has another type", kind.export()))
-}
-
-fn link_warmers(pre: InstancePre<CallState>, shape: &Shape) -> anyhow::Result<WarmersPre<CallState>> {
-    anyhow::ensure!(
-        shape.warmer,
-        "the manifest names warmers, and the component does not export `skep:plugin/cache-warmer@0.1.0` (it exports {})",
-        shape.exports.join(", ")
-    );
-    let linked = WarmersPre::new(pre).map_err(anyhow::Error::from);
-    linked.context("the export `skep:plugin/cache-warmer` has another type")
-}
-
 /// The hash of a component and of every setting that changes how it behaves.
 fn revision_id(spec: &PluginSpec, content: &str) -> RevisionId {
     let mut hasher = blake3::Hasher::new();
@@ -283,10 +288,42 @@ fn revision_id(spec: &PluginSpec, content: &str) -> RevisionId {
     RevisionId::from_hex(hasher.finalize().to_hex().as_str())
 }
 
-fn no_handler(shape: &Shape) -> anyhow::Error {
+/// Whether the component exports what the manifest has a use for.
+fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
     let exports = if shape.exports.is_empty() { "nothing".to_owned() } else { shape.exports.join(", ") };
-    anyhow::anyhow!(
-        "the component exports no HTTP handler: export `skep:plugin/http-handler@0.1.0`, \
-         `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` (it exports {exports})"
-    )
+    anyhow::ensure!(
+        shape.handles_something(),
+        "the component exports no handler: export `skep:plugin/http-handler@0.1.0`, \
+         `wasi:http/incoming-handler@0.2.x` or `wasi:http/handler@0.3.x` to answer HTTP requests, or another handler of \
+         `skep:plugin` (it exports {exports})"
+    );
+    let needs = &spec.needs;
+    for (needed, exported, what, export) in [
+        (
+            needs.http,
+            shape.http.is_some(),
+            "has routes",
+            "no HTTP handler: `skep:plugin/http-handler@0.1.0`, `wasi:http/incoming-handler@0.2.x` or \
+             `wasi:http/handler@0.3.x`",
+        ),
+        (
+            needs.event_streams,
+            shape.handlers.event_streams,
+            "has routes with `sse` that ask the plugin",
+            "no `skep:plugin/event-stream-handler@0.1.0`",
+        ),
+        (
+            needs.subscribers,
+            shape.handlers.subscribers,
+            "has settings for subscribers",
+            "no `skep:plugin/subscriber@0.1.0`",
+        ),
+        (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),
+    ] {
+        anyhow::ensure!(
+            !needed || exported,
+            "the manifest {what}, and the component exports {export} (it exports {exports})"
+        );
+    }
+    Ok(())
 }

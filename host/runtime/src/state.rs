@@ -1,6 +1,6 @@
 //! What a guest's store holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skep_bindings::context;
@@ -11,10 +11,13 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::capability::cache::{GrantedBucket, Held};
+use crate::capability::Held;
+use crate::capability::cache::GrantedBucket;
+use crate::capability::tasks::TaskGrant;
 use crate::logs::LogStream;
 use crate::memory::MemoryBudget;
 use crate::outbound::{OutboundHooks, OutboundPolicy};
+use crate::revision::Revision;
 use crate::stats::CallStats;
 
 /// What a guest may ask of `wasi:random` in one call: enough for any key, too little to fill the host's memory.
@@ -32,6 +35,10 @@ pub(crate) struct GuestEnv {
     pub(crate) outbound: Arc<OutboundPolicy>,
     pub(crate) header_bytes_max: usize,
     pub(crate) handles_max: usize,
+    /// The revision that this belongs to.
+    pub(crate) this: Weak<Revision>,
+    /// What its tasks may use.
+    pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.
     pub(crate) buckets: Vec<GrantedBucket>,
     /// The most bytes that one answer of a host function may have.

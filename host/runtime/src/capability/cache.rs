@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use skep_bindings::cache::{self, Condition, Entry, Fetched, Lifetime, Page, Stats};
 use skep_bindings::types::Error;
-use skep_cache::{Bucket, FetchOptions, LockGuard, PutOptions, Ttl};
+use skep_cache::{Bucket, FetchOptions, PutOptions, Ttl};
 use wasmtime::component::Resource;
 
+use super::take;
 use crate::state::CallState;
 
 /// What a plugin may do with a bucket.
@@ -28,41 +29,6 @@ pub struct GrantedBucket {
     pub bucket: Arc<Bucket>,
     /// What may be done with it.
     pub access: Access,
-}
-
-/// The leases, locks and swaps that a call holds. Dropping it gives all of them on.
-///
-/// Their numbers are never given twice in a store, so that a handle which a reused instance kept from an earlier call
-/// reaches nothing of a later one.
-#[derive(Debug, Default)]
-pub(crate) struct Held {
-    leases: Vec<(u32, skep_cache::Lease)>,
-    locks: Vec<(u32, LockGuard)>,
-    pub(super) swaps: Vec<(u32, super::keyvalue::Swap)>,
-    last: u32,
-}
-
-impl Held {
-    /// Ends what the call holds.
-    pub(crate) fn release(&mut self) {
-        self.leases.clear();
-        self.locks.clear();
-        self.swaps.clear();
-    }
-
-    pub(super) fn number(&mut self, held_max: usize) -> Result<u32, Error> {
-        if self.leases.len() + self.locks.len() + self.swaps.len() >= held_max {
-            return Err(Error::Full);
-        }
-        self.last = self.last.checked_add(1).ok_or(Error::Full)?;
-        Ok(self.last)
-    }
-}
-
-/// Takes the thing of that number out.
-pub(super) fn take<T>(held: &mut Vec<(u32, T)>, number: u32) -> Option<T> {
-    let at = held.iter().position(|(other, _)| *other == number)?;
-    Some(held.swap_remove(at).1)
 }
 
 impl CallState {

@@ -5,4 +5,9 @@
 //! charges and hands over to an engine that knows no wasm.
 
 pub(crate) mod cache;
+mod held;
 pub(crate) mod keyvalue;
+pub(crate) mod tasks;
+
+pub(crate) use held::Held;
+use held::take;

@@ -8,12 +8,13 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use skep_bindings::{http_handler, types};
-use skep_types::{Call, Failure, FailureKind, Limits, Phase};
+use skep_types::{ByteSize, Call, Failure, FailureKind, Limits, Phase};
 
 use crate::body::{CallBody, RequestBody, collect};
 use crate::fair::Fair;
 use crate::instance::Running;
-use crate::revision::{Guest, Revision, Role};
+use crate::linked::{Guest, Role};
+use crate::revision::Revision;
 use crate::stats::CallStats;
 
 /// Runs the call to its end.
@@ -49,23 +50,23 @@ pub(crate) async fn call(
 }
 
 /// What a guest gets of a request's head, in the contract's form.
-struct RequestText {
+pub(super) struct RequestText {
     uri: String,
     captures: Option<String>,
     headers: Vec<u8>,
 }
 
 impl RequestText {
-    fn of(parts: &Parts, call: &Call) -> Self {
+    pub(super) fn of(parts: &Parts, call: &Call) -> Self {
         Self { uri: uri(parts, call.secure), captures: captures(call), headers: header_lines(&parts.headers) }
     }
 
     /// What copying it into the guest costs, in fuel: a unit for each byte.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.uri.len() + self.captures.as_ref().map_or(0, String::len) + self.headers.len()
     }
 
-    fn request<'a>(&'a self, method: &'a Method, body: &'a Bytes) -> http_handler::Request<'a> {
+    pub(super) fn request<'a>(&'a self, method: &'a Method, body: &'a Bytes) -> http_handler::Request<'a> {
         http_handler::Request {
             method: to_guest_method(method),
             uri: &self.uri,
@@ -124,24 +125,30 @@ fn to_guest_method(method: &Method) -> types::Method<'_> {
     }
 }
 
-fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
-    let bad = |detail: String| Failure::new(FailureKind::BadAnswer, Phase::Handle, detail);
-    let too_large =
-        |what: &str, limit| Failure::new(FailureKind::ResponseTooLarge, Phase::Handle, format!("{what} over {limit}"));
+pub(super) fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
     if response.body.len() as u64 > limits.response_body.0 {
         return Err(too_large("a body", limits.response_body));
     }
-    let header_bytes: usize = response.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if header_bytes as u64 > limits.response_headers.0 {
-        return Err(too_large("headers", limits.response_headers));
-    }
+    let headers = headers_from_guest(response.headers, limits)?;
     // Informational answers are the transport's business: a guest that sends one as its last word says nothing.
     let status = StatusCode::from_u16(response.status)
         .ok()
         .filter(|status| !status.is_informational())
         .ok_or_else(|| bad(format!("{} is not a final status", response.status)))?;
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    for (name, value) in response.headers {
+    let mut answer = Response::new(CallBody::full(response.body.into()));
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    Ok(answer)
+}
+
+/// What a guest says in headers, without those that are the host's to say.
+pub(super) fn headers_from_guest(given: Vec<(String, Vec<u8>)>, limits: &Limits) -> Result<HeaderMap, Failure> {
+    let bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes as u64 > limits.response_headers.0 {
+        return Err(too_large("headers", limits.response_headers));
+    }
+    let mut headers = HeaderMap::with_capacity(given.len());
+    for (name, value) in given {
         let parsed =
             HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let Some((name, value)) = parsed else { return Err(bad(format!("`{name}` is not a valid header"))) };
@@ -149,10 +156,15 @@ fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Respo
             headers.append(name, value);
         }
     }
-    let mut answer = Response::new(CallBody::full(response.body.into()));
-    *answer.status_mut() = status;
-    *answer.headers_mut() = headers;
-    Ok(answer)
+    Ok(headers)
+}
+
+fn bad(detail: String) -> Failure {
+    Failure::new(FailureKind::BadAnswer, Phase::Handle, detail)
+}
+
+fn too_large(what: &str, limit: ByteSize) -> Failure {
+    Failure::new(FailureKind::ResponseTooLarge, Phase::Handle, format!("{what} over {limit}"))
 }
 
 /// Headers that belong to the connection, which is the host's: a guest's word on them would break the framing.

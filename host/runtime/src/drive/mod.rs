@@ -1,6 +1,10 @@
 //! How a call is run, by what the component exports.
 
+pub(crate) mod errand;
+pub(crate) mod event_stream;
 pub(crate) mod fast;
+pub(crate) mod subscriber;
+pub(crate) mod task;
 pub(crate) mod warmer;
 pub(crate) mod wasi;
 #[cfg(feature = "p3")]

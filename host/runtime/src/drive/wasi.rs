@@ -21,7 +21,8 @@ use crate::admission::Admitted;
 use crate::body::{CallBody, LimitedBody, Progress, RequestBody, now};
 use crate::fair::Fair;
 use crate::instance::Running;
-use crate::revision::{Guest, Revision, Role};
+use crate::linked::{Guest, Role};
+use crate::revision::Revision;
 use crate::stats::CallStats;
 
 /// What is read of an answer before the client gets its headers, so that a short answer is sent whole and its guest
@@ -293,7 +294,7 @@ impl Unfinished {
         };
         // Before the guest is dropped: its end of the body closes with it, and must not look like the end of the body.
         stats.cut_off(failure.clone());
-        Err(failure.in_function(revision.export()))
+        Err(failure.in_function(revision.export(Role::Http)))
     }
 }
 

@@ -61,7 +61,8 @@ use skep_bindings::types::Error;
 use skep_cache::{Bucket, Condition, PutOptions, Ttl};
 use wasmtime::component::{HasSelf, Linker};
 
-use super::cache::{refused, take};
+use super::cache::refused;
+use super::take;
 use crate::state::CallState;
 
 /// Keys of one page: the drafts let the host choose.
