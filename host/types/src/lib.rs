@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`id`] | names and ids as newtypes, checked where they enter |
 //! | [`bucket`] | names of cache buckets, which manifest and engine share |
+//! | [`handler`] | names of a plugin's handlers |
 //! | [`size`] | byte sizes as people write them |
 //! | [`limits`] | what bounds a plugin, with its defaults |
 //! | [`failure`] | every way for a call to end without an answer |
@@ -17,6 +18,7 @@ pub mod bucket;
 pub mod call;
 pub mod clock;
 pub mod failure;
+pub mod handler;
 pub mod id;
 pub mod limits;
 pub mod size;
@@ -26,6 +28,7 @@ pub use bucket::{BucketId, BucketName, InvalidBucketId, InvalidBucketName};
 pub use call::{Call, CallObserver, SharedObserver, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use failure::{Failure, FailureKind, Phase};
+pub use handler::{HandlerName, InvalidHandlerName};
 pub use id::{PluginName, RequestId, RevisionId};
 pub use limits::{Instances, Limits};
 pub use size::ByteSize;
