@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use matchit::Router;
-use skep_types::{BucketId, ByteSize, PluginName};
+use skep_types::{BucketId, ByteSize, PluginName, TopicPattern};
 
 use crate::duration;
 use crate::host::HostConfig;
@@ -58,6 +58,57 @@ pub(crate) fn bucket_grants(plugins: &Plugins, reading: &Reading) {
                 reading.report(&join(&table, &text), message);
             }
         }
+    }
+}
+
+/// A plugin may only be given topics of other plugins that exist. Which topics they have shows only when they publish.
+pub(crate) fn topic_grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
+    for (name, plugin) in plugins {
+        let table = join(&join(&join("plugins", name.as_str()), "grants"), "topics");
+        for selector in plugin.grants.topics.keys() {
+            let path = join(&table, &selector.to_string());
+            let owner = selector.owner.as_str();
+            if selector.owner == *name {
+                reading.report(&path, "not needed: a plugin's own topics are open to it");
+            } else if !names.contains(&owner) {
+                let hint = closest(owner, names.iter().copied());
+                let hint =
+                    hint.map_or_else(String::new, |near| format!(", did you mean `{near}/{}`?", selector.pattern));
+                reading.report(&path, format!("there is no plugin `{owner}`{hint}"));
+            }
+        }
+    }
+}
+
+/// A log must fit into the memory for all of them; and what is the plugin's own is written without its name.
+pub(crate) fn topics(host: &HostConfig, plugins: &Plugins, reading: &Reading) {
+    for (name, plugin) in plugins {
+        let entry = join("plugins", name.as_str());
+        for (pattern, topic) in &plugin.topics {
+            let path = join(&join(&entry, "topics"), &pattern.to_string());
+            own_topic(name, pattern, &path, reading);
+            if let Some(retain) = topic.retain.filter(|retain| retain.bytes > host.topic_memory) {
+                let message = format!(
+                    "a log of {} does not fit into `host.topic_memory`, {}, which is for those of all topics",
+                    retain.bytes, host.topic_memory
+                );
+                reading.report(&join(&join(&path, "retain"), "bytes"), message);
+            }
+        }
+        for (at, route) in plugin.routes.iter().enumerate() {
+            if let Some(sse) = &route.sse {
+                let path = format!("{}[{at}].sse", join(&entry, "routes"));
+                own_topic(name, &sse.topic.pattern(), &path, reading);
+            }
+        }
+    }
+}
+
+/// Topics of a plugin in its own entry. With its name in front they would be `shop/shop/orders`, which nobody means.
+fn own_topic(plugin: &PluginName, pattern: &TopicPattern, path: &str, reading: &Reading) {
+    let text = pattern.to_string();
+    if text.strip_prefix(plugin.as_str()).is_some_and(|below| below.starts_with('/')) {
+        reading.report(path, format!("topics here are the plugin's own: leave `{plugin}/` away"));
     }
 }
 

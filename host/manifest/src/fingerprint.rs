@@ -1,14 +1,25 @@
 //! The settings of a plugin as one text, for the hash of its revision.
 
-use skep_types::{Instances, Limits};
+use skep_types::{Instances, Limits, TopicPattern};
 
 use crate::caches::{CacheAccess, CacheConfig, CacheKind};
 use crate::grants::{FileGrant, Grants};
 use crate::plugin::PluginConfig;
 use crate::secret::SecretRef;
+use crate::subscribers::SubscriberConfig;
+use crate::tasks::{TaskRestart, TasksConfig};
+use crate::topics::{PresenceDetail, Retain, TopicAccess, TopicConfig};
 use crate::warmers::WarmerConfig;
 
 /// Writes all settings that the code can notice.
+///
+/// What only decides how soon, how often or how much at once the host calls the code, and what it does about failures,
+/// makes no revision: queues, the breaker, supervision and probation. A reload brings it into force, so an operator who
+/// turns such a knob in an incident puts no new revision on probation. (The limits are older than this rule, and stay as
+/// they are, because a revision must keep its id.)
+///
+/// Settings that came with a later version of the host are written where they differ from their defaults, for the same
+/// reason.
 ///
 /// Each struct is taken apart in full, so that whoever adds a setting has to decide here whether it makes a revision.
 pub(crate) fn of(plugin: &PluginConfig) -> String {
@@ -17,12 +28,19 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         build: _,
         needs: _,
         watch: _,
+        // Where requests come from, event streams included: a topic reaches the code as a path does, as what is asked.
         routes: _,
         compression: _,
         cors: _,
         rate_limit: _,
         caches,
         warmers,
+        topics,
+        subscribers,
+        tasks,
+        supervision: _,
+        breaker: _,
+        probation: _,
         instances,
         env,
         config,
@@ -58,6 +76,13 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         text.pair("warmers", name.as_str(), if *required { "required" } else { "wanted" });
         text.add("warmers.every", &every.map_or(0, |every| every.as_nanos()));
     }
+    for (pattern, topic) in topics {
+        add_topic(&mut text, pattern, topic);
+    }
+    for (name, subscriber) in subscribers {
+        add_subscriber(&mut text, name.as_str(), subscriber);
+    }
+    add_tasks(&mut text, tasks);
     add_limits(&mut text, limits);
     add_grants(&mut text, grants);
     text.0
@@ -84,6 +109,51 @@ fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
     text.add("caches.stale", &stale.as_nanos());
 }
 
+fn add_topic(text: &mut Text, pattern: &TopicPattern, topic: &TopicConfig) {
+    // The code reads the log, as far as it reaches, and sees who is there. A pattern without settings is written too: it
+    // hides what a wider one says.
+    let TopicConfig { retain, presence } = topic;
+    let presence = match presence {
+        PresenceDetail::Full => "full",
+        PresenceDetail::Count => "count",
+    };
+    text.pair("topics", &pattern.to_string(), presence);
+    if let Some(Retain { messages, bytes, age }) = retain {
+        text.add("topics.retain.messages", messages);
+        text.add("topics.retain.bytes", &bytes.0);
+        text.add("topics.retain.age", &age.as_nanos());
+    }
+}
+
+fn add_subscriber(text: &mut Text, name: &str, subscriber: &SubscriberConfig) {
+    // The code gets several messages in a call, and gets a message again. It cannot tell how they have waited, and dead
+    // letters are the operator's.
+    let default = SubscriberConfig::default();
+    let SubscriberConfig { queue: _, queue_bytes: _, overflow: _, batch, concurrency: _, retries, dead_letters: _ } =
+        subscriber;
+    if (batch, retries) != (&default.batch, &default.retries) {
+        text.pair("subscribers", name, &batch.to_string());
+        text.add("subscribers.retries", retries);
+    }
+}
+
+fn add_tasks(text: &mut Text, tasks: &TasksConfig) {
+    // The code is told when it asks for too much in a call, is cut off at the deadline and runs again. How many run and
+    // wait at once depends on the moment anyhow.
+    let default = TasksConfig::default();
+    let TasksConfig { concurrency: _, queue: _, per_call, deadline, restart } = tasks;
+    if *per_call != default.per_call {
+        text.add("tasks.per_call", per_call);
+    }
+    if *deadline != default.deadline {
+        text.add("tasks.deadline", &deadline.as_nanos());
+    }
+    match restart {
+        TaskRestart::Temporary => {}
+        TaskRestart::Transient => text.add("tasks.restart", "transient"),
+    }
+}
+
 fn add_limits(text: &mut Text, limits: &Limits) {
     let Limits {
         fuel,
@@ -95,6 +165,8 @@ fn add_limits(text: &mut Text, limits: &Limits) {
         handles,
         concurrency,
         queue,
+        // A queue of clients: the code is asked for each of them, or not at all.
+        streams: _,
         request_body,
         response_body,
         response_headers,
@@ -122,7 +194,7 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files, caches } = grants;
+    let Grants { http, http_private, plugins, files, caches, topics } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
@@ -135,6 +207,14 @@ fn add_grants(text: &mut Text, grants: &Grants) {
             CacheAccess::ReadWrite => "grants.caches.write",
         };
         text.add(key, bucket);
+    }
+    for (selector, access) in topics {
+        let key = match access {
+            TopicAccess::Subscribe => "grants.topics.subscribe",
+            TopicAccess::Publish => "grants.topics.publish",
+            TopicAccess::Both => "grants.topics.both",
+        };
+        text.add(key, selector);
     }
 }
 

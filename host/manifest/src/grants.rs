@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use skep_types::{BucketId, PluginName};
+use skep_types::{BucketId, PluginName, TopicSelector};
 
 use crate::caches::{self, CacheAccess};
 use crate::origin::Origin;
 use crate::read::{Item, Read, Section, join};
+use crate::topics::{self, TopicAccess};
 
 /// The capabilities of a plugin; by default it has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,9 @@ pub struct Grants {
     pub files: Vec<FileGrant>,
     /// Buckets of other plugins, and what it may do with them. All are in the manifest.
     pub caches: BTreeMap<BucketId, CacheAccess>,
+    /// Topics of other plugins, and what it may do with them; where several match, all that they allow. The plugins are
+    /// in the manifest.
+    pub topics: BTreeMap<TopicSelector, TopicAccess>,
 }
 
 /// A folder of the host that a guest sees.
@@ -47,6 +51,9 @@ impl Grants {
         table.set("files", &mut grants.files);
         if let Some(buckets) = table.item("caches") {
             grants.caches = caches::read_grants(&buckets).unwrap_or_default();
+        }
+        if let Some(topics) = table.item("topics") {
+            grants.topics = topics::read_grants(&topics).unwrap_or_default();
         }
         for (at, file) in grants.files.iter().enumerate() {
             if grants.files.iter().take(at).any(|other| other.guest == file.guest) {

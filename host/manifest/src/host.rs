@@ -30,6 +30,8 @@ pub struct HostConfig {
     pub instances: u32,
     /// What the `bytes` of all buckets may come to. Default 256 MiB.
     pub cache_memory: ByteSize,
+    /// What the logs of all retained topics may hold together; over it the oldest messages go first. Default 64 MiB.
+    pub topic_memory: ByteSize,
     /// How long calls in flight may finish at a reload or shutdown. Default 30 s; not below any plugin's deadline.
     pub drain: Duration,
     /// Revisions of a plugin kept for rollback, the current one included. Default 5, 1 to 100.
@@ -84,6 +86,7 @@ impl HostConfig {
             data: dir.join(".skep"),
             instances: 1000,
             cache_memory: ByteSize::mib(256),
+            topic_memory: ByteSize::mib(64),
             drain: Duration::from_secs(30),
             keep_revisions: 5,
             access_log: false,
@@ -105,6 +108,7 @@ impl HostConfig {
         table.set("data", &mut host.data);
         table.bounded("instances", &mut host.instances, 1..=100_000);
         table.set("cache_memory", &mut host.cache_memory);
+        table.set("topic_memory", &mut host.topic_memory);
         table.bounded("drain", &mut host.drain, Duration::ZERO..=Duration::from_secs(24 * 3600));
         table.bounded("keep_revisions", &mut host.keep_revisions, 1..=100);
         table.set("access_log", &mut host.access_log);

@@ -7,6 +7,8 @@
 //! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
 //! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
 //! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
+//! | [`topics`], [`subscribers`], [`tasks`] | what is kept of a plugin's messages, how they wait; work beside its calls |
+//! | [`supervision`] | when a plugin's failures have consequences |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
 //! | [`secret`] | references to secrets, and their values, which are never printed |
 //! | [`error`] | what is wrong with a file: every problem, each with its key's path and line |
@@ -35,6 +37,10 @@ mod read;
 pub mod route;
 mod scalar;
 pub mod secret;
+pub mod subscribers;
+pub mod supervision;
+pub mod tasks;
+pub mod topics;
 pub mod warmers;
 pub mod watch;
 
@@ -48,7 +54,11 @@ pub use origin::{Origin, Scheme};
 pub use pattern::HostPattern;
 pub use plugin::PluginConfig;
 pub use rate_limit::{RateKey, RateLimit};
-pub use route::Route;
+pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use subscribers::{Overflow, SubscriberConfig};
+pub use supervision::{BreakerConfig, ProbationConfig, Ratio, SupervisionConfig};
+pub use tasks::{TaskRestart, TasksConfig};
+pub use topics::{PresenceDetail, Retain, TopicAccess, TopicConfig};
 pub use warmers::{WarmerConfig, WarmerName};
 pub use watch::Watch;

@@ -26,6 +26,7 @@ pub(crate) fn read(mut table: Section<'_>) -> (Limits, Vec<&'static str>) {
     // A WASI program holds a dozen handles before its first line runs.
     table.bounded("handles", &mut limits.handles, 64..=1_000_000);
     table.bounded("concurrency", &mut limits.concurrency, 1..=100_000);
+    table.bounded("streams", &mut limits.streams, 1..=1_000_000);
     // Zero is legitimate here: nobody waits, no request has a body, nothing is logged.
     table.bounded("queue", &mut limits.queue, 0..=1_000_000);
     table.bounded("request_body", &mut limits.request_body, ByteSize(0)..=ByteSize::mib(1 << 20));

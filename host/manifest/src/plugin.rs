@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use skep_types::{BucketName, Instances, Limits};
+use skep_types::{BucketName, HandlerName, Instances, Limits, TopicName, TopicPattern};
 use toml::Value;
 
 use crate::caches::{self, CacheConfig};
@@ -16,6 +16,10 @@ use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
 use crate::scalar::Text;
 use crate::secret::SecretRef;
+use crate::subscribers::{self, SubscriberConfig};
+use crate::supervision::{BreakerConfig, ProbationConfig, SupervisionConfig};
+use crate::tasks::TasksConfig;
+use crate::topics::{self, TopicConfig};
 use crate::warmers::{self, WarmerConfig, WarmerName};
 use crate::watch::Watch;
 
@@ -30,7 +34,7 @@ pub struct PluginConfig {
     pub needs: Vec<String>,
     /// Files whose change runs `build` again. Default: none.
     pub watch: Watch,
-    /// Requests that go to the plugin. Default: none, it is only reached by other plugins.
+    /// Requests that go to the plugin. Default: none, it is reached by other plugins and by messages only.
     pub routes: Vec<Route>,
     /// Whether a call gets an instance of its own. Default: it does.
     pub instances: Instances,
@@ -52,6 +56,18 @@ pub struct PluginConfig {
     pub caches: BTreeMap<BucketName, CacheConfig>,
     /// What it fills ahead of time. Default: nothing.
     pub warmers: BTreeMap<WarmerName, WarmerConfig>,
+    /// What the host keeps of its topics. Default: nothing.
+    pub topics: BTreeMap<TopicPattern, TopicConfig>,
+    /// How messages wait for its subscriptions, by the component's names for them. Default: each has the defaults.
+    pub subscribers: BTreeMap<HandlerName, SubscriberConfig>,
+    /// What bounds its tasks.
+    pub tasks: TasksConfig,
+    /// How often what crashes is started again.
+    pub supervision: SupervisionConfig,
+    /// When a handler that fails is left alone.
+    pub breaker: BreakerConfig,
+    /// When a new revision that fails is rolled back.
+    pub probation: ProbationConfig,
     /// What bounds the plugin.
     pub limits: Limits,
     /// What the plugin may reach. Default: nothing.
@@ -78,6 +94,12 @@ impl PluginConfig {
             rate_limit: None,
             caches: BTreeMap::new(),
             warmers: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            subscribers: BTreeMap::new(),
+            tasks: TasksConfig::default(),
+            supervision: SupervisionConfig::default(),
+            breaker: BreakerConfig::default(),
+            probation: ProbationConfig::default(),
             limits: Limits::default(),
             grants: Grants::default(),
         }
@@ -89,6 +111,18 @@ impl PluginConfig {
     #[must_use]
     pub fn settings_fingerprint(&self) -> String {
         fingerprint::of(self)
+    }
+
+    /// What the host keeps of a topic of this plugin: as the most exact pattern says that matches it.
+    #[must_use]
+    pub fn topic(&self, name: &TopicName) -> TopicConfig {
+        topics::of(&self.topics, name)
+    }
+
+    /// How messages wait for a subscription, by the component's name for it.
+    #[must_use]
+    pub fn subscriber(&self, name: &HandlerName) -> SubscriberConfig {
+        self.subscribers.get(name).copied().unwrap_or_default()
     }
 
     fn check_names(&self, path: &str, item: &Item<'_>) {
@@ -140,6 +174,17 @@ impl Read for PluginConfig {
         if let Some(warmers) = table.item("warmers") {
             plugin.warmers = warmers::read(&warmers).unwrap_or_default();
         }
+        if let Some(patterns) = table.item("topics") {
+            plugin.topics = topics::read(&patterns).unwrap_or_default();
+        }
+        if let Some(subscribers) = table.item("subscribers") {
+            plugin.subscribers = subscribers::read(&subscribers).unwrap_or_default();
+        }
+        let (tasks, task_keys) = TasksConfig::read(table.section("tasks"));
+        let (supervision, supervision_keys) = SupervisionConfig::read(table.section("supervision"));
+        let (breaker, breaker_keys) = BreakerConfig::read(table.section("breaker"));
+        let (probation, probation_keys) = ProbationConfig::read(table.section("probation"));
+        (plugin.tasks, plugin.supervision, plugin.breaker, plugin.probation) = (tasks, supervision, breaker, probation);
         let (limits, limit_keys) = limits::read(table.section("limits"));
         let (grants, grant_keys) = Grants::read(table.section("grants"));
         (plugin.limits, plugin.grants) = (limits, grants);
@@ -147,7 +192,15 @@ impl Read for PluginConfig {
             item.reading.report(&join(&item.path, "build"), "is empty; leave it away where there is nothing to build");
         }
         plugin.check_names(&item.path, item);
-        table.finish_with(&[("limits", limit_keys), ("grants", grant_keys)]);
+        // The limits go first: their names are the ones that are most likely meant.
+        table.finish_with(&[
+            ("limits", limit_keys),
+            ("grants", grant_keys),
+            ("supervision", supervision_keys),
+            ("breaker", breaker_keys),
+            ("tasks", task_keys),
+            ("probation", probation_keys),
+        ]);
         source.map(|_| plugin)
     }
 }

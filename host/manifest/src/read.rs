@@ -5,6 +5,7 @@
 //! were asked for are the suggestions.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,38 @@ impl<'a> Item<'a> {
     {
         let Value::String(text) = self.value else { return self.expected(what) };
         text.parse().map_or_else(|error: T::Err| self.fail(error.to_string()), Some)
+    }
+
+    /// The value as one of these words.
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let quoted: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let how = match quoted.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => quoted.concat(),
+        };
+        let Value::String(text) = self.value else { return self.expected(&how) };
+        let known = words.iter().find(|(word, _)| word == text).map(|(_, value)| *value);
+        known.or_else(|| self.fail(format!("`{text}` is not known here; write {how}")))
+    }
+
+    /// The value as a table whose keys are names of the operator's.
+    pub(crate) fn map<K, V>(&self, what: &str) -> Option<BTreeMap<K, V>>
+    where
+        K: FromStr<Err: Display> + Ord,
+        V: Read,
+    {
+        let Value::Table(table) = self.value else { return self.expected(what) };
+        let mut map = BTreeMap::new();
+        for (key, value) in table {
+            let entry = self.child(join(&self.path, key), value);
+            let key = key.parse::<K>().map_err(|error| entry.fail::<()>(error.to_string()));
+            // The value is read either way, so that all its problems are told.
+            let value = V::read(&entry);
+            if let (Ok(key), Some(value)) = (key, value) {
+                map.insert(key, value);
+            }
+        }
+        Some(map)
     }
 
     /// The value as a table.

@@ -7,10 +7,14 @@ use toml::Value;
 
 use crate::pattern::HostPattern;
 use crate::rate_limit::RateLimit;
-use crate::read::{Item, Read, Section};
+use crate::read::{Item, Read, Section, closest, join};
 pub use path::InvalidPath;
+pub use sse::{SseConfig, SseOpen, StreamOverflow};
+pub use template::{InvalidTemplate, TopicTemplate};
 
 mod path;
+mod sse;
+mod template;
 
 /// Which requests go to a plugin: `"GET api.example.org/users/{id}"`, where method and host may be left away.
 ///
@@ -29,6 +33,9 @@ pub struct Route {
     pub path: String,
     /// How often each client may use it, in place of the plugin's limit. Default: as the plugin says.
     pub rate_limit: Option<RateLimit>,
+    /// The topic whose messages the host writes to the clients, in place of a call of the component. The route's only
+    /// method is GET then. Default: none.
+    pub sse: Option<SseConfig>,
 }
 
 /// A route that cannot be read.
@@ -58,7 +65,12 @@ impl Route {
     /// When the path breaks the rules.
     pub fn any(path: &str) -> Result<Self, InvalidPath> {
         path::normalise(path)?;
-        Ok(Self { host: None, methods: None, path: path.to_owned(), rate_limit: None })
+        Ok(Self { host: None, methods: None, path: path.to_owned(), rate_limit: None, sse: None })
+    }
+
+    /// The names of the path's captures, in its order.
+    pub fn captures(&self) -> impl Iterator<Item = &str> {
+        path::captures(&self.path)
     }
 
     /// The path without the names of its captures: two paths that match the same requests have the same one.
@@ -138,6 +150,8 @@ impl Read for Route {
         }
         let mut table = item.section()?;
         let rate_limit = table.get("rate_limit");
+        let sse_item = table.item("sse");
+        let sse = sse_item.as_ref().and_then(SseConfig::read);
         let route = match table.item("route") {
             Some(text) => {
                 let route = text.parse("a route such as \"GET /users/{id}\"");
@@ -146,7 +160,30 @@ impl Read for Route {
             }
             None => read_parts(item, table),
         };
-        Some(Self { rate_limit, ..route? })
+        let route = Self { rate_limit, ..route? };
+        match (sse_item, sse) {
+            (Some(item), Some(sse)) => route.with_sse(&item, sse),
+            _ => Some(route),
+        }
+    }
+}
+
+impl Route {
+    /// Makes it a route of event streams, if it can be one.
+    fn with_sse(self, item: &Item<'_>, sse: SseConfig) -> Option<Self> {
+        let mut methods = self.methods.iter().flatten();
+        if let Some(other) = methods.find(|method| *method != "GET") {
+            return item.fail(format!("an event stream is asked for by GET, not by {other}; leave the method away"));
+        }
+        if let Some(unknown) = sse.topic.captures().find(|name| !self.captures().any(|capture| capture == *name)) {
+            let hint = closest(unknown, self.captures());
+            let hint = hint.map_or_else(String::new, |near| format!(", did you mean `{{{near}}}`?"));
+            // In the long form the problem is one level lower.
+            let path = if item.value.is_table() { join(&item.path, "topic") } else { item.path.clone() };
+            item.reading.report(&path, format!("the path `{}` has no capture `{{{unknown}}}`{hint}", self.path));
+            return None;
+        }
+        Some(Self { methods: Some(vec!["GET".to_owned()]), sse: Some(sse), ..self })
     }
 }
 

@@ -36,6 +36,9 @@ pub struct Limits {
     pub concurrency: usize,
     /// Calls that may wait for an instance. Default 1,000. Over it: `overloaded`, 503 with Retry-After.
     pub queue: usize,
+    /// Event streams of the plugin that may be open at once; they are the host's and hold no instance. Default 10,000.
+    /// Over it: 503 with Retry-After.
+    pub streams: usize,
     /// The body of a request. Default 2 MiB. Over it: `request-too-large`, 413.
     pub request_body: ByteSize,
     /// The body of an answer. Default 64 MiB. Over it: `response-too-large`; 502, or an aborted stream once headers
@@ -65,6 +68,7 @@ impl Default for Limits {
             handles: 4096,
             concurrency: 100,
             queue: 1000,
+            streams: 10_000,
             request_body: ByteSize::mib(2),
             response_body: ByteSize::mib(64),
             response_headers: ByteSize::kib(64),

@@ -56,7 +56,7 @@ pub(super) fn normalise(path: &str) -> Result<String, InvalidPath> {
         };
         let wildcard = capture.strip_prefix('*');
         let name = wildcard.unwrap_or(capture);
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        if !is_name(name) {
             return Err(InvalidPath::Name(name.to_owned()));
         }
         if names.contains(&name) {
@@ -70,6 +70,17 @@ pub(super) fn normalise(path: &str) -> Result<String, InvalidPath> {
         normalised.push_str(if wildcard.is_some() { "{*_}" } else { "{_}" });
     }
     Ok(normalised)
+}
+
+/// Whether a capture can be called so.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// The names of the captures of a path that has passed [`normalise`].
+pub(super) fn captures(path: &str) -> impl Iterator<Item = &str> {
+    let captures = path.split('/').filter_map(|segment| split_capture(segment).ok().flatten());
+    captures.map(|(_, capture)| capture.strip_prefix('*').unwrap_or(capture))
 }
 
 /// Splits a segment into the text before its capture and the inside of the capture; `None` where it has none.
@@ -123,5 +134,11 @@ mod tests {
             // What passes here must pass in the router.
             assert_eq!(matchit::Router::new().insert(path, ()), Ok(()), "{path}");
         }
+    }
+
+    #[test]
+    fn captures_have_names() {
+        assert_eq!(captures("/a-{x}/b/{{y}}/{*rest}").collect::<Vec<_>>(), ["x", "rest"]);
+        assert_eq!(captures("/").count(), 0);
     }
 }

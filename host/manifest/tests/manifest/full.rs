@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use skep_manifest::{
-    Allowed, CacheAccess, CacheConfig, CacheKind, Cors, FileGrant, Grants, HostConfig, HttpConfig, PluginConfig,
-    RateKey, RateLimit, Route, SecretRef, Tls, WarmerConfig,
+    Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, Cors, FileGrant, Grants, HostConfig, HttpConfig,
+    Overflow, PluginConfig, PresenceDetail, ProbationConfig, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
+    SseConfig, SseOpen, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig, Tls,
+    TopicAccess, TopicConfig, WarmerConfig,
 };
-use skep_types::{BucketName, ByteSize, Instances, Limits};
+use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
 use crate::{name, parse};
 
@@ -24,6 +26,10 @@ fn bucket(name: &str) -> BucketName {
     BucketName::new(name).unwrap()
 }
 
+fn handler(name: &str) -> HandlerName {
+    HandlerName::new(name).unwrap()
+}
+
 #[test]
 fn a_full_manifest_is_read_to_the_last_key() {
     let manifest = parse(include_str!("full.toml")).unwrap();
@@ -36,6 +42,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         data: "/srv/skep/var".into(),
         instances: 50,
         cache_memory: ByteSize::mib(1024),
+        topic_memory: ByteSize::mib(32),
         drain: Duration::from_secs(90),
         keep_revisions: 3,
         access_log: true,
@@ -60,6 +67,30 @@ fn a_full_manifest_is_read_to_the_last_key() {
     let mut put: Route = "PUT /y".parse().unwrap();
     let by = RateKey::Header("x-api-key".into());
     put.rate_limit = Some(RateLimit { requests: 10, per: Duration::from_secs(60), burst: 3, by });
+    let mut events: Route = "GET /events/{kind}/{*rest}".parse().unwrap();
+    events.sse = Some(SseConfig::new("{kind}:{rest}".parse().unwrap()));
+    let mut order: Route = "GET /orders/{id}/events".parse().unwrap();
+    order.sse = Some(SseConfig {
+        topic: "orders:{id}".parse().unwrap(),
+        open: SseOpen::Anyone,
+        keep_alive: Duration::from_secs(30),
+        queue: 10,
+        queue_bytes: ByteSize::kib(64),
+        overflow: StreamOverflow::DropOldest,
+        retry: Some(Duration::from_secs(2)),
+    });
+    let retained = Retain { messages: 50, bytes: ByteSize::mib(2), age: Duration::from_secs(600) };
+    let counted = TopicConfig { retain: Some(retained), presence: PresenceDetail::Count };
+    let kept = TopicConfig { retain: Some(Retain::default()), presence: PresenceDetail::Full };
+    let mail = SubscriberConfig {
+        queue: 20,
+        queue_bytes: ByteSize::mib(1),
+        overflow: Overflow::DropNewest,
+        batch: 5,
+        concurrency: 3,
+        retries: 4,
+        dead_letters: 0,
+    };
     let mut delete: Route = "DELETE /y".parse().unwrap();
     let second = |requests| RateLimit { requests, per: Duration::from_secs(1), burst: requests, by: RateKey::Client };
     delete.rate_limit = Some(second(1));
@@ -79,7 +110,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         build: Some("cargo build --release".into()),
         needs: strings(["node"]),
         watch: web.watch.clone(),
-        routes: routes.into_iter().chain([y, put, delete]).collect(),
+        routes: routes.into_iter().chain([y, put, events, order, delete]).collect(),
         instances: Instances::Reuse(1000),
         env: texts([("PORT", "8080"), ("MODE", "fast")]),
         config: texts([("debug", "true"), ("greeting", "hi")]),
@@ -102,6 +133,38 @@ fn a_full_manifest_is_read_to_the_last_key() {
             (bucket("catalogue"), WarmerConfig { every: Some(Duration::from_secs(600)), required: true }),
             (bucket("once"), WarmerConfig::default()),
         ]),
+        topics: BTreeMap::from([
+            ("orders:*".parse().unwrap(), counted),
+            ("orders:all".parse().unwrap(), kept),
+            ("orders:secret".parse().unwrap(), TopicConfig::default()),
+            ("*".parse().unwrap(), TopicConfig::default()),
+        ]),
+        subscribers: BTreeMap::from([(handler("mail_1"), mail), (handler("plain"), SubscriberConfig::default())]),
+        tasks: TasksConfig {
+            concurrency: 4,
+            queue: 0,
+            per_call: 20,
+            deadline: Duration::from_secs(30),
+            restart: TaskRestart::Transient,
+        },
+        supervision: SupervisionConfig {
+            restarts: 5,
+            within: Duration::from_secs(10),
+            backoff: Duration::from_secs(2),
+            backoff_max: Duration::from_secs(30),
+            healthy: Duration::from_secs(120),
+            rounds: 4,
+        },
+        breaker: BreakerConfig {
+            enabled: false,
+            ratio: Ratio::new(0.25).unwrap(),
+            calls: 40,
+            window: Duration::from_secs(20),
+            clients: 3,
+            cool_down: Duration::from_secs(1),
+            cool_down_max: Duration::from_secs(10),
+        },
+        probation: ProbationConfig { enabled: false, time: Duration::from_secs(300), calls: 100 },
         limits: Limits {
             fuel: 5_000_000,
             deadline: Duration::from_secs(2),
@@ -112,6 +175,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
             handles: 100,
             concurrency: 7,
             queue: 0,
+            streams: 20,
             request_body: ByteSize(1024),
             response_body: ByteSize::mib(1024),
             response_headers: ByteSize::kib(8),
@@ -133,9 +197,25 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 ("other/counts".parse().unwrap(), CacheAccess::Read),
                 ("other/shared".parse().unwrap(), CacheAccess::ReadWrite),
             ]),
+            topics: BTreeMap::from([
+                ("other/orders:*".parse().unwrap(), TopicAccess::Subscribe),
+                ("other/mail".parse().unwrap(), TopicAccess::Publish),
+                ("other/*".parse().unwrap(), TopicAccess::Both),
+            ]),
         },
     };
     assert_eq!(*web, expected);
+    // The most exact pattern of a topic counts, and it alone.
+    for (topic, settings) in [
+        ("orders:7", counted),
+        ("orders:all", kept),
+        ("orders:secret", TopicConfig::default()),
+        ("news", TopicConfig::default()),
+    ] {
+        assert_eq!(web.topic(&TopicName::new(topic).unwrap()), settings, "{topic}");
+    }
+    assert_eq!(web.subscriber(&handler("mail_1")), mail);
+    assert_eq!(web.subscriber(&handler("another")), SubscriberConfig::default());
     assert_eq!(web.watch.patterns(), ["src/**", "./Cargo.toml", "assets"]);
     for (file, watched) in [
         ("src/a/b.rs", true),

@@ -8,7 +8,7 @@ mod mistakes;
 use std::path::{Path, PathBuf};
 
 use skep_manifest::{Error, Grants, HostConfig, Manifest, PluginConfig};
-use skep_types::{Instances, Limits, PluginName};
+use skep_types::{ByteSize, Instances, Limits, PluginName};
 
 const DIR: &str = "/srv/skep";
 
@@ -29,6 +29,8 @@ fn what_is_left_away_has_its_documented_default() {
     let plugin = &manifest.plugins[&name("a")];
     assert_eq!(*plugin, PluginConfig::new("/srv/skep/a.wasm".into()));
     assert_eq!(plugin.limits, Limits::default());
+    assert_eq!((plugin.limits.streams, manifest.host.topic_memory), (10_000, ByteSize::mib(64)));
+    assert_eq!(plugin.breaker.ratio.get(), 0.5);
     assert_eq!(plugin.grants, Grants::default());
     assert_eq!(plugin.instances, Instances::Fresh);
     assert!(plugin.watch.is_empty());
@@ -36,6 +38,21 @@ fn what_is_left_away_has_its_documented_default() {
     assert!(parse("").unwrap().plugins.is_empty());
     let limits = "[plugins.a]\nsource = 'a.wasm'\nlimits = { stream_total = 'none' }";
     assert_eq!(parse(limits).unwrap().plugins[&name("a")].limits, Limits::default());
+}
+
+#[test]
+fn a_plugin_may_have_messages_only() {
+    let text = "[plugins.a]\nsource = 'a.wasm'\nsubscribers.mail = {}\ngrants.topics = { 'b/*' = 'subscribe' }\n\
+                tasks.concurrency = 2\n[plugins.b]\nsource = 'b.wasm'";
+    assert!(parse(text).unwrap().plugins[&name("a")].routes.is_empty());
+}
+
+#[test]
+fn a_longest_time_is_not_below_the_first() {
+    let text = "[plugins.a]\nsource = 'a.wasm'\nsupervision.backoff = '5m'\nbreaker.cool_down = '5m'";
+    let plugin = &parse(text).unwrap().plugins[&name("a")];
+    let five_minutes = std::time::Duration::from_secs(300);
+    assert_eq!((plugin.supervision.backoff_max, plugin.breaker.cool_down_max), (five_minutes, five_minutes));
 }
 
 #[test]
@@ -81,6 +98,17 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "watch = ['src']",
         "compression = true",
         "limits = { queue = 1000 }",
+        "limits = { streams = 1 }",
+        "routes = [{ route = '/{x}', sse = 'x:{x}' }]",
+        "subscribers.x = { queue = 1, queue_bytes = '1KiB', overflow = 'drop-newest', concurrency = 1, dead_letters = 0 }",
+        "tasks = { concurrency = 1, queue = 1 }",
+        "supervision = { restarts = 1, rounds = 1, backoff = '5s' }",
+        "breaker = { ratio = 0.1, calls = 1 }",
+        "breaker.enabled = false",
+        "probation.enabled = false",
+        // Settings that are younger than some revisions leave those their ids.
+        "tasks = { per_call = 100, deadline = '1m', restart = 'temporary' }",
+        "subscribers.x = { batch = 1, retries = 0 }",
     ] {
         assert_eq!(fingerprint(same), plain, "{same}");
     }
@@ -112,6 +140,23 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "warmers.x = { every = '1s' }",
         "grants.caches = { 'b/z' = 'read' }",
         "grants.caches = { 'b/z' = 'read-write' }",
+        "topics.x = {}",
+        "topics.'x*' = {}",
+        "topics.x.retain = true",
+        "topics.x.retain.messages = 5",
+        "topics.x.retain.bytes = '2KiB'",
+        "topics.x.retain.age = '5s'",
+        "topics.x.presence = 'count'",
+        "subscribers.x.batch = 2",
+        "subscribers.y.batch = 2",
+        "subscribers.x.retries = 2",
+        "tasks.per_call = 2",
+        "tasks.deadline = '2s'",
+        "tasks.restart = 'transient'",
+        "grants.topics = { 'b/z' = 'subscribe' }",
+        "grants.topics = { 'b/z' = 'publish' }",
+        "grants.topics = { 'b/z' = 'both' }",
+        "grants.topics = { 'b/z*' = 'both' }",
         "grants = { files = [{ host = 'a', guest = '/a' }] }",
         "grants = { files = [{ host = 'a', guest = '/a', write = true }] }",
     ];

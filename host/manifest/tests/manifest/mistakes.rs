@@ -215,6 +215,186 @@ fn mistakes_in_warmers_are_explained() {
 }
 
 #[test]
+fn mistakes_in_topics_are_explained() {
+    for (more, expected) in [
+        (
+            "topics = 'x'",
+            "topics: expected a table for each pattern of topics, `[plugins.NAME.topics.\"orders:*\"]`, found",
+        ),
+        ("topics.'a*b' = {}", "topics.\"a*b\": `a*b` is not a pattern of topics: `*` can only be its last character"),
+        ("topics.'' = {}", "topics.\"\": `` is not a topic: use 1 to 255 bytes"),
+        ("topics.'a/x' = {}", "topics.\"a/x\": topics here are the plugin's own: leave `a/` away"),
+        ("topics.x = true", "topics.x: expected a table, found true or false"),
+        ("topics.x.retian = true", "topics.x.retian: unknown key, did you mean `retain`?"),
+        ("topics.x.retain = 5", "topics.x.retain: expected true, or a table such as { messages = 1000, bytes ="),
+        ("topics.x.retain = { mesages = 5 }", "topics.x.retain.mesages: unknown key, did you mean `messages`?"),
+        ("topics.x.retain.messages = 0", "topics.x.retain.messages: must be at least 1"),
+        ("topics.x.retain.messages = 1_000_001", "topics.x.retain.messages: must be at most 1000000"),
+        ("topics.x.retain.bytes = 1023", "topics.x.retain.bytes: must be at least 1 KiB"),
+        ("topics.x.retain.bytes = '2GiB'", "topics.x.retain.bytes: must be at most 1 GiB"),
+        (
+            "topics.x.retain.bytes = '65MiB'",
+            "topics.x.retain.bytes: a log of 65 MiB does not fit into `host.topic_memory`, 64 MiB, which is for those of all",
+        ),
+        ("topics.x.retain.age = '10ms'", "topics.x.retain.age: must be at least 1s"),
+        ("topics.x.presence = 'list'", "topics.x.presence: `list` is not known here; write \"full\" or \"count\""),
+        ("topics.x.presence = true", "topics.x.presence: expected \"full\" or \"count\", found true or false"),
+        ("topic.x = {}", "topic: unknown key, did you mean `topics`?"),
+    ] {
+        check(&plugin(more), &format!("plugins.a.{expected}"));
+    }
+    let none = "host.topic_memory = 0\n";
+    check(&format!("{none}{}", plugin("topics.x.retain = true")), "plugins.a.topics.x.retain.bytes: a log of 1 MiB");
+    assert!(parse(&format!("{none}{}", plugin("topics.x.retain = false"))).is_ok());
+    check("host.topic_memory = '1TiB'", "host.topic_memory: `1TiB` is not a size");
+}
+
+#[test]
+fn mistakes_in_grants_of_topics_are_explained() {
+    for (more, expected) in [
+        ("['b/*']", ": expected a table such as { \"shop/orders:*\" = \"subscribe\" }, found an array"),
+        ("{ 'b/*' = 'read' }", ".\"b/*\": `read` is not known here; write \"subscribe\", \"publish\" or \"both\""),
+        ("{ 'b/*' = true }", ".\"b/*\": expected \"subscribe\", \"publish\" or \"both\", found true or false"),
+        (
+            "{ 'orders:*' = 'both' }",
+            ".\"orders:*\": `orders:*` names no plugin: write it and its topics, as in \"shop/orders:*\"",
+        ),
+        ("{ 'b' = 'both' }", ".b: `b` names no plugin: write it and"),
+        ("{ 'B/x' = 'both' }", ".\"B/x\": a topic of another plugin is written as \"plugin/topic\"; `B` is not"),
+        ("{ 'b/' = 'both' }", ".\"b/\": `` is not a topic: use 1 to 255 bytes"),
+        ("{ 'b/a*b' = 'both' }", ".\"b/a*b\": `a*b` is not a pattern of topics"),
+        ("{ 'a/*' = 'both' }", ".\"a/*\": not needed: a plugin's own topics are open to it"),
+        ("{ 'shap/x:*' = 'both' }", ".\"shap/x:*\": there is no plugin `shap`, did you mean `shop/x:*`?"),
+        ("{ 'nobody/x' = 'both' }", ".\"nobody/x\": there is no plugin `nobody`"),
+    ] {
+        let text = plugin(&format!("grants.topics = {more}\n[plugins.shop]\nsource = 's'"));
+        check(&text, &format!("plugins.a.grants.topics{expected}"));
+    }
+}
+
+#[test]
+fn mistakes_in_subscribers_are_explained() {
+    for (more, expected) in [
+        (
+            " = ['x']",
+            ": expected a table for each subscription, `[plugins.NAME.subscribers.SUBSCRIPTION]`, found an array",
+        ),
+        (".'A b' = {}", ".\"A b\": `A b` is not a handler's name: use 1 to 64 lower-case letters, digits, `-` and `_`"),
+        (".x.ques = 1", ".x.ques: unknown key, did you mean `queue`?"),
+        (".x.queue = 0", ".x.queue: must be at least 1"),
+        (".x.queue = 1_000_001", ".x.queue: must be at most 1000000"),
+        (".x.queue_bytes = '1B'", ".x.queue_bytes: must be at least 1 KiB"),
+        (".x.queue_bytes = '2GiB'", ".x.queue_bytes: must be at most 1 GiB"),
+        (".x.overflow = 'close'", ".x.overflow: `close` is not known here; write \"drop-oldest\" or \"drop-newest\""),
+        (".x.batch = 0", ".x.batch: must be at least 1"),
+        (".x.batch = 1001", ".x.batch: must be at most 1000"),
+        (".x = { queue = 10, batch = 11 }", ".x.batch: must be at most 10"),
+        (".x.concurrency = 0", ".x.concurrency: must be at least 1"),
+        (".x.concurrency = 1001", ".x.concurrency: must be at most 1000"),
+        (".x.retries = 11", ".x.retries: must be at most 10"),
+        (".x.dead_letters = 10_001", ".x.dead_letters: must be at most 10000"),
+        (".x.dead_letters = -1", ".x.dead_letters: cannot be negative"),
+    ] {
+        check(&plugin(&format!("subscribers{more}")), &format!("plugins.a.subscribers{expected}"));
+    }
+}
+
+#[test]
+fn mistakes_in_tasks_and_supervision_are_explained() {
+    for (more, expected) in [
+        ("tasks = 5", "tasks: expected a table, found a whole number"),
+        ("tasks.concurrency = 0", "tasks.concurrency: must be at least 1"),
+        ("tasks.concurrency = 10_001", "tasks.concurrency: must be at most 10000"),
+        ("tasks.queue = 1_000_001", "tasks.queue: must be at most 1000000"),
+        ("tasks.per_call = 0", "tasks.per_call: must be at least 1"),
+        ("tasks.per_call = 100_001", "tasks.per_call: must be at most 100000"),
+        ("tasks.deadline = '0s'", "tasks.deadline: must be at least 1ms"),
+        ("tasks.deadline = '25h'", "tasks.deadline: must be at most 24h"),
+        (
+            "tasks.restart = 'permanent'",
+            "tasks.restart: `permanent` is not known here; write \"temporary\" or \"transient\"",
+        ),
+        ("tasks.percall = 1", "tasks.percall: unknown key, did you mean `per_call`?"),
+        ("tasks.mail = {}", "tasks.mail: unknown key, the keys here are `concurrency`, `queue`"),
+        ("per_call = 1", "per_call: unknown key, did you mean `tasks.per_call`?"),
+        ("supervision.restarts = 1001", "supervision.restarts: must be at most 1000"),
+        ("supervision.within = '0s'", "supervision.within: must be at least 1ms"),
+        ("supervision.backoff = '2h'", "supervision.backoff: must be at most 1h"),
+        ("supervision.backoff_max = '500ms'", "supervision.backoff_max: must be at least 1s"),
+        ("supervision.backoff_max = '2h'", "supervision.backoff_max: must be at most 1h"),
+        ("supervision.healthy = '0s'", "supervision.healthy: must be at least 1ms"),
+        ("supervision.rounds = 0", "supervision.rounds: must be at least 1"),
+        ("supervision.restart = 1", "supervision.restart: unknown key, did you mean `restarts`?"),
+        ("restarts = 1", "restarts: unknown key, did you mean `supervision.restarts`?"),
+        ("breaker = false", "breaker: expected a table, found true or false"),
+        ("breaker.enabled = 0", "breaker.enabled: expected true or false"),
+        ("breaker.ratio = 0.001", "breaker.ratio: must be at least 0.01"),
+        ("breaker.ratio = 0", "breaker.ratio: must be at least 0.01"),
+        ("breaker.ratio = 50", "breaker.ratio: 50 is not a part of a whole, such as 0.5"),
+        ("breaker.ratio = 1.5", "breaker.ratio: 1.5 is not a part of a whole"),
+        ("breaker.ratio = nan", "breaker.ratio: NaN is not a part of a whole"),
+        ("breaker.ratio = '50%'", "breaker.ratio: expected a part of a whole, such as 0.5, found a string"),
+        ("breaker.calls = 0", "breaker.calls: must be at least 1"),
+        ("breaker.window = '10ms'", "breaker.window: must be at least 1s"),
+        ("breaker.clients = 0", "breaker.clients: must be at least 1"),
+        ("breaker.cool_down = '0s'", "breaker.cool_down: must be at least 1ms"),
+        ("breaker.cool_down_max = '1s'", "breaker.cool_down_max: must be at least 5s"),
+        ("breaker.cooldown = '1s'", "breaker.cooldown: unknown key, did you mean `cool_down`?"),
+        ("probation.time = '0s'", "probation.time: must be at least 1s"),
+        ("probation.calls = 0", "probation.calls: must be at least 1"),
+        ("probation.enable = true", "probation.enable: unknown key, did you mean `enabled`?"),
+        ("limits.streams = 0", "limits.streams: must be at least 1"),
+        ("limits.streams = 1_000_001", "limits.streams: must be at most 1000000"),
+    ] {
+        check(&plugin(more), &format!("plugins.a.{expected}"));
+    }
+    assert!(parse(&plugin("breaker.ratio = 1\nsupervision.restarts = 0")).is_ok());
+}
+
+#[test]
+fn mistakes_in_event_streams_are_explained() {
+    for (more, expected) in [
+        ("true", ": expected a topic such as \"orders:{id}\", or a table with `topic`, found true or false"),
+        ("'orders:*'", ": `orders:*` is not a topic: control characters and `*` cannot stand in one"),
+        ("''", ": `` is not a topic: use 1 to 255 bytes"),
+        ("'orders:{id'", ": `orders:{id` has unbalanced braces"),
+        ("'orders:{ids}'", ": the path `/o/{id}` has no capture `{ids}`, did you mean `{id}`?"),
+        ("'orders:{*id}'", ": `*id` is not a capture's name"),
+        ("'a/orders'", ": topics here are the plugin's own: leave `a/` away"),
+        ("{}", ".topic: missing; write the topic, such as \"orders:{id}\""),
+        ("{ topic = 5 }", ".topic: expected a topic such as \"orders:{id}\", found a whole number"),
+        ("{ topic = 'x:{name}' }", ".topic: the path `/o/{id}` has no capture `{name}`"),
+        ("{ topic = 'x', topics = 'y' }", ".topics: unknown key, did you mean `topic`?"),
+        ("{ topic = 'x', open = 'all' }", ".open: `all` is not known here; write \"handler\" or \"anyone\""),
+        ("{ topic = 'x', keep_alive = '500ms' }", ".keep_alive: must be at least 1s"),
+        ("{ topic = 'x', keep_alive = '11m' }", ".keep_alive: must be at most 10m"),
+        ("{ topic = 'x', queue = 0 }", ".queue: must be at least 1"),
+        ("{ topic = 'x', queue_bytes = 5 }", ".queue_bytes: must be at least 1 KiB"),
+        (
+            "{ topic = 'x', overflow = 'drop' }",
+            ".overflow: `drop` is not known here; write \"close\", \"drop-oldest\" or \"drop-newest\"",
+        ),
+        ("{ topic = 'x', retry = '0s' }", ".retry: must be at least 1ms"),
+        ("{ topic = 'x', retry = 2 }", ".retry: expected a duration"),
+    ] {
+        for route in ["route = '/o/{id}'", "path = '/o/{id}', method = 'GET'"] {
+            let text = plugin(&format!("routes = [{{ {route}, sse = {more} }}]"));
+            check(&text, &format!("plugins.a.routes[0].sse{expected}"));
+        }
+    }
+    for route in ["route = 'POST /o'", "path = '/o', methods = ['GET', 'POST']"] {
+        let text = plugin(&format!("routes = [{{ {route}, sse = 'x' }}]"));
+        let expected =
+            "plugins.a.routes[0].sse: an event stream is asked for by GET, not by POST; leave the method away";
+        check(&text, expected);
+    }
+    // A route without a method is one for GET, so others may have the same path.
+    assert!(parse(&plugin("routes = [{ route = '/o', sse = 'x' }, 'POST /o']")).is_ok());
+    let both = plugin("routes = ['GET /o', { route = '/o', sse = 'x' }]");
+    check(&both, "plugins.a.routes[1]: `GET /o` of plugin `a` gets the same requests");
+}
+
+#[test]
 fn mistakes_in_buckets_are_explained() {
     for (more, expected) in [
         ("caches = 1", "caches: expected a table for each bucket, `[plugins.NAME.caches.BUCKET]`, found a whole"),
