@@ -2,6 +2,7 @@
 //!
 //! | module | shows |
 //! |---|---|
+//! | `model` | every delivery, id and count agrees with a naive model, whatever the order and the time |
 //! | `queues` | full queues lose what their policy says, and their neighbours nothing |
 //! | `logs` | retention, resuming, the budget of the host, reloads |
 //! | `limits` | what is refused, and what an operator sees |
@@ -11,6 +12,7 @@
 
 mod limits;
 mod logs;
+mod model;
 mod queues;
 mod stress;
 
