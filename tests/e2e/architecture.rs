@@ -6,9 +6,10 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
+    ("skep-pubsub", &["skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
     ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-types"]),
