@@ -41,6 +41,7 @@ pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;
 pub use capability::cache::{Access, GrantedBucket};
 pub use capability::tasks::{DetachedTask, DetachedTasks, TaskGrant, call_of_task};
+pub use capability::topics::{Direction, GrantedTopics, TopicGrants, as_written_by};
 pub use declared::{Declared, Subscription};
 pub use drive::event_stream::{FirstEvent, Opened, Opening};
 pub use drive::subscriber::Incoming;

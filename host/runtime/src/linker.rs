@@ -1,6 +1,6 @@
 //! What guests can import: the whole of WASI 0.2 (and 0.3 on its engine), denied by default, and skep's own interfaces.
 
-use skep_bindings::{cache, context, tasks};
+use skep_bindings::{cache, context, presence, pubsub, tasks};
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
@@ -16,6 +16,8 @@ pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linke
     wasmtime_wasi_config::add_to_linker(&mut linker, CallState::config)?;
     context::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     cache::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    pubsub::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    presence::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     tasks::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     keyvalue::add_to_linker(&mut linker)?;
     add_logging(&mut linker)?;

@@ -15,6 +15,7 @@ use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
 use crate::capability::cache::GrantedBucket;
 use crate::capability::tasks::{NoTasks, TaskGrant};
+use crate::capability::topics::TopicGrants;
 use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
 use crate::inspect::{Shape, inspect};
@@ -82,6 +83,8 @@ pub struct PluginSpec {
     pub needs: Needs,
     /// Instances of its subscribers that may run at once, beside those of `limits.concurrency`.
     pub subscribers_at_once: usize,
+    /// The engines behind its topics, and what it may do there.
+    pub topics: TopicGrants,
     /// What its tasks may use.
     pub tasks: TaskGrant,
     /// Everything besides the component that makes a revision a different one.
@@ -106,6 +109,7 @@ impl PluginSpec {
             buckets: Vec::new(),
             needs: Needs::default(),
             subscribers_at_once: 1,
+            topics: TopicGrants::apart(),
             tasks: TaskGrant {
                 detached: Arc::new(NoTasks),
                 per_call: 100,
@@ -213,6 +217,7 @@ impl Runtime {
                 header_bytes_max: spec.limits.response_headers.as_usize(),
                 handles_max: spec.limits.handles,
                 this: Weak::clone(this),
+                topics: spec.topics,
                 tasks: spec.tasks,
                 buckets: spec.buckets,
                 answer_bytes_max: spec.limits.host_memory.as_usize(),

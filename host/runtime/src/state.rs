@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use skep_bindings::context;
 use skep_manifest::FileGrant;
+use skep_pubsub::SubscriptionId;
 use wasmtime::AsContextMut as _;
 use wasmtime::component::{Access, HasSelf, ResourceTable};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -14,6 +15,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use crate::capability::Held;
 use crate::capability::cache::GrantedBucket;
 use crate::capability::tasks::TaskGrant;
+use crate::capability::topics::TopicGrants;
 use crate::logs::LogStream;
 use crate::memory::MemoryBudget;
 use crate::outbound::{OutboundHooks, OutboundPolicy};
@@ -37,6 +39,8 @@ pub(crate) struct GuestEnv {
     pub(crate) handles_max: usize,
     /// The revision that this belongs to.
     pub(crate) this: Weak<Revision>,
+    /// The engines behind its topics, and what it may do there.
+    pub(crate) topics: TopicGrants,
     /// What its tasks may use.
     pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.
@@ -56,6 +60,8 @@ pub(crate) struct CallState {
     pub(crate) env: Arc<GuestEnv>,
     pub(crate) stats: Arc<CallStats>,
     pub(crate) held: Held,
+    /// The subscription whose messages the call handles, if it is one of a subscriber.
+    pub(crate) serving: Option<SubscriptionId>,
 }
 
 impl CallState {
@@ -73,6 +79,7 @@ impl CallState {
             env,
             stats,
             held: Held::default(),
+            serving: None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! | [`routes`] | the route table, swapped as a whole |
 //! | [`handler`] | what a route leads to, and the layers around it |
 //! | [`rate`] | rate limits, in front of a handler |
+//! | [`sse`] | event streams that the host writes |
 //! | [`forwarded`] | what trusted proxies say of a client |
 //! | [`errors`] | error answers: JSON, and in development a page |
 //!
@@ -19,6 +20,7 @@ pub mod handler;
 pub mod rate;
 pub mod routes;
 pub mod server;
+pub mod sse;
 mod watch;
 
 pub use forwarded::TrustedProxies;
@@ -27,3 +29,4 @@ pub use handler::{Handler, HandlerFuture, Layers, RequestBody};
 pub use rate::{RateLimit, RateLimiter};
 pub use routes::{Pattern, RouteError, RouteTable, Target};
 pub use server::{Server, ServerOptions, TlsFiles};
+pub use sse::EventStream;

@@ -45,7 +45,7 @@ pub struct ServerOptions {
     pub tls: Option<TlsFiles>,
     /// From the first byte of a request's head to its last. Over it the connection is closed.
     pub header_timeout: Duration,
-    /// How long a connection may be idle.
+    /// How long a connection may be idle, and how long a client may take nothing of its answer.
     pub keep_alive: Duration,
     /// Connections at once, over all listeners. The next one waits in the system's accept queue.
     pub max_connections: usize,
@@ -209,6 +209,10 @@ where
         overdue = activity.overdue(head, idle) => match overdue {
             Overdue::Head => {
                 tracing::debug!(%peer, "a request head took too long");
+                return;
+            }
+            Overdue::Stalled => {
+                tracing::debug!(%peer, "the client took nothing of its answer for too long");
                 return;
             }
             Overdue::Idle => {

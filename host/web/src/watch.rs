@@ -1,5 +1,5 @@
-//! Timeouts that a connection keeps by itself: a request head must be complete in time, and an idle connection is
-//! closed. hyper has one timer for both, which would make every keep-alive as short as a header timeout.
+//! Timeouts that a connection keeps by itself: a request head must be complete in time, a client must take what it asked
+//! for, and an idle connection is closed. hyper has one timer for both, which would make every keep-alive as short as a header timeout.
 
 use std::io;
 use std::pin::Pin;
@@ -23,6 +23,8 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     /// When the first byte came after that; 0 while there is none.
     head_since: AtomicU64,
+    /// Since when the client takes nothing of what is written; 0 while it does.
+    stalled_since: AtomicU64,
 }
 
 /// Why a connection has to go.
@@ -32,6 +34,8 @@ pub(crate) enum Overdue {
     Head,
     /// Nobody asked anything for too long.
     Idle,
+    /// The client took nothing of its answer for too long.
+    Stalled,
 }
 
 impl Activity {
@@ -41,6 +45,7 @@ impl Activity {
             requests: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
+            stalled_since: AtomicU64::new(0),
         })
     }
 
@@ -62,6 +67,17 @@ impl Activity {
         }
     }
 
+    /// A write ended, or has to wait for the client.
+    fn wrote(&self, ended: bool) {
+        // A load first: nearly every write ends at once.
+        let stalled = self.stalled_since.load(Ordering::Relaxed) > 0;
+        match (stalled, ended) {
+            (true, true) => self.stalled_since.store(0, Ordering::Relaxed),
+            (false, false) => self.stalled_since.store(self.now(), Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
     /// Resolves when the connection has to go.
     pub(crate) async fn overdue(&self, head: Duration, idle: Duration) -> Overdue {
         loop {
@@ -74,10 +90,14 @@ impl Activity {
     }
 
     fn next(&self, head: Duration, idle: Duration) -> (Duration, Overdue) {
+        let since = |at: u64| Duration::from_millis(self.now().saturating_sub(at));
+        let stalled = self.stalled_since.load(Ordering::Relaxed);
+        if stalled > 0 {
+            return (idle.saturating_sub(since(stalled)), Overdue::Stalled);
+        }
         if self.requests.load(Ordering::Relaxed) > 0 {
             return (head.min(idle).max(Duration::from_millis(1)), Overdue::Idle);
         }
-        let since = |at: u64| Duration::from_millis(self.now().saturating_sub(at));
         match self.head_since.load(Ordering::Relaxed) {
             0 => {
                 let passed = since(self.idle_since.load(Ordering::Relaxed));
@@ -123,7 +143,7 @@ impl http_body::Body for Tracked {
     }
 }
 
-/// A stream that tells when bytes come in.
+/// A stream that tells when bytes come in, and when they do not get out.
 pub(crate) struct Watched<S> {
     pub(crate) inner: S,
     pub(crate) activity: Arc<Activity>,
@@ -142,7 +162,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.activity.wrote(written.is_ready());
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -162,6 +184,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.activity.wrote(written.is_ready());
+        written
     }
 }

@@ -7,7 +7,10 @@
 pub(crate) mod cache;
 mod held;
 pub(crate) mod keyvalue;
+pub(crate) mod presence;
+pub(crate) mod pubsub;
 pub(crate) mod tasks;
+pub(crate) mod topics;
 
 pub(crate) use held::Held;
 use held::take;

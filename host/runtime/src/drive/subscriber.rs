@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use skep_bindings::pubsub::Message;
 use skep_bindings::subscriber::Subscription;
+use skep_pubsub::SubscriptionId;
 use skep_types::{Call, Failure};
 use wasmtime::Store;
 
@@ -26,7 +27,7 @@ pub struct Incoming {
 }
 
 impl Revision {
-    /// Hands messages of one topic to a subscription's handler, in a fresh instance, under the plugin's limits. Dropping
+    /// Hands messages of one topic to the handler of a subscription, by its name and where they came from, in a fresh instance, under the plugin's limits. Dropping
     /// the future cancels the guest. The end of the call is reported once, whatever it is.
     ///
     /// # Errors
@@ -34,11 +35,12 @@ impl Revision {
     pub async fn receive(
         self: &Arc<Self>,
         call: Call,
-        subscription: &str,
+        subscription: (&str, SubscriptionId),
         messages: &[Incoming],
     ) -> Result<Result<(), String>, Failure> {
         let messages = messages.iter().map(Incoming::to_guest).collect();
-        self.run_errand(call, self.limits().deadline, Receive { subscription, messages }, Ok).await
+        let receive = Receive { name: subscription.0, subscription: subscription.1, messages };
+        self.run_errand(call, self.limits().deadline, receive, Ok).await
     }
 
     /// What the plugin listens to, as the component declares it.
@@ -54,7 +56,8 @@ impl Incoming {
 }
 
 struct Receive<'a> {
-    subscription: &'a str,
+    name: &'a str,
+    subscription: SubscriptionId,
     messages: Vec<Message>,
 }
 
@@ -69,7 +72,9 @@ impl Errand for Receive<'_> {
 
     async fn ask(&self, store: &mut Store<CallState>, guest: &Guest) -> Option<wasmtime::Result<Self::Answer>> {
         let Guest::Subscribers(guest) = guest else { return None };
-        Some(guest.skep_plugin_subscriber().call_receive(store, self.subscription, &self.messages).await)
+        // So that the call can publish past its own subscription. An instance of a subscriber serves this one call.
+        store.data_mut().serving = Some(self.subscription);
+        Some(guest.skep_plugin_subscriber().call_receive(store, self.name, &self.messages).await)
     }
 }
 
