@@ -7,6 +7,8 @@
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
 //! | [`warmers`] | what fills caches at the start and on an interval |
+//! | `topics` | the engines behind pubsub and presence |
+//! | [`streams`] | event streams of routes |
 //! | [`rate`] | the rate limiters of routes |
 //! | [`store`] | what is kept on disk: components, history, what was deployed by command |
 //! | [`build`] | build commands, and the programs that they need |
@@ -24,6 +26,8 @@ pub mod plugin;
 pub mod rate;
 pub mod spec;
 pub mod store;
+pub mod streams;
+mod topics;
 pub mod warmers;
 pub mod watch;
 

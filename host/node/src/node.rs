@@ -29,6 +29,7 @@ use crate::plugin::{Absence, Plugin};
 use crate::rate::Rates;
 use crate::spec::Settings;
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
+use crate::topics::Topics;
 
 mod reload;
 
@@ -69,6 +70,7 @@ pub struct Node {
     pub(crate) runtime: Runtime,
     pub(crate) front: Arc<Front>,
     pub(crate) buckets: Buckets,
+    pub(crate) topics: Arc<Topics>,
     rates: Rates,
     plugins: ArcSwap<Plugins>,
     pub(crate) manifest: ArcSwap<Manifest>,
@@ -102,7 +104,10 @@ impl Node {
         meter::describe();
         crate::bucket_meter::describe();
         crate::warmers::describe();
+        crate::topics::describe();
+        crate::streams::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
+        let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
@@ -116,6 +121,7 @@ impl Node {
             runtime,
             front: Arc::clone(&front),
             buckets,
+            topics,
             rates,
             plugins: ArcSwap::default(),
             manifest: ArcSwap::from_pointee(manifest),
@@ -187,6 +193,10 @@ impl Node {
     pub async fn shutdown(&self) -> bool {
         self.ready.store(false, Ordering::Release);
         let drain = self.drain();
+        // Streams never end by themselves; their clients come back to whoever serves next.
+        for plugin in self.plugins.load().values() {
+            plugin.streams().close();
+        }
         let server = self.server.lock().take();
         let drained = match server {
             Some(server) => server.shutdown(drain).await,
@@ -315,7 +325,7 @@ impl Node {
         buckets: Vec<GrantedBucket>,
     ) -> anyhow::Result<Arc<Revision>> {
         let observer = Arc::clone(&plugin.meter);
-        let spec = settings.for_runtime(wasm, buckets, observer);
+        let spec = settings.for_runtime(wasm, buckets, self.topics.granted(settings), observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
         let call = Call {
@@ -399,6 +409,7 @@ async fn upkeep(node: Weak<Node>) {
         tokio::time::sleep(UPKEEP_EVERY).await;
         let Some(node) = node.upgrade() else { return };
         node.buckets.upkeep();
+        node.topics.upkeep();
         node.rates.sweep();
     }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::body::Body;
 use http::Request;
+use http::request::Parts;
 use parking_lot::Mutex;
-use skep_runtime::Revision;
+use skep_runtime::{Opened, Opening, Revision};
 use skep_types::{Call, Failure, FailureKind, Phase, PluginName};
 use skep_web::{Handler, HandlerFuture, RequestBody};
 
 use crate::meter::Meter;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
+use crate::streams::Streams;
 use crate::warmers::Warmers;
 
 /// How often a draining revision is looked at.
@@ -40,6 +42,7 @@ pub struct Plugin {
     pub(crate) deploying: tokio::sync::Mutex<()>,
     note: Mutex<Note>,
     warmers: Mutex<Option<Warmers>>,
+    streams: Arc<Streams>,
     this: Weak<Self>,
 }
 
@@ -57,6 +60,7 @@ impl Plugin {
     pub fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             name: settings.name.clone(),
+            streams: Streams::new(&settings.name),
             current: ArcSwapOption::empty(),
             settings: ArcSwap::from_pointee(settings),
             store,
@@ -65,6 +69,31 @@ impl Plugin {
             note: Mutex::default(),
             warmers: Mutex::default(),
             this: Weak::clone(this),
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &PluginName {
+        &self.name
+    }
+
+    /// Its event streams.
+    pub(crate) fn streams(&self) -> &Arc<Streams> {
+        &self.streams
+    }
+
+    /// Asks the revision in service whether a client may listen.
+    pub(crate) async fn open_stream(&self, call: Call, parts: &Parts, opening: &Opening) -> Result<Opened, Failure> {
+        let revision = self.serving()?;
+        revision.open_stream(call, parts, opening).await
+    }
+
+    /// The revision in service, or why there is none.
+    pub(crate) fn serving(&self) -> Result<Arc<Revision>, Failure> {
+        self.current.load_full().ok_or_else(|| {
+            let why = self.note().unwrap_or_else(|| "nothing is deployed".to_owned());
+            Failure::new(FailureKind::NotRunning, Phase::Queue, why)
         })
     }
 
@@ -113,6 +142,7 @@ impl Plugin {
     /// Takes the plugin out of service.
     pub(crate) fn stop(&self, drain: Duration) {
         *self.warmers.lock() = None;
+        self.streams.close();
         if let Some(old) = self.current.swap(None) {
             retire(old, drain);
         }
@@ -190,9 +220,9 @@ impl Handler for Plugin {
     }
 
     fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture {
-        let Some(revision) = self.current.load_full() else {
-            let why = self.note().unwrap_or_else(|| "nothing is deployed".to_owned());
-            return Box::pin(ready(Err(Failure::new(FailureKind::NotRunning, Phase::Queue, why))));
+        let revision = match self.serving() {
+            Ok(revision) => revision,
+            Err(failure) => return Box::pin(ready(Err(failure))),
         };
         Box::pin(async move { Ok(revision.handle(call, request).await?.map(Body::new)) })
     }

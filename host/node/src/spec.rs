@@ -3,8 +3,8 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use skep_manifest::{Allowed, PluginConfig, Route};
-use skep_runtime::{GrantedBucket, Needs, PluginSpec};
+use skep_manifest::{Allowed, PluginConfig, Route, SseOpen};
+use skep_runtime::{GrantedBucket, Needs, PluginSpec, TopicGrants};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -46,14 +46,21 @@ impl Settings {
         blake3::hash(entry.as_bytes()).to_hex().as_str().to_owned()
     }
 
-    /// What the runtime needs for a component under these settings, which may open these buckets.
+    /// What the runtime needs for a component under these settings, which may use these buckets and topics.
     #[must_use]
-    pub fn for_runtime(&self, wasm: Bytes, buckets: Vec<GrantedBucket>, observer: SharedObserver) -> PluginSpec {
+    pub fn for_runtime(
+        &self,
+        wasm: Bytes,
+        buckets: Vec<GrantedBucket>,
+        topics: TopicGrants,
+        observer: SharedObserver,
+    ) -> PluginSpec {
         let config = &self.config;
         let given = |values: &std::collections::BTreeMap<String, String>| {
             let plain = values.iter().map(|(key, value)| (key.clone(), value.clone()));
             plain.chain(self.secrets.iter().cloned()).collect::<Vec<_>>()
         };
+        let sse = || config.routes.iter().filter_map(|route| route.sse.as_ref());
         PluginSpec {
             limits: config.limits.clone(),
             instances: config.instances,
@@ -62,7 +69,13 @@ impl Settings {
             config: given(&config.config),
             grants: config.grants.clone(),
             buckets,
-            needs: Needs { http: !config.routes.is_empty(), warmers: !config.warmers.is_empty(), ..Needs::default() },
+            topics,
+            needs: Needs {
+                http: config.routes.iter().any(|route| route.sse.is_none()),
+                event_streams: sse().any(|sse| sse.open == SseOpen::Handler),
+                subscribers: !config.subscribers.is_empty(),
+                warmers: !config.warmers.is_empty(),
+            },
             fingerprint: config.settings_fingerprint(),
             ..PluginSpec::new(self.name.clone(), wasm, observer)
         }

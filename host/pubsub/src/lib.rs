@@ -45,4 +45,5 @@ pub use inspect::{Stats, TopicInfo};
 pub use message::{MESSAGE_OVERHEAD, Message, Slot};
 pub use options::{EVENT_BYTES_MAX, Limits, Options, Overflow, Retain, SubscribeOptions};
 pub use skep_types::{TopicId, TopicName, TopicPattern, TopicSelector};
+pub use sse::frame as sse_frame;
 pub use subscription::{CloseReason, Counts, Delivery, Resumed, Subscription, SubscriptionId};

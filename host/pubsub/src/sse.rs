@@ -6,8 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-/// One event. The caller vouches that `event` has no line break.
-pub(crate) fn frame(id: Option<u64>, event: Option<&str>, data: &[u8]) -> Bytes {
+/// One server-sent event, as [`Message::sse`](crate::Message::sse) writes it: `data` that is not UTF-8 goes as base64. The
+/// caller vouches that `event` has no line break.
+#[must_use]
+pub fn frame(id: Option<u64>, event: Option<&str>, data: &[u8]) -> Bytes {
     let mut out = String::with_capacity(data.len() + event.map_or(0, str::len) + 48);
     if let Some(id) = id {
         // Writing to a String cannot fail.

@@ -15,6 +15,7 @@ use crate::plugin::{Absence, Plugin};
 use crate::rate::Limiters;
 use crate::spec::{Settings, pattern};
 use crate::store::content_hash;
+use crate::streams::StreamRoute;
 
 impl Node {
     /// Reads the manifest again, all or nothing: every plugin whose entry, secrets or component changed is loaded and
@@ -70,6 +71,7 @@ impl Node {
         let (table, limiters) = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
         let left = self.buckets.put_in_place(wanted)?;
         self.rates.put_in_place(limiters);
+        self.topics.put_in_place(&manifest);
         for (plugin, settings, wasm, revision, origin) in swaps {
             if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
                 tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
@@ -104,20 +106,29 @@ impl Node {
         let (mut routes, mut limiters) = (Vec::<(Pattern, Arc<Target>)>::new(), Limiters::new());
         for (plugin, settings) in plugins {
             let layers = settings.layers()?;
-            let mut target = |route: Option<String>, limit: Option<&RateLimit>| -> anyhow::Result<Arc<Target>> {
-                let plain: Arc<dyn Handler> = Arc::<Plugin>::clone(&plugin);
+            let mut target = |plain: Arc<dyn Handler>, route: Option<String>, limit: Option<&RateLimit>| {
                 let handler = match limit {
                     Some(limit) => self.rates.get(&mut limiters, &settings.name, route, limit)?.guard(plain),
                     None => plain,
                 };
-                Ok(Target::new(handler, &layers, self.front.errors()))
+                anyhow::Ok(Target::new(handler, &layers, self.front.errors()))
             };
+            let calls: Arc<dyn Handler> = Arc::<Plugin>::clone(&plugin);
+            let of_plugin = settings.config.rate_limit.as_ref();
             // All routes without a limit of their own share one target, and the plugin's allowance.
-            let shared = target(None, settings.config.rate_limit.as_ref())?;
+            let shared = target(Arc::clone(&calls), None, of_plugin)?;
             for route in &settings.config.routes {
-                let target = match &route.rate_limit {
-                    Some(limit) => target(Some(route.to_string()), Some(limit))?,
-                    None => Arc::clone(&shared),
+                let stream = route.sse.as_ref().map(|config| -> Arc<dyn Handler> {
+                    let (topics, config) = (Arc::clone(&self.topics), config.clone());
+                    Arc::new(StreamRoute { plugin: Arc::clone(&plugin), topics, config })
+                });
+                let target = match (&route.rate_limit, stream) {
+                    (None, None) => Arc::clone(&shared),
+                    (None, Some(stream)) => target(stream, None, of_plugin)?,
+                    (Some(limit), stream) => {
+                        let plain = stream.unwrap_or_else(|| Arc::clone(&calls));
+                        target(plain, Some(route.to_string()), Some(limit))?
+                    }
                 };
                 routes.push((pattern(route), target));
             }
