@@ -21,8 +21,8 @@ pub struct Options {
     pub replica: Replica,
     /// How long the changes of a topic are gathered before they are announced together. Default: 50 ms.
     pub tick: Duration,
-    /// The most entries in one topic. As many again may have left and not be announced yet, and as many once more
-    /// between two ticks; then joins wait for the tick with an error. Default: 100,000.
+    /// The most entries in one topic. When twice as many have left it and wait for its tick, joins and updates are
+    /// refused until then. Entries of other replicas are not refused. Default: 100,000.
     pub members_max: usize,
     /// The most owners at once. Default: 1,000,000.
     pub owners_max: usize,

@@ -35,13 +35,15 @@ impl Presence {
     /// As `tick`, for so many topics. Whether that was all.
     fn tick_some(&self, now: Instant, topics_max: usize) -> bool {
         let Some(_order) = self.inner.announcing.try_lock() else { return true };
-        for _ in 0..topics_max {
+        // No more than there are now: a subscriber that changes topics while it is told must not hold this up for ever.
+        let due = self.inner.core.lock().due.len();
+        for _ in 0..due.min(topics_max) {
             // A statement of its own, so that the lock is free again when the news are announced.
             let next = self.inner.core.lock().take_due(now);
             let Some((topic, news)) = next else { return true };
             self.announce(&topic, news);
         }
-        false
+        due <= topics_max
     }
 
     fn announce(&self, topic: &Arc<TopicId>, news: News) {

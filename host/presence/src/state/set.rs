@@ -114,12 +114,13 @@ impl State {
     pub fn delta_since(&self, digest: &Digest) -> Delta {
         let mut delta = Delta::default();
         let nothing = Dots::default();
-        let theirs = |replica: &Replica| digest.0.get(replica).unwrap_or(&nothing);
-        let own = self.own_since(theirs(&self.local));
-        if own.seen != nothing {
+        let theirs = digest.0.get(&self.local);
+        let own = self.own_since(theirs.unwrap_or(&nothing));
+        // A new life without entries is news too: it ends the old one.
+        if own.seen != nothing || theirs.is_none() {
             delta.add(&self.local, own);
         }
-        for other in self.others.values().filter(|other| *theirs(&other.replica) != other.part.seen) {
+        for other in self.others.values().filter(|other| digest.0.get(&other.replica) != Some(&other.part.seen)) {
             delta.add(&other.replica, other.part.clone());
         }
         delta

@@ -173,6 +173,8 @@ fn a_new_life_of_a_node_ends_the_old_one_at_once() {
     let changes = reader.merge(&new.whole());
     assert_eq!((changes.joins[0].key(), changes.leaves[0].key()), ("k", "ghost"));
     assert_eq!(reader.merge(&old.whole()), Default::default(), "late news of the old life");
+    let idle = State::new(replica(0, 3));
+    assert_eq!(reader.merge(&idle.delta_since(&reader.digest())).leaves.len(), 1, "a life without entries is one too");
 }
 
 #[test]
