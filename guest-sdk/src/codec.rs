@@ -1,4 +1,5 @@
-//! Typed values as bytes: postcard, small and quick, in the format of its stable specification.
+//! Typed values as bytes: postcard, small and quick, in the format of its stable specification, for what stays with the
+//! plugin; JSON for what others read.
 
 use std::{any::type_name, fmt};
 
@@ -32,6 +33,25 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError>
     let (value, rest) = postcard::take_from_bytes(bytes).map_err(|cause| CodecError::Decode { ty, cause })?;
     // The bytes do not name their type: what is left over is the surest sign that they are of another one.
     if rest.is_empty() { Ok(value) } else { Err(CodecError::Rest { ty, bytes: rest.len() }) }
+}
+
+/// A value for readers in any language.
+pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(CAPACITY_BYTES);
+    serde_json::to_writer(&mut json, value)?;
+    Ok(json)
+}
+
+/// A value out of JSON; the error says in which field it is. Only what does not fit is parsed again to find that out.
+pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, crate::Error> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let path = serde_path_to_error::deserialize::<_, T>(&mut json).err().map(|error| error.path().to_string());
+        match path.as_deref() {
+            None | Some("." | "?") => error.into(),
+            Some(path) => crate::Error::from(error).context(format!("field `{path}`")),
+        }
+    })
 }
 
 impl fmt::Display for CodecError {

@@ -27,6 +27,10 @@
 //!   [`StatusCode`], tuples such as `(StatusCode, Json(..))`, and `Result`s.
 //! - **Errors**: with [`Result`] as the return type `?` takes any error; see [`Error`].
 //! - **What the host keeps** between requests: [`cache`].
+//! - **To tell whoever listens**: [`pubsub`], on every node; [`skep::subscribe`] and [`skep::subscribers`] listen.
+//! - **To tell browsers**: [`skep::event_stream`], with [`EventStream`] for yes. Connections belong to the host.
+//! - **Who is there**: [`presence`].
+//! - **Work beside the call**, after the answer or in parallel: [`task`], [`skep::task`] and [`skep::tasks`].
 //! - **What is warm** before anybody asks: [`skep::warmer`].
 //! - **More than one handler** in a plugin: [`Router`].
 //! - **Tests**: [`mod@test`].
@@ -44,6 +48,9 @@
 pub mod __private;
 pub mod cache;
 pub mod prelude;
+pub mod presence;
+pub mod pubsub;
+pub mod task;
 pub mod test;
 
 #[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
@@ -54,6 +61,7 @@ mod context;
 #[cfg(not(target_arch = "wasm32"))]
 mod double;
 mod error;
+mod stream;
 mod warmer;
 mod web;
 
@@ -69,6 +77,7 @@ pub use serde_json::{self, json};
 pub use capability::CapabilityError;
 pub use context::Context;
 pub use error::{Error, Result, ResultExt};
+pub use stream::{Event, EventStream, Opener, Opening};
 pub use web::{
     Body, Client, Cookies, Form, FromRequest, Handler, Html, IntoResponse, Json, Path, Query, Redirect, Rejection,
     Request, RequestExt, Response, ResponsePart, Router,

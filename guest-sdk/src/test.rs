@@ -13,13 +13,20 @@
 //! ```
 //!
 //! What the host keeps, as a [`cache`](crate::cache), is in memory: each test has its own, and moves its clock by
-//! [`advance`].
+//! [`advance`]. What is published is recorded for [`published`], [`deliver`] hands a message to a subscriber,
+//! [`TestRequest::open`] opens an event stream, and tasks run at once.
 //!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
 #![allow(clippy::panic, reason = "a test fails by a panic, at its own line")]
 
 #[cfg(not(target_arch = "wasm32"))]
 mod bucket;
+#[cfg(not(target_arch = "wasm32"))]
+mod pubsub;
+#[cfg(not(target_arch = "wasm32"))]
+mod stream;
+#[cfg(not(target_arch = "wasm32"))]
+mod task;
 
 use std::fmt::Display;
 
@@ -32,6 +39,12 @@ use crate::{
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use bucket::{TestBucket, advance, bucket};
+#[cfg(not(target_arch = "wasm32"))]
+pub use pubsub::{Published, TestTopic, deliver, deliver_all, message, published, topic};
+#[cfg(not(target_arch = "wasm32"))]
+pub use stream::{TestStream, owner};
+#[cfg(not(target_arch = "wasm32"))]
+pub use task::{started, task};
 
 /// A GET request.
 #[track_caller]

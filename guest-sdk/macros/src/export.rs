@@ -4,20 +4,25 @@ use proc_macro2::{Span, TokenStream};
 use quote::quote;
 use syn::{Error, FnArg, Ident, ItemFn, Type};
 
-/// A macro: its words, and what it does of its own.
-pub(crate) struct Export {
+/// What holds for every function that becomes an export, and the words for it.
+pub(crate) struct Rules {
     /// As the author writes it, `#[skep::http]`.
     pub(crate) attribute: &'static str,
     /// What it makes of the function: "a handler".
     pub(crate) noun: &'static str,
-    /// Where that is said which is no argument of the attribute.
-    pub(crate) settings: &'static str,
     /// Why the function is not generic.
     pub(crate) concrete: &'static str,
     /// Why it is no method.
     pub(crate) free: &'static str,
     /// What a second one in a crate collides with; it is read in the compiler's message.
     pub(crate) once: &'static str,
+}
+
+/// A macro that makes one function one export.
+pub(crate) struct Export {
+    pub(crate) rules: Rules,
+    /// Where that is said which is no argument of the attribute.
+    pub(crate) settings: &'static str,
     /// What else cannot be one.
     pub(crate) refuse: fn(&ItemFn) -> Vec<Error>,
     /// Items that ask the compiler about the author's types where the author wrote them.
@@ -28,13 +33,9 @@ pub(crate) struct Export {
 
 impl Export {
     pub(crate) fn expand(&self, arguments: &TokenStream, item: TokenStream) -> TokenStream {
-        let function = match syn::parse2::<ItemFn>(item.clone()) {
+        let function = match self.rules.function(item) {
             Ok(function) => function,
-            Err(_) => {
-                let text = format!("{} stands on a function", self.attribute);
-                let error = Error::new_spanned(&item, text).into_compile_error();
-                return quote!(#item #error);
-            }
+            Err(refused) => return refused,
         };
         // The function stays even where it is refused, lest every use of it be an error of its own.
         if let Some(error) = self.refusal(arguments, &function) {
@@ -42,7 +43,7 @@ impl Export {
             return quote!(#function #error);
         }
         let name = &function.sig.ident;
-        let (check, once, export) = ((self.check)(&function), self.once(name), (self.export)(&function));
+        let (check, once, export) = ((self.check)(&function), self.rules.once(name), (self.export)(&function));
         // Natively only the author's tests call the function, and without them nobody does.
         quote! {
             #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
@@ -60,12 +61,32 @@ impl Export {
 
     /// Everything that is wrong with the function, with a way out. All of it is told at once.
     fn refusal(&self, arguments: &TokenStream, function: &ItemFn) -> Option<Error> {
-        let Self { attribute, noun, settings, concrete, free, .. } = self;
+        let mut errors = Vec::new();
+        if !arguments.is_empty() {
+            let text = format!("{} takes no arguments; {}", self.rules.attribute, self.settings);
+            errors.push(Error::new_spanned(arguments, text));
+        }
+        errors.extend(self.rules.signature(function));
+        errors.extend((self.refuse)(function));
+        combine(errors)
+    }
+}
+
+impl Rules {
+    /// The item as a function, or what to expand to instead.
+    pub(crate) fn function(&self, item: TokenStream) -> Result<ItemFn, TokenStream> {
+        syn::parse2::<ItemFn>(item.clone()).map_err(|_| {
+            let text = format!("{} stands on a function", self.attribute);
+            let error = Error::new_spanned(&item, text).into_compile_error();
+            quote!(#item #error)
+        })
+    }
+
+    /// What is wrong with the function's signature, types aside.
+    pub(crate) fn signature(&self, function: &ItemFn) -> Vec<Error> {
+        let Self { attribute, noun, concrete, free, .. } = self;
         let mut errors = Vec::new();
         let sig = &function.sig;
-        if !arguments.is_empty() {
-            errors.push(Error::new_spanned(arguments, format!("{attribute} takes no arguments; {settings}")));
-        }
         if let Some(token) = &sig.asyncness {
             let text =
                 "is a plain `fn`: the host runs each call in an instance of its own, so there is nothing to await";
@@ -84,16 +105,12 @@ impl Export {
         if let Some(receiver @ FnArg::Receiver(_)) = sig.inputs.first() {
             errors.push(Error::new_spanned(receiver, format!("{noun} is a free function: {free}")));
         }
-        errors.extend((self.refuse)(function));
-        errors.into_iter().reduce(|mut all, error| {
-            all.combine(error);
-            all
-        })
+        errors
     }
 
     /// A name that a crate can have once only, whichever modules its functions are in: an exported macro lives at the
     /// root. Without it two of them would meet as a linker's error about a mangled symbol, and on wasm only.
-    fn once(&self, function: &Ident) -> TokenStream {
+    pub(crate) fn once(&self, function: &Ident) -> TokenStream {
         let name = Ident::new(self.once, function.span().resolved_at(Span::call_site()));
         quote! {
             #[doc(hidden)]
@@ -101,6 +118,14 @@ impl Export {
             macro_rules! #name { () => {}; }
         }
     }
+}
+
+/// All of them as one, if there are any.
+pub(crate) fn combine(errors: Vec<Error>) -> Option<Error> {
+    errors.into_iter().reduce(|mut all, error| {
+        all.combine(error);
+        all
+    })
 }
 
 /// The types of the arguments.
@@ -122,4 +147,16 @@ fn contains_impl(token: &proc_macro2::TokenTree) -> bool {
         proc_macro2::TokenTree::Group(group) => group.stream().into_iter().any(|token| contains_impl(&token)),
         _ => false,
     }
+}
+
+/// `&str`, for the lifetime of the call.
+pub(crate) fn is_text(ty: &Type) -> bool {
+    is_short_reference(ty, |inner| matches!(inner, Type::Path(path) if path.path.is_ident("str")))
+}
+
+/// A shared reference, for the lifetime of the call, to something that `is` that.
+pub(crate) fn is_short_reference(ty: &Type, is: impl FnOnce(&Type) -> bool) -> bool {
+    let Type::Reference(reference) = ty else { return false };
+    let is_short = reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_");
+    is_short && reference.mutability.is_none() && is(&reference.elem)
 }

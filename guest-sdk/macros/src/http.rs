@@ -4,18 +4,20 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Error, ItemFn, ReturnType, Type, spanned::Spanned};
 
-use crate::export::{Export, arguments, is_impl};
+use crate::export::{Export, Rules, arguments, is_impl};
 
 /// As many as `skep_sdk::Handler` is implemented for.
-const ARGUMENTS_MAX: usize = 12;
+pub(crate) const ARGUMENTS_MAX: usize = 12;
 
 pub(crate) const HTTP: Export = Export {
-    attribute: "#[skep::http]",
-    noun: "a handler",
+    rules: Rules {
+        attribute: "#[skep::http]",
+        noun: "a handler",
+        concrete: "the host calls it with one request type",
+        free: "an instance keeps nothing between requests",
+        once: "a_plugin_has_one_skep_http_handler__use_a_Router",
+    },
     settings: "routes are written in skep.toml",
-    concrete: "the host calls it with one request type",
-    free: "an instance keeps nothing between requests",
-    once: "a_plugin_has_one_skep_http_handler__use_a_Router",
     refuse,
     check,
     export,
@@ -33,7 +35,7 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
     errors
 }
 
-fn refuse_argument(ty: &Type) -> Option<Error> {
+pub(crate) fn refuse_argument(ty: &Type) -> Option<Error> {
     match ty {
         Type::Reference(reference) => {
             let owned = match &*reference.elem {

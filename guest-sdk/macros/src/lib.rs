@@ -3,8 +3,12 @@
 //! Every macro leaves the author's function as it is, checks it natively at the author's lines, and adds the component's
 //! export on wasm only.
 
+mod event_stream;
 mod export;
 mod http;
+mod many;
+mod subscribe;
+mod task;
 mod warmer;
 
 use proc_macro::TokenStream;
@@ -63,4 +67,130 @@ pub fn http(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn warmer(arguments: TokenStream, item: TokenStream) -> TokenStream {
     warmer::WARMER.expand(&arguments.into(), item.into()).into()
+}
+
+/// Makes a function the plugin's subscriber: it hears what is published on a topic, `"orders:42"`, or on all that begin
+/// so, `"orders:*"`. A topic of another plugin, which the manifest must grant, is written `"shop/orders:*"`.
+///
+/// It takes one of
+/// - the value, of any serde type, which is decoded from JSON: `fn on_order(order: Order)`;
+/// - the topic and the value: `fn on_order(topic: &str, order: Order)`;
+/// - a `Message`, with or without the topic before it: the event's name, the id and the bytes;
+/// - `&[Message]`: all that the host has, where the manifest allows several at once;
+///
+/// and returns `Result<()>`; the error may be any that `?` takes in a handler. The subscription's name, in the manifest and
+/// in metrics, is the function's. A plugin has one such function; `#[skep::subscribers]` makes it several.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[skep::subscribe("orders:*")]
+/// fn on_order(topic: &str, order: Order) -> Result<()> {
+///     cache::bucket("sold")?.increment(&order.item, 1).context(format!("counting {topic}"))?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Each message, or each batch, is a call like any other: in an instance of its own, with the plugin's limits. Messages of
+/// one topic come one after the other in their order, those of several topics side by side. After an error or a crash the
+/// message is set aside as a dead letter, which the operator can look at; so is a message that does not decode, with a
+/// text that names the topic and the reason. It is not tried again.
+#[proc_macro_attribute]
+pub fn subscribe(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    subscribe::SUBSCRIBE.expand_one(&arguments.into(), item.into()).into()
+}
+
+/// Makes the functions of a module that stand under `#[subscribe("..")]` the plugin's subscribers. What holds for each of
+/// them is what `#[skep::subscribe]` says; the rest of the module stays as it is. A plugin has one such module.
+///
+/// ```text
+/// #[skep::subscribers]
+/// mod listeners {
+///     use skep_sdk::prelude::*;
+///
+///     #[subscribe("orders:*")]
+///     fn on_order(order: super::Order) -> Result<()> { .. }
+///
+///     #[subscribe("users:new")]
+///     fn on_user(message: Message) -> Result<()> { .. }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn subscribers(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    subscribe::SUBSCRIBE.expand_module(&arguments.into(), item.into()).into()
+}
+
+/// Makes a function the plugin's task: work beside a call, in an instance of its own.
+///
+/// It takes one value of any serde type, or nothing, and returns `Result` of another. It stays an ordinary function, and a
+/// type of the same name beside it gives it work: `resize::start(&args)` runs it when this call has ended, and
+/// `resize::map(list)` runs it for each of a list, in parallel. A plugin has one such function; `#[skep::tasks]` makes it
+/// several.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[skep::task]
+/// fn resize(image: Image) -> Result<Thumb> { .. }
+///
+/// #[skep::http]
+/// fn upload(Json(images): Json<Vec<Image>>) -> Result<Json<Vec<Thumb>>> {
+///     let thumbs = resize::map(&images).concurrency(8).ordered()?;
+///     Ok(Json(thumbs.collect::<Result<_, _>>()?))
+/// }
+/// ```
+///
+/// An error is told to whoever waits for the result, as `TaskError::Failed` with its text; a task that the host ended, for
+/// a trap or a limit, is `TaskError::Crashed`. Whoever needs the function and its type elsewhere imports both with one
+/// `use work::resize`.
+#[proc_macro_attribute]
+pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    task::TASK.expand_one(&arguments.into(), item.into()).into()
+}
+
+/// Makes the functions of a module that stand under `#[task]` the plugin's tasks. What holds for each of them is what
+/// `#[skep::task]` says; the rest of the module stays as it is. A plugin has one such module.
+///
+/// ```text
+/// #[skep::tasks]
+/// mod work {
+///     use skep_sdk::prelude::*;
+///
+///     #[task]
+///     pub fn resize(image: super::Image) -> Result<super::Thumb> { .. }
+///
+///     #[task]
+///     pub fn forget(user: u64) -> Result<()> { .. }
+/// }
+///
+/// work::forget::start(&7)?;
+/// ```
+#[proc_macro_attribute]
+pub fn tasks(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    task::TASK.expand_module(&arguments.into(), item.into()).into()
+}
+
+/// Makes a function the one that says whether a client may listen to a topic, and what it sees first. The connection
+/// belongs to the host: it writes what is published to the client for as long as that stays, whatever becomes of the
+/// plugin.
+///
+/// Its arguments are extractors, as those of a handler, and `Opening`, which has the topic of the route and the stream as
+/// an owner of presences. It returns `Result<EventStream>`; an error refuses the client, with the status that a handler's
+/// error has. A plugin has one.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[skep::event_stream]
+/// fn open(user: User, opening: Opening) -> Result<EventStream> {
+///     may_see(&user, &opening.topic).reject(StatusCode::FORBIDDEN, "not yours")?;
+///     opening.track(&user.name, &json!({"since": now()}))?;
+///     Ok(EventStream::new().first(Event::html("row", row(&user)?)))
+/// }
+/// ```
+///
+/// What is published while it runs is not lost: the stream listens already.
+#[proc_macro_attribute]
+pub fn event_stream(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    event_stream::EVENT_STREAM.expand(&arguments.into(), item.into()).into()
 }

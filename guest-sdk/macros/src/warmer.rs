@@ -2,17 +2,19 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Error, ItemFn, ReturnType, Type, spanned::Spanned};
+use syn::{Error, ItemFn, ReturnType, spanned::Spanned};
 
-use crate::export::{Export, arguments, is_impl};
+use crate::export::{Export, Rules, arguments, is_impl, is_text};
 
 pub(crate) const WARMER: Export = Export {
-    attribute: "#[skep::warmer]",
-    noun: "a warmer",
+    rules: Rules {
+        attribute: "#[skep::warmer]",
+        noun: "a warmer",
+        concrete: "the host calls it with a name and nothing else",
+        free: "an instance keeps nothing between runs",
+        once: "a_plugin_has_one_skep_warmer__tell_its_runs_apart_by_their_name",
+    },
     settings: "its names and intervals are written in skep.toml",
-    concrete: "the host calls it with a name and nothing else",
-    free: "an instance keeps nothing between runs",
-    once: "a_plugin_has_one_skep_warmer__tell_its_runs_apart_by_their_name",
     refuse,
     check,
     export,
@@ -23,7 +25,7 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
         .enumerate()
         .filter_map(|(index, ty)| {
             let text = match index {
-                0 if is_name(ty) => return None,
+                0 if is_text(ty) => return None,
                 0 => "a warmer takes the name it runs under, as `&str`, or nothing",
                 _ => "a warmer takes one argument at most, the name it runs under",
             };
@@ -35,15 +37,6 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
         errors.push(Error::new_spanned(&function.sig.ident, text));
     }
     errors
-}
-
-/// `&str`, for the lifetime of the call.
-fn is_name(ty: &Type) -> bool {
-    let Type::Reference(reference) = ty else { return false };
-    let is_short = reference.lifetime.as_ref().is_none_or(|lifetime| lifetime.ident == "_");
-    is_short
-        && reference.mutability.is_none()
-        && matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("str"))
 }
 
 fn check(function: &ItemFn) -> TokenStream {

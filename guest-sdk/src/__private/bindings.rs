@@ -34,8 +34,6 @@ pub mod http {
     });
 }
 
-// The worlds below exist on wasm only: natively nothing names their records.
-#[cfg(target_arch = "wasm32")]
 pub mod event_streams {
     wit_bindgen::generate!({
         path: "wit",
@@ -54,6 +52,7 @@ pub mod event_streams {
     });
 }
 
+// The worlds below exist on wasm only: natively nothing names their records.
 #[cfg(target_arch = "wasm32")]
 pub mod subscribers {
     wit_bindgen::generate!({

@@ -2,8 +2,25 @@
 
 pub mod bindings;
 
-use crate::{FromRequest, Handler, warmer::Warmed, web::Answer};
-pub use crate::{warmer::warm, web::export::serve};
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use crate::{
+    pubsub::{Subscriber, subscriber::receive},
+    stream::{Opener, open},
+    task::{
+        Task,
+        export::{Done, run, typed_map, typed_start},
+    },
+    warmer::warm,
+    web::export::serve,
+};
+use crate::{
+    FromRequest, Handler,
+    pubsub::{FromMessage, subscriber::Heard},
+    stream::opener::Opened,
+    warmer::Warmed,
+    web::Answer,
+};
 
 /// Holds only for an extractor; called with each argument type, so that the error stands at that type.
 pub const fn argument<T: FromRequest>() {}
@@ -16,3 +33,30 @@ pub const fn handler<M, H: Handler<M>>(_: &H) {}
 
 /// Holds only for what a warmer returns; called with the return type, so that the error stands at that type.
 pub const fn warmed<T: Warmed>() {}
+
+/// Holds only for what a subscriber takes; called with the type, so that the error stands at it.
+pub const fn message<T: FromMessage>() {}
+
+/// Holds only for what a subscriber returns; called with the return type, so that the error stands at that type.
+pub const fn heard<T: Heard>() {}
+
+/// Holds only for a subscriber; the check of last resort, for a return type without a name.
+pub const fn subscriber<M, S: Subscriber<M>>(_: &S) {}
+
+/// Holds only for what a task takes; called with the type, so that the error stands at it.
+pub const fn task_argument<T: Serialize + DeserializeOwned>() {}
+
+/// Holds only for what a task returns; called with the return type, so that the error stands at that type.
+pub const fn done<T: Done>() {}
+
+/// Holds only for what says whether a stream opens; called with the return type, so that the error stands at that type.
+pub const fn opened<T: Opened>() {}
+
+/// Holds only for what opens an event stream; the check of last resort, for a return type without a name.
+pub const fn opener<M, O: Opener<M>>(_: &O) {}
+
+/// What the host is told that asks for something which this revision has not.
+#[must_use]
+pub fn unknown(what: &str, name: &str) -> String {
+    format!("the plugin has no {what} `{name}`")
+}

@@ -2,7 +2,10 @@
 
 pub(crate) mod cache;
 mod flight;
+pub(crate) mod presence;
+pub(crate) mod pubsub;
 mod store;
+pub(crate) mod tasks;
 
 use std::{cell::RefCell, collections::BTreeMap, time::Duration};
 
@@ -15,6 +18,9 @@ pub(crate) struct World {
     /// Versions, fences and leases: never the same number twice.
     last_number: u64,
     buckets: BTreeMap<String, Store>,
+    pubsub: pubsub::Pubsub,
+    presence: presence::Presence,
+    tasks: tasks::Tasks,
 }
 
 thread_local! {

@@ -18,7 +18,7 @@ pub fn serve<M>(handler: impl Handler<M>, request: wit::Request) -> wit::Respons
 }
 
 /// The host has parsed what it hands over; should it and this crate ever disagree, the request is refused.
-fn lift(request: wit::Request) -> Result<Request, Rejection> {
+pub(crate) fn lift(request: wit::Request) -> Result<Request, Rejection> {
     let refuse = |what| Rejection::new(StatusCode::BAD_REQUEST, "invalid-request", format!("the {what} is malformed"));
     let mut lifted = Request::new(Bytes::from(request.body.unwrap_or_default()));
     *lifted.method_mut() = method(request.method).ok_or_else(|| refuse("method"))?;
@@ -60,10 +60,13 @@ fn headers(block: &Bytes) -> Option<HeaderMap> {
     Some(headers)
 }
 
-fn lower(response: Response) -> wit::Response {
+pub(crate) fn lower(response: Response) -> wit::Response {
     let (parts, body) = response.into_parts();
-    let fields = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned()));
-    wit::Response { status: parts.status.as_u16(), headers: fields.collect(), body: body.into() }
+    wit::Response { status: parts.status.as_u16(), headers: fields(&parts.headers), body: body.into() }
+}
+
+pub(crate) fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_owned())).collect()
 }
 
 #[cfg(test)]

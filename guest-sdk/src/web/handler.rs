@@ -75,18 +75,26 @@ macro_rules! handlers {
     };
 }
 
-handlers!(; A);
-handlers!(A; B);
-handlers!(A B; C);
-handlers!(A B C; D);
-handlers!(A B C D; E);
-handlers!(A B C D E; G);
-handlers!(A B C D E G; H);
-handlers!(A B C D E G H; I);
-handlers!(A B C D E G H I; J);
-handlers!(A B C D E G H I J; K);
-handlers!(A B C D E G H I J K; L);
-handlers!(A B C D E G H I J K L; N);
+/// Calls a macro for one to twelve arguments, the last one apart.
+macro_rules! arities {
+    ($each:ident) => {
+        $each!(; A);
+        $each!(A; B);
+        $each!(A B; C);
+        $each!(A B C; D);
+        $each!(A B C D; E);
+        $each!(A B C D E; G);
+        $each!(A B C D E G; H);
+        $each!(A B C D E G H; I);
+        $each!(A B C D E G H I; J);
+        $each!(A B C D E G H I J; K);
+        $each!(A B C D E G H I J K; L);
+        $each!(A B C D E G H I J K L; N);
+    };
+}
+pub(crate) use arities;
+
+arities!(handlers);
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ mod router;
 
 pub use cookies::Cookies;
 pub use extract::{Client, Form, FromRequest, Json, Path, Query};
-pub(crate) use handler::Answer;
+pub(crate) use handler::{Answer, arities};
 pub use handler::Handler;
 pub use redirect::Redirect;
 pub use rejection::Rejection;

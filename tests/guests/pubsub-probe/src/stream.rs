@@ -1,0 +1,46 @@
+//! Who may listen: `?deny=1` is refused with 403, `die=1` traps, `spin=1` spins; `user=NAME` is tracked in the stream's
+//! topic (with `data=` as JSON), `first=TEXT` comes first as the event `first`, `after=ID` goes on behind that message.
+//! The headers `x-stream`, `x-topic` and `x-last-event-id` say what the host said.
+
+use hostile_common::Query;
+use skep_sdk::{prelude::*, serde_json};
+
+#[skep::event_stream]
+fn open(req: Request, opening: Opening) -> Result<EventStream> {
+    let query = Query::parse(req.query());
+    if query.get("die").is_some() {
+        hostile_common::trap();
+    }
+    if query.get("spin").is_some() {
+        hostile_common::spin();
+    }
+    if query.get("deny").is_some() {
+        return Err(Error::new(StatusCode::FORBIDDEN, "you may not listen"));
+    }
+    if let Some(user) = query.get("user") {
+        let data: serde_json::Value = serde_json::from_str(query.get("data").unwrap_or("{}"))?;
+        opening.track(user, &data)?;
+    }
+    let last = opening.last_event_id.as_deref().unwrap_or("none");
+    let mut stream = EventStream::new()
+        .header("x-stream", opening.stream.as_str())
+        .header("x-topic", &opening.topic)
+        .header("x-last-event-id", last);
+    if let Some(text) = query.get("first") {
+        stream = stream.first(Event::html("first", text));
+    }
+    if let Some(id) = query.get("after").and_then(|id| id.parse().ok()) {
+        stream = stream.after(id);
+    }
+    Ok(stream)
+}
+
+#[test]
+fn it_refuses_and_tracks() {
+    use skep_sdk::test;
+
+    assert_eq!(test::get("/live?deny=1").open("t", open).refused().status(), StatusCode::FORBIDDEN);
+    let stream = test::get("/live?user=maja&first=hi&after=7").open("t", open);
+    assert_eq!((stream.first()[0].text().as_ref(), stream.after()), ("hi", Some(7)));
+    assert_eq!(presence::count("t").unwrap(), 1);
+}
