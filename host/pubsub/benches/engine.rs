@@ -188,12 +188,18 @@ fn single() {
         row(&format!("resume, read {behind} messages, unsubscribe"), time(20, call, || ()), None);
     }
     let pubsub = engine(&[]);
-    let start = Instant::now();
-    let all = listen(&pubsub, "a/t", 100_000);
-    row("subscribe, 100,000 to one topic, each", start.elapsed().as_nanos() as f64 / 1e5, None);
-    let start = Instant::now();
-    drop(all);
-    row("unsubscribe, each", start.elapsed().as_nanos() as f64 / 1e5, None);
+    // The fastest of some rounds: in the first, the system hands out the memory.
+    let mut fastest = [f64::INFINITY; 2];
+    for _ in 0..5 {
+        let start = Instant::now();
+        let all = listen(&pubsub, "a/t", 100_000);
+        fastest[0] = fastest[0].min(start.elapsed().as_nanos() as f64 / 1e5);
+        let start = Instant::now();
+        drop(all);
+        fastest[1] = fastest[1].min(start.elapsed().as_nanos() as f64 / 1e5);
+    }
+    row("subscribe, 100,000 to one topic, each", fastest[0], None);
+    row("unsubscribe, each", fastest[1], None);
 }
 
 fn main() {

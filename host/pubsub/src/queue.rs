@@ -26,8 +26,8 @@ pub(crate) struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    /// What a resumed subscription reads first. It is boxed, as few have one.
-    backlog: Option<Box<VecDeque<Arc<Message>>>>,
+    /// What a resumed subscription reads first.
+    backlog: VecDeque<Arc<Message>>,
     /// `Missed` stands in here only where the newest are dropped, each in front of a message.
     live: VecDeque<Delivery>,
     messages: usize,
@@ -61,9 +61,7 @@ impl Queue {
 
     /// Before anybody publishes to it.
     pub(crate) fn fill_backlog(&self, messages: Vec<Arc<Message>>) {
-        if !messages.is_empty() {
-            self.waiting.lock().backlog = Some(Box::new(messages.into()));
-        }
+        self.waiting.lock().backlog = messages.into();
     }
 
     /// Never waits for the listener, and wakes it only if it waits.
@@ -125,13 +123,12 @@ impl Queue {
 
     pub(crate) fn counts(&self) -> Counts {
         let waiting = self.waiting.lock();
-        let backlog = waiting.backlog.as_ref().map_or(0, |backlog| backlog.len());
         Counts {
             delivered: waiting.delivered,
             dropped: waiting.dropped,
             queued: waiting.messages,
             queued_bytes: waiting.bytes,
-            backlog,
+            backlog: waiting.backlog.len(),
         }
     }
 }
@@ -171,12 +168,12 @@ impl Waiting {
     }
 
     fn next(&mut self, overflow: Overflow) -> Option<Delivery> {
-        if let Some(backlog) = &mut self.backlog {
-            if let Some(message) = backlog.pop_front() {
-                self.delivered += 1;
-                return Some(Delivery::Message(message));
+        if let Some(message) = self.backlog.pop_front() {
+            self.delivered += 1;
+            if self.backlog.is_empty() {
+                self.backlog = VecDeque::new();
             }
-            self.backlog = None;
+            return Some(Delivery::Message(message));
         }
         let told = overflow == Overflow::DropNewest;
         if self.missed > 0 && (!told || self.live.is_empty()) {

@@ -290,7 +290,7 @@ fn run(steps: Vec<Step>) {
             }
             Step::Sweep => {
                 // Logs that are forgotten shorten the list; four rounds meet them all.
-                (0..4).for_each(|_| drop(pubsub.sweep(4)));
+                (0..4).for_each(|_| _ = pubsub.sweep(4));
                 for name in TOPICS {
                     model.trim(name);
                     model.forget(name, false);
