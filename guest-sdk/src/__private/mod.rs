@@ -4,6 +4,13 @@ pub mod bindings;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::{
+    FromRequest, Handler,
+    pubsub::{FromMessage, subscriber::Heard},
+    stream::opener::Opened,
+    warmer::Warmed,
+    web::Answer,
+};
 pub use crate::{
     pubsub::{Subscriber, subscriber::receive},
     stream::{Opener, open},
@@ -13,13 +20,6 @@ pub use crate::{
     },
     warmer::warm,
     web::export::serve,
-};
-use crate::{
-    FromRequest, Handler,
-    pubsub::{FromMessage, subscriber::Heard},
-    stream::opener::Opened,
-    warmer::Warmed,
-    web::Answer,
 };
 
 /// Holds only for an extractor; called with each argument type, so that the error stands at that type.
