@@ -5,7 +5,7 @@ use crate::{
     __private::bindings::{
         event_streams::exports::skep::plugin::event_stream_handler as wit, imports::skep::plugin::types,
     },
-    Error, Query, Rejection, Request, Response, Result, StatusCode, presence, test,
+    Error, IntoResponse, Query, Rejection, Request, Response, Result, StatusCode, presence, test,
 };
 
 fn request() -> wit::Request {
@@ -56,7 +56,11 @@ fn whatever_answers_can_refuse() {
     assert_eq!(status(|| Err::<EventStream, _>(StatusCode::FORBIDDEN)), 403);
     assert_eq!(status(|| Err::<EventStream, _>(Rejection::new(StatusCode::GONE, "left", "it left"))), 410);
     assert_eq!(status(|| Err::<EventStream, Error>("no bees".into())), 500);
-    assert_eq!(status(|| Err::<EventStream, Response>(Response::default())), 200);
+    #[allow(clippy::result_large_err, reason = "as large as any answer")]
+    fn answer() -> Result<EventStream, Response> {
+        Err(StatusCode::IM_A_TEAPOT.into_response())
+    }
+    assert_eq!(status(answer), 418);
     assert_eq!(status(|_: Query<Vec<(u8, u8)>>| EventStream::new()), 400);
     assert_eq!(status(|| EventStream::new().header("x-a", "b\nc")), 500);
 }

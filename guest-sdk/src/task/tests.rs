@@ -12,7 +12,7 @@ impl Task for Half {
 
     fn run(number: u32) -> Result<u32> {
         assert!(number < 100, "too many bees");
-        if number % 2 == 0 { Ok(number / 2) } else { Err(format!("{number} is odd").into()) }
+        if number.is_multiple_of(2) { Ok(number / 2) } else { Err(format!("{number} is odd").into()) }
     }
 }
 

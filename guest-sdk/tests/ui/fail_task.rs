@@ -1,26 +1,19 @@
-use skep_sdk::prelude::*;
-
-struct Order;
+use skep_sdk::skep;
 
 #[skep::tasks]
 mod work {
-    use super::*;
+    use skep_sdk::prelude::*;
 
     #[task]
-    fn two(id: u32, name: String) {}
+    fn two(_: u32, _: String) {}
 
     #[task]
-    fn borrowed(name: &str) -> impl Sized {}
+    fn borrowed(_: &str) -> impl Sized {}
 
     #[task(max = 3)]
     fn limited(_: u32) -> Result<()> {
         Ok(())
     }
-}
-
-#[skep::task]
-fn sell(_: Order) -> Result<Order> {
-    Ok(Order)
 }
 
 fn main() {}
