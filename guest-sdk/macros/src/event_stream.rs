@@ -30,7 +30,7 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
         let text = format!("it takes at most {ARGUMENTS_MAX} extractors; take `Request` and use `req.extract()`");
         errors.push(Error::new_spanned(inputs, text));
     }
-    errors.extend(arguments(function).filter_map(refuse_argument));
+    errors.extend(arguments(function).filter_map(|ty| refuse_argument(EVENT_STREAM.rules.noun, ty)));
     if matches!(function.sig.output, ReturnType::Default) {
         let text = "it returns `Result<EventStream>`: whether the client may listen";
         errors.push(Error::new_spanned(&function.sig.ident, text));

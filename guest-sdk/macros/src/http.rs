@@ -31,11 +31,11 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
             format!("a handler takes at most {ARGUMENTS_MAX} extractors; take `Request` and use `req.extract()`");
         errors.push(Error::new_spanned(inputs, text));
     }
-    errors.extend(arguments(function).filter_map(refuse_argument));
+    errors.extend(arguments(function).filter_map(|ty| refuse_argument(HTTP.rules.noun, ty)));
     errors
 }
 
-pub(crate) fn refuse_argument(ty: &Type) -> Option<Error> {
+pub(crate) fn refuse_argument(noun: &str, ty: &Type) -> Option<Error> {
     match ty {
         Type::Reference(reference) => {
             let owned = match &*reference.elem {
@@ -43,10 +43,10 @@ pub(crate) fn refuse_argument(ty: &Type) -> Option<Error> {
                 Type::Slice(_) => "Bytes".to_owned(),
                 other => quote!(#other).to_string(),
             };
-            Some(Error::new_spanned(reference, format!("a handler takes its arguments by value: `{owned}`")))
+            Some(Error::new_spanned(reference, format!("{noun} takes its arguments by value: `{owned}`")))
         }
         Type::ImplTrait(generic) => {
-            Some(Error::new_spanned(generic, "a handler is not generic: name the type, `Request` for instance"))
+            Some(Error::new_spanned(generic, format!("{noun} is not generic: name the type, `Request` for instance")))
         }
         _ => None,
     }

@@ -63,22 +63,19 @@ fn beside(function: &ItemFn) -> TokenStream {
     let (name, vis) = (&function.sig.ident, &function.vis);
     let unit: Type = syn::parse_quote!(());
     let args = arguments(function).next();
-    let check_args =
-        args.map(|ty| quote_spanned!(ty.span()=> const _: () = ::skep_sdk::__private::task_argument::<#ty>();));
     let call = if args.is_some() { quote!(#name(args)) } else { quote!({ let () = args; #name() }) };
     let args = args.unwrap_or(&unit);
     let output = match &function.sig.output {
         ReturnType::Type(_, ty) => &**ty,
         ReturnType::Default => &unit,
     };
-    let check_output = quote_spanned!(output.span()=> const _: () = ::skep_sdk::__private::done::<#output>(););
+    // Errors about the types stand at the types.
+    let value = quote_spanned!(output.span()=> <#output as ::skep_sdk::__private::Done>::Output);
+    let run = quote_spanned!(output.span()=> ::skep_sdk::__private::Done::into_result(#call));
     let text = name.to_string();
     let key = text.trim_start_matches("r#");
     let doc = format!("The task `{key}`, by its name: `{key}::start(..)` and `{key}::map(..)`.");
     quote! {
-        #check_args
-        #check_output
-
         #[doc = #doc]
         #[allow(non_camel_case_types, dead_code, missing_debug_implementations)]
         #vis struct #name {}
@@ -96,18 +93,18 @@ fn beside(function: &ItemFn) -> TokenStream {
             /// Runs the task for each of the arguments: `.ordered()?` or `.unordered()?` gives the results.
             #vis fn map(
                 args: impl ::std::iter::IntoIterator<Item = impl ::std::borrow::Borrow<#args>>,
-            ) -> ::skep_sdk::task::Map<<Self as ::skep_sdk::task::Task>::Output> {
+            ) -> ::skep_sdk::task::Map<#value> {
                 ::skep_sdk::__private::typed_map::<Self>(args)
             }
         }
 
         impl ::skep_sdk::task::Task for #name {
             type Args = #args;
-            type Output = <#output as ::skep_sdk::__private::Done>::Output;
+            type Output = #value;
             const NAME: &'static str = #key;
 
-            fn run(args: Self::Args) -> ::skep_sdk::Result<Self::Output> {
-                ::skep_sdk::__private::Done::into_result(#call)
+            fn run(args: #args) -> ::skep_sdk::Result<#value> {
+                #run
             }
         }
     }

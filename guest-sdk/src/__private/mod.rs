@@ -2,8 +2,13 @@
 
 pub mod bindings;
 
-use serde::{Serialize, de::DeserializeOwned};
-
+use crate::{
+    FromRequest, Handler,
+    pubsub::{FromMessage, subscriber::Heard},
+    stream::opener::Opened,
+    warmer::Warmed,
+    web::Answer,
+};
 pub use crate::{
     pubsub::{Subscriber, subscriber::receive},
     stream::{Opener, open},
@@ -13,13 +18,6 @@ pub use crate::{
     },
     warmer::warm,
     web::export::serve,
-};
-use crate::{
-    FromRequest, Handler,
-    pubsub::{FromMessage, subscriber::Heard},
-    stream::opener::Opened,
-    warmer::Warmed,
-    web::Answer,
 };
 
 /// Holds only for an extractor; called with each argument type, so that the error stands at that type.
@@ -42,12 +40,6 @@ pub const fn heard<T: Heard>() {}
 
 /// Holds only for a subscriber; the check of last resort, for a return type without a name.
 pub const fn subscriber<M, S: Subscriber<M>>(_: &S) {}
-
-/// Holds only for what a task takes; called with the type, so that the error stands at it.
-pub const fn task_argument<T: Serialize + DeserializeOwned>() {}
-
-/// Holds only for what a task returns; called with the return type, so that the error stands at that type.
-pub const fn done<T: Done>() {}
 
 /// Holds only for what says whether a stream opens; called with the return type, so that the error stands at that type.
 pub const fn opened<T: Opened>() {}

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Owner, host};
-use crate::{Error, Result, __private::bindings::imports::skep::plugin::types as wit, capability::refused, codec};
+use crate::{__private::bindings::imports::skep::plugin::types as wit, Error, Result, capability::refused, codec};
 
 /// Says that a key is there, for as long as its owner is. Returns the reference that names this presence in diffs.
 ///

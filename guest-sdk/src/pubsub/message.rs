@@ -72,6 +72,11 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(wit::Message { topic, event, id, data }) = self;
         let data = String::from_utf8_lossy(data);
-        f.debug_struct("Message").field("topic", topic).field("event", event).field("id", id).field("data", &data).finish()
+        f.debug_struct("Message")
+            .field("topic", topic)
+            .field("event", event)
+            .field("id", id)
+            .field("data", &data)
+            .finish()
     }
 }

@@ -114,7 +114,8 @@ impl EventStream {
         V: TryInto<HeaderValue>,
         V::Error: Into<http::Error>,
     {
-        let pair = name.try_into().map_err(Into::into).and_then(|name| Ok((name, value.try_into().map_err(Into::into)?)));
+        let pair =
+            name.try_into().map_err(Into::into).and_then(|name| Ok((name, value.try_into().map_err(Into::into)?)));
         match pair {
             Ok((name, value)) => {
                 self.headers.append(name, value);

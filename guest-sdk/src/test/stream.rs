@@ -1,7 +1,9 @@
 //! Event streams, and what presences live with, in native tests.
 
 use super::{TestRequest, TestResponse};
-use crate::{Event, EventStream, HeaderMap, Opener, Opening, RequestExt, Response, double::presence as double, presence::Owner};
+use crate::{
+    Event, EventStream, HeaderMap, Opener, Opening, RequestExt, Response, double::presence as double, presence::Owner,
+};
 
 impl TestRequest {
     /// Asks for an event stream of that topic, as the host would. What the client has seen last is its header

@@ -14,8 +14,8 @@ mod router;
 
 pub use cookies::Cookies;
 pub use extract::{Client, Form, FromRequest, Json, Path, Query};
-pub(crate) use handler::{Answer, arities};
 pub use handler::Handler;
+pub(crate) use handler::{Answer, arities};
 pub use redirect::Redirect;
 pub use rejection::Rejection;
 pub(crate) use rejection::error_response;

@@ -34,13 +34,3 @@ fn open(req: Request, opening: Opening) -> Result<EventStream> {
     }
     Ok(stream)
 }
-
-#[test]
-fn it_refuses_and_tracks() {
-    use skep_sdk::test;
-
-    assert_eq!(test::get("/live?deny=1").open("t", open).refused().status(), StatusCode::FORBIDDEN);
-    let stream = test::get("/live?user=maja&first=hi&after=7").open("t", open);
-    assert_eq!((stream.first()[0].text().as_ref(), stream.after()), ("hi", Some(7)));
-    assert_eq!(presence::count("t").unwrap(), 1);
-}
