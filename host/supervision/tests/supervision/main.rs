@@ -1,0 +1,8 @@
+//! The supervision tree against a model of OTP's rules and against OTP itself, and its driver over real tasks.
+
+mod driver;
+mod model;
+mod otp;
+mod rounds;
+mod schedule;
+mod sim;
