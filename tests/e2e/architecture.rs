@@ -9,6 +9,7 @@ use skep_tests::guests;
 const ARROWS: [(&str, &[&str]); 9] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
+    ("skep-supervision", &["skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
     ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-types"]),
