@@ -6,16 +6,31 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
+    ("skep-presence", &["skep-types"]),
+    ("skep-supervision", &["skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
-    ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-types"]),
-    ("skep-web", &["skep-cache", "skep-types"]),
+    ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-presence", "skep-pubsub", "skep-types"]),
+    ("skep-web", &["skep-cache", "skep-pubsub", "skep-types"]),
     ("skep-admin", &[]),
-    ("skep-node", &["skep-admin", "skep-cache", "skep-manifest", "skep-runtime", "skep-types", "skep-web"]),
+    (
+        "skep-node",
+        &[
+            "skep-admin",
+            "skep-cache",
+            "skep-manifest",
+            "skep-presence",
+            "skep-pubsub",
+            "skep-runtime",
+            "skep-supervision",
+            "skep-types",
+            "skep-web",
+        ],
+    ),
     ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-types"]),
 ];
 
