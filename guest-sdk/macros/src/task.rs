@@ -1,6 +1,6 @@
 //! `#[skep::task]` and `#[skep::tasks]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{Error, ItemFn, ReturnType, Type, spanned::Spanned};
 
@@ -63,19 +63,22 @@ fn beside(function: &ItemFn) -> TokenStream {
     let (name, vis) = (&function.sig.ident, &function.vis);
     let unit: Type = syn::parse_quote!(());
     let args = arguments(function).next();
-    let call = if args.is_some() { quote!(#name(args)) } else { quote!({ let () = args; #name() }) };
+    let has_args = args.is_some();
     let args = args.unwrap_or(&unit);
     let output = match &function.sig.output {
         ReturnType::Type(_, ty) => &**ty,
         ReturnType::Default => &unit,
     };
-    // Errors about the types stand at the types.
-    let value = quote_spanned!(output.span()=> <#output as ::skep_sdk::__private::Done>::Output);
-    let run = quote_spanned!(output.span()=> ::skep_sdk::__private::Done::into_result(#call));
+    // Errors about what it returns stand there, and not at the attribute.
+    let span = Span::call_site().located_at(output.span());
+    let value = quote_spanned!(span=> <#output as ::skep_sdk::__private::Done>::Output);
+    let call =
+        if has_args { quote_spanned!(span=> #name(args)) } else { quote_spanned!(span=> { let () = args; #name() }) };
+    let run = quote_spanned!(span=> ::skep_sdk::__private::Done::into_result(#call));
     let text = name.to_string();
     let key = text.trim_start_matches("r#");
     let doc = format!("The task `{key}`, by its name: `{key}::start(..)` and `{key}::map(..)`.");
-    quote! {
+    quote_spanned! {span=>
         #[doc = #doc]
         #[allow(non_camel_case_types, dead_code, missing_debug_implementations)]
         #vis struct #name {}
