@@ -13,6 +13,7 @@ use skep_runtime::{Opened, Opening, Revision};
 use skep_types::{Call, Failure, FailureKind, Phase, PluginName};
 use skep_web::{Handler, HandlerFuture, RequestBody};
 
+use crate::background::{Background, DeadLetter, DeadLetterView, Listener, Services};
 use crate::meter::Meter;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
@@ -43,6 +44,7 @@ pub struct Plugin {
     note: Mutex<Note>,
     warmers: Mutex<Option<Warmers>>,
     streams: Arc<Streams>,
+    background: Background,
     this: Weak<Self>,
 }
 
@@ -57,10 +59,11 @@ struct Note {
 impl Plugin {
     /// A plugin without a revision.
     #[must_use]
-    pub fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>, services: Services) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             name: settings.name.clone(),
             streams: Streams::new(&settings.name),
+            background: Background::new(&settings, services),
             current: ArcSwapOption::empty(),
             settings: ArcSwap::from_pointee(settings),
             store,
@@ -76,6 +79,39 @@ impl Plugin {
     #[must_use]
     pub fn name(&self) -> &PluginName {
         &self.name
+    }
+
+    /// What it does beside its requests.
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Has the subscribers of the revision in service listen. To be called after each swap.
+    pub(crate) async fn listen(&self) {
+        let Some(revision) = self.current() else { return };
+        if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
+            tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all subscribers listen");
+        }
+    }
+
+    /// The messages that its subscribers failed at for good, as operators see them.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetterView> {
+        let view = |listener: &Listener, letter: DeadLetter| DeadLetterView {
+            subscription: listener.name.to_string(),
+            number: letter.number,
+            at: letter.at,
+            topic: letter.message.topic.to_string(),
+            event: letter.message.event.as_deref().map(str::to_owned),
+            id: letter.message.id,
+            reason: letter.reason,
+            attempts: letter.attempts,
+            data: String::from_utf8_lossy(&letter.message.data).into_owned(),
+        };
+        let of = |listener: Arc<Listener>| {
+            listener.dead.list().into_iter().map(|letter| view(&listener, letter)).collect::<Vec<_>>()
+        };
+        self.background.listeners().into_iter().flat_map(of).collect()
     }
 
     /// Its event streams.
@@ -140,7 +176,8 @@ impl Plugin {
     }
 
     /// Takes the plugin out of service.
-    pub(crate) fn stop(&self, drain: Duration) {
+    pub(crate) async fn stop(&self, drain: Duration) {
+        self.background.stop().await;
         *self.warmers.lock() = None;
         self.streams.close();
         if let Some(old) = self.current.swap(None) {
