@@ -18,7 +18,6 @@ use crate::meter::Meter;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
 use crate::streams::Streams;
-use crate::warmers::Warmers;
 
 /// How often a draining revision is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -42,7 +41,6 @@ pub struct Plugin {
     // One deploy at a time; held over awaits, so it is tokio's.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     note: Mutex<Note>,
-    warmers: Mutex<Option<Warmers>>,
     streams: Arc<Streams>,
     background: Background,
     this: Weak<Self>,
@@ -70,7 +68,6 @@ impl Plugin {
             meter,
             deploying: tokio::sync::Mutex::new(()),
             note: Mutex::default(),
-            warmers: Mutex::default(),
             this: Weak::clone(this),
         })
     }
@@ -86,11 +83,11 @@ impl Plugin {
         &self.background
     }
 
-    /// Has the subscribers of the revision in service listen. To be called after each swap.
+    /// Has the subscribers of the revision in service listen and its warmers run. To be called after each swap.
     pub(crate) async fn listen(&self) {
         let Some(revision) = self.current() else { return };
         if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
-            tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all subscribers listen");
+            tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all of the plugin's background work runs");
         }
     }
 
@@ -151,8 +148,6 @@ impl Plugin {
         self.settings.store(Arc::clone(&settings));
         let revision = next.id().to_string();
         let old = self.current.swap(Some(next));
-        // After the swap: the first run takes the revision that is in service.
-        *self.warmers.lock() = Some(Warmers::start(&self.this, &settings));
         *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
         match old {
             Some(old) => {
@@ -168,17 +163,12 @@ impl Plugin {
     /// # Errors
     /// Which one has failed too often.
     pub(crate) async fn warmed(&self) -> Result<(), String> {
-        let required = self.warmers.lock().as_ref().map(Warmers::required);
-        match required {
-            Some(required) => required.await,
-            None => Ok(()),
-        }
+        self.background.warmed().await
     }
 
     /// Takes the plugin out of service.
     pub(crate) async fn stop(&self, drain: Duration) {
         self.background.stop().await;
-        *self.warmers.lock() = None;
         self.streams.close();
         if let Some(old) = self.current.swap(None) {
             retire(old, drain);

@@ -1,4 +1,4 @@
-//! What a plugin does beside its requests: subscribers and detached tasks, each under the supervisor of its plugin.
+//! What a plugin does beside its requests: subscribers, detached tasks and warmers, under the supervisor of the plugin.
 //!
 //! ```text
 //! host                     one for one, as all of them
@@ -6,7 +6,9 @@
 //!     ├── subscribers
 //!     │   ├── on_order     a loop for each subscription
 //!     │   └── on_user
-//!     └── tasks            the loop that works detached tasks off
+//!     ├── tasks            the loop that works detached tasks off
+//!     └── warmers
+//!         └── ranking      runs on its interval
 //! ```
 //!
 //! A loop that fails is started again; queues outlive it. What a loop runs is a call like any other, in an instance of
@@ -28,6 +30,7 @@ use skep_types::PluginName;
 use crate::plugin::Plugin;
 use crate::spec::Settings;
 use crate::topics::Topics;
+use crate::warmers::{self, Required};
 
 mod dead;
 mod lanes;
@@ -44,6 +47,7 @@ pub use tasks::TASKS;
 
 const SUBSCRIBERS: &str = "subscribers";
 const WORKER_OF_TASKS: &str = "tasks";
+const WARMERS: &str = "warmers";
 
 /// Says what the metrics mean; told to the recorder once.
 pub(crate) fn describe() {
@@ -60,12 +64,20 @@ pub(crate) struct Services {
     pub(crate) root: Handle,
 }
 
+/// The warmers that run.
+#[derive(Default)]
+struct Warming {
+    names: Vec<String>,
+    required: Option<Required>,
+}
+
 /// The background work of one plugin.
 pub(crate) struct Background {
     name: PluginName,
     services: Services,
     tasks: Arc<Tasks>,
     listeners: RwLock<Vec<Arc<Listener>>>,
+    warmers: RwLock<Warming>,
     // One change at a time; held over awaits, so it is tokio's. `None` while nothing is supervised.
     supervised: tokio::sync::Mutex<Option<SupervisionConfig>>,
 }
@@ -79,6 +91,7 @@ impl Background {
             services,
             tasks,
             listeners: RwLock::default(),
+            warmers: RwLock::default(),
             supervised: tokio::sync::Mutex::default(),
         }
     }
@@ -174,7 +187,39 @@ impl Background {
             self.start(&subscribers, plugin, listener).await?;
         }
         *self.listeners.write() = kept;
+        self.warm(plugin, settings).await
+    }
+
+    /// Runs the warmers for the revision in service, and no more for the one before.
+    async fn warm(&self, plugin: &Weak<Plugin>, settings: &Settings) -> anyhow::Result<()> {
+        let warmers = self.own().and_then(|own| own.nested(&WARMERS.into()));
+        let warmers = warmers.context("the supervisor of the warmers is gone")?;
+        let _ = warmers.resume();
+        let before = std::mem::take(&mut *self.warmers.write());
+        for name in before.names {
+            // One that ended by itself is not there any more.
+            let _ = warmers.terminate_child(name.as_str()).await;
+            let _ = warmers.delete_child(name.as_str()).await;
+        }
+        let (children, required) = warmers::children(plugin, settings);
+        let names = children.iter().map(|(name, _)| name.clone()).collect();
+        *self.warmers.write() = Warming { names, required: Some(required) };
+        for (_, child) in children {
+            warmers.start_child(child).await.map_err(|refused| anyhow::anyhow!("{refused}"))?;
+        }
         Ok(())
+    }
+
+    /// Waits until every required warmer of the revision in service has succeeded once.
+    ///
+    /// # Errors
+    /// Which one has failed too often.
+    pub(crate) async fn warmed(&self) -> Result<(), String> {
+        let required = self.warmers.read().required.clone();
+        match required {
+            Some(required) => required.warmed().await,
+            None => Ok(()),
+        }
     }
 
     /// Stops everything, and waits for what is at work as long as supervisors do.
@@ -186,14 +231,14 @@ impl Background {
     }
 
     async fn begin(&self, config: &SupervisionConfig) -> anyhow::Result<()> {
-        self.listeners.write().clear();
         let spec = spec(config);
         let tasks = Arc::clone(&self.tasks);
         let children = || -> Result<_, SpecError> {
             let subscribers = Supervisor::child(ChildSpec::supervisor(SUBSCRIBERS), spec, Vec::new())?;
             let tasks =
                 Child::new(ChildSpec::worker(WORKER_OF_TASKS), move |context| Arc::clone(&tasks).serve(context));
-            Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, tasks])
+            let warmers = Supervisor::child(ChildSpec::supervisor(WARMERS), spec, Vec::new())?;
+            Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, tasks, warmers])
         };
         let own = children()?;
         self.services.root.start_child(own).await.map_err(|refused| anyhow::anyhow!("{refused}"))
@@ -203,6 +248,7 @@ impl Background {
         let _ = self.services.root.terminate_child(self.name.as_str()).await;
         let _ = self.services.root.delete_child(self.name.as_str()).await;
         self.listeners.write().clear();
+        *self.warmers.write() = Warming::default();
     }
 
     fn own(&self) -> Option<Handle> {
