@@ -6,6 +6,7 @@ mod access_log;
 mod admin;
 mod architecture;
 mod cache;
+mod chaos;
 mod connections;
 mod examples;
 mod foreign;

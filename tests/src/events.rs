@@ -19,6 +19,9 @@ pub type Fields = BTreeMap<String, String>;
 /// Events that are kept; the oldest go first. Hostile tests make many thousands.
 const KEPT: usize = 20_000;
 
+/// A guest that prints this has the host panic.
+pub const PANIC: &str = "panic in the host";
+
 static EVENTS: Mutex<Vec<Fields>> = Mutex::new(Vec::new());
 static HUB: OnceLock<LogHub> = OnceLock::new();
 
@@ -36,6 +39,8 @@ impl<S: Subscriber> Layer<S> for Catch {
             ("level".to_owned(), event.metadata().level().to_string()),
         ]);
         event.record(&mut Collect(&mut fields));
+        // Whoever writes a log line runs in the middle of the host's own code, so this is a panic of that.
+        assert!(fields.get("message").is_none_or(|message| message != PANIC), "{PANIC}");
         let mut events = EVENTS.lock();
         if events.len() == KEPT {
             events.drain(..KEPT / 2);
@@ -59,6 +64,13 @@ impl Visit for Collect<'_> {
 /// Starts catching events, once for the process, and returns the hub that guests' lines come by.
 pub fn catch() -> LogHub {
     let hub = HUB.get_or_init(|| {
+        // Tests make thousands of these panics; none of them is worth a backtrace.
+        let show = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if panic.payload_as_str() != Some(PANIC) {
+                show(panic);
+            }
+        }));
         let hub = LogHub::default();
         let filter = tracing_subscriber::filter::LevelFilter::DEBUG;
         tracing_subscriber::registry().with(Catch.with_filter(filter)).with(hub.layer()).try_init().unwrap();

@@ -138,14 +138,14 @@ impl Host {
         self.counter("skep_calls_total", &[("plugin", plugin), ("outcome", outcome)])
     }
 
-    /// A counter's value in this process's metrics, by its name and labels; 0 where it is not there.
+    /// A counter's value in this process's metrics: the sum of all that have this name and these labels.
     pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let text = metrics()();
         let wanted = |line: &&str| {
             line.starts_with(name) && labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")))
         };
-        let line = text.lines().find(wanted);
-        line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or_default()
+        let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
+        text.lines().filter(wanted).filter_map(value).sum()
     }
 }
 

@@ -11,7 +11,7 @@
 //! | `admission`, `fair` | who may run, and whose turn it is |
 //! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
-//! | `classify`, `report` | what became of a call |
+//! | `classify`, `unwind`, `report` | what became of a call |
 //!
 //! This crate and `skep-bindings` are the only ones that know wasmtime.
 
@@ -36,6 +36,7 @@ mod revision;
 mod runtime;
 mod state;
 mod stats;
+mod unwind;
 
 pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;

@@ -45,7 +45,9 @@ impl LogStream {
     }
 
     fn emit(&self, line: &mut Vec<u8>) {
-        let text = String::from_utf8_lossy(line);
+        // Taken first: should whoever writes the log panic, the line is not written again when this is dropped.
+        let line = std::mem::take(line);
+        let text = String::from_utf8_lossy(&line);
         let text = text.trim_end();
         if !text.is_empty() {
             tracing::info!(
@@ -56,7 +58,6 @@ impl LogStream {
                 "{text}"
             );
         }
-        line.clear();
     }
 }
 

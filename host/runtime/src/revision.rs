@@ -25,6 +25,7 @@ use crate::linked::{Guest, Linked, Role};
 use crate::report::Report;
 use crate::state::{CallState, GuestEnv};
 use crate::stats::CallStats;
+use crate::unwind::caught;
 
 /// Revisions that are in memory, whether they serve, drain or wait for a rollback. A test of leaks reads it.
 static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -227,7 +228,7 @@ impl Revision {
                 let status = response.status().as_u16();
                 let revision = Arc::clone(self);
                 tokio::spawn(async move {
-                    let outcome = unfinished.drive(&revision, &stats).await;
+                    let outcome = caught(&stats, unfinished.drive(&revision, &stats)).await;
                     report.end(outcome.as_ref().map(|()| status));
                 });
                 Ok(response)
@@ -265,7 +266,8 @@ impl Revision {
         let deadline = tokio::time::Instant::from_std(stats.deadline);
         // The timer is outside of the guest's future and drops it: fuel does not run while a guest waits.
         // It is pinned here, because a guest's future is large and a timer that owned it would move it twice.
-        tokio::time::timeout_at(deadline, pin!(work)).await.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
+        let work = pin!(caught(stats, work));
+        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
     }
 
     pub(crate) fn too_late(&self, stats: &CallStats, role: Role) -> Failure {

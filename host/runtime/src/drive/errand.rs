@@ -15,6 +15,7 @@ use crate::report::Report;
 use crate::revision::Revision;
 use crate::state::CallState;
 use crate::stats::CallStats;
+use crate::unwind::caught;
 
 /// What the success of a call is counted as that has no HTTP answer.
 const DONE: u16 = 204;
@@ -52,7 +53,7 @@ impl Revision {
         let stats = self.stats_within(call, None, deadline);
         let report = Report::new(Arc::clone(self), Arc::clone(&stats));
         let timer = tokio::time::Instant::from_std(stats.deadline);
-        let work = pin!(run(self, &stats, &errand));
+        let work = pin!(caught(&stats, run(self, &stats, &errand)));
         let ended = match tokio::time::timeout_at(timer, work).await {
             Ok(ended) => ended,
             Err(_) => Err(self.too_late(&stats, E::ROLE)),

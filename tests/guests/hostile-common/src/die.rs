@@ -57,6 +57,12 @@ pub fn trap() -> ! {
     core::arch::wasm32::unreachable()
 }
 
+/// Prints the line at which the harness makes the host panic, in the middle of the host's own code.
+#[inline(never)]
+pub fn host_panic() {
+    println!("panic in the host");
+}
+
 /// A panic, which prints and aborts.
 #[inline(never)]
 pub fn panic() -> ! {

@@ -7,7 +7,7 @@ mod query;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-pub use die::{bomb, panic, recurse, rounds, spin, trap};
+pub use die::{bomb, host_panic, panic, recurse, rounds, spin, trap};
 pub use flood::flood;
 pub use query::Query;
 

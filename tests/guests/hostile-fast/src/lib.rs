@@ -3,7 +3,7 @@
 //!
 //! | module | routes |
 //! |---|---|
-//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/counter` |
+//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/host-panic`, `/counter` |
 //! | `work` | `/spin-fuel?n=`, `/sleep?ms=`, `/log-flood?bytes=` |
 //! | `answer` | `/status?code=`, `/big?bytes=`, `/headers?n=&size=`, `/bad-header?name=&value=`, `/echo` |
 //! | `dump` | `/request`, `/captures`, `/context?n=` |
@@ -45,6 +45,10 @@ impl Guest for Hostile {
             }
             "trap" => hostile_common::trap(),
             "panic" => hostile_common::panic(),
+            "host-panic" => {
+                hostile_common::host_panic();
+                answer::text("the host went on")
+            }
             "sleep" => work::sleep(&query),
             "counter" => answer::text(hostile_common::count().to_string()),
             "log-flood" => work::log_flood(&query),

@@ -3,7 +3,7 @@
 //!
 //! | module | routes |
 //! |---|---|
-//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/counter` |
+//! | `hostile-common` | `/spin`, `/recurse`, `/bomb`, `/trap`, `/panic`, `/host-panic`, `/counter` |
 //! | `cpu` | `/spin-ms?ms=` |
 //! | `memory` | `/grow?mib=`, `/handles?kind=fields\|pollables&n=` |
 //! | `death` | `/exit?code=`, `/no-answer`, `/answer-twice`, `/answer-error` |
@@ -67,6 +67,10 @@ fn run(route: &str, call: Call) {
         "counter" => call.out.text(200, &hostile_common::count().to_string()),
         "trap" => hostile_common::trap(),
         "panic" => hostile_common::panic(),
+        "host-panic" => {
+            hostile_common::host_panic();
+            call.out.text(200, "the host went on");
+        }
         "exit" => death::exit(call),
         "no-answer" => death::no_answer(call),
         "answer-twice" => death::answer_twice(call),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `echo` | returns its text |
 //! | `fail` | returns its text as an error |
-//! | `trap`, `spin`, `panic`, `oom` | ends so |
+//! | `trap`, `spin`, `panic`, `host_panic`, `oom` | ends so |
 //! | `sleep` | waits so many milliseconds in the host, then returns its text |
 //! | `publish_later` | `TOPIC TEXT`: publishes the text |
 //! | `nested` | maps `echo` over `a` and `b` and joins the results: a task with tasks of its own |
@@ -43,6 +43,12 @@ pub(crate) mod tasks {
     #[task]
     fn panic(_: String) -> Result<String> {
         hostile_common::panic()
+    }
+
+    #[task]
+    fn host_panic(text: String) -> Result<String> {
+        hostile_common::host_panic();
+        Ok(text)
     }
 
     #[task]
