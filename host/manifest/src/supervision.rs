@@ -46,7 +46,7 @@ pub struct BreakerConfig {
     /// The time that calls are counted over. Default 10 s, 1 s to 1 h.
     pub window: Duration,
     /// The clients that failures must have come to, so that one with poisonous requests cannot switch a handler off.
-    /// Default 2, 1 to 1,000.
+    /// Default 2, 1 to 16: more tell no more, and each failure would cost as many comparisons.
     pub clients: u32,
     /// How long an open breaker stays open before it lets a probe through; it doubles with each probe that fails. Default
     /// 5 s, 1 ms to 1 h.
@@ -145,7 +145,7 @@ impl BreakerConfig {
         table.bounded("ratio", &mut breaker.ratio, RATIO_MIN..=RATIO_MAX);
         table.bounded("calls", &mut breaker.calls, 1..=1_000_000);
         table.bounded("window", &mut breaker.window, SECOND..=HOUR);
-        table.bounded("clients", &mut breaker.clients, 1..=1000);
+        table.bounded("clients", &mut breaker.clients, 1..=16);
         table.bounded("cool_down", &mut breaker.cool_down, MILLISECOND..=HOUR);
         breaker.cool_down_max = breaker.cool_down_max.max(breaker.cool_down);
         table.bounded("cool_down_max", &mut breaker.cool_down_max, breaker.cool_down..=HOUR);

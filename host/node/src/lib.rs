@@ -10,6 +10,7 @@
 //! | [`warmers`] | what fills caches at the start and on an interval |
 //! | `topics` | the engines behind pubsub and presence |
 //! | [`streams`] | event streams of routes |
+//! | `guard` | breakers of handlers, probation of revisions |
 //! | [`rate`] | the rate limiters of routes |
 //! | [`store`] | what is kept on disk: components, history, what was deployed by command |
 //! | [`build`] | build commands, and the programs that they need |
@@ -22,6 +23,7 @@ mod bucket_meter;
 pub mod build;
 pub mod caches;
 pub mod control;
+mod guard;
 pub mod meter;
 pub mod node;
 pub mod plugin;

@@ -15,17 +15,18 @@ use parking_lot::Mutex;
 use skep_admin::api::Deployed;
 use skep_admin::{Endpoint, LogHub};
 use skep_manifest::Manifest;
-use skep_runtime::{
-    CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions,
-};
+use skep_runtime::{CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions};
 use skep_supervision::{Bus, Environment, Spec, Supervisor};
 use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
 use skep_web::{Front, FrontOptions, Server, ServerOptions, TlsFiles, TrustedProxies};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::background::Services;
 use crate::build;
 use crate::caches::Buckets;
+use crate::guard::probation::Prepared;
+use crate::guard::{self, follow::follow};
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
 use crate::rate::Rates;
@@ -33,6 +34,7 @@ use crate::spec::{Given, Settings};
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
 use crate::topics::Topics;
 
+mod recover;
 mod reload;
 
 /// The pool's slots hold at least this much memory each, so that a later manifest may ask for more than today's.
@@ -79,6 +81,7 @@ pub struct Node {
     pub(crate) manifest: ArcSwap<Manifest>,
     mode: Mode,
     clock: Arc<dyn Clock>,
+    _follow: AbortOnDropHandle<()>,
     pub(crate) logs: LogHub,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
     server: Mutex<Option<Server>>,
@@ -110,10 +113,11 @@ impl Node {
         crate::topics::describe();
         crate::streams::describe();
         crate::background::describe();
+        guard::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
-        let root = Supervisor::start("host", Spec::default(), Vec::new(), environment.clone())?;
+        let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
         let services = Services { topics: Arc::clone(&topics), environment, root };
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
@@ -129,6 +133,7 @@ impl Node {
             front: Arc::clone(&front),
             buckets,
             topics,
+            _follow: follow(&services.environment.bus),
             services,
             rates,
             plugins: ArcSwap::default(),
@@ -240,6 +245,10 @@ impl Node {
         PluginStore::new(&manifest.host.data, name, manifest.host.keep_revisions)
     }
 
+    fn new_plugin(&self, settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Plugin> {
+        Plugin::new(settings, store, meter, self.services.clone())
+    }
+
     async fn load_all(&self) -> anyhow::Result<()> {
         let manifest = self.manifest.load_full();
         // Before the first plugin is loaded, so that it never sees a bucket without its entries of the last time.
@@ -248,7 +257,7 @@ impl Node {
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
             let meter = Meter::new(name.clone(), manifest.host.access_log);
-            let plugin = Plugin::new(settings.clone(), self.store_of(&manifest, name), meter, self.services.clone());
+            let plugin = self.new_plugin(settings.clone(), self.store_of(&manifest, name), meter);
             plugins.insert(name.clone(), Arc::clone(&plugin));
             if let Err(absence) = self.first_revision(&plugin, &settings, &manifest).await {
                 match (&absence, self.mode) {
@@ -290,7 +299,7 @@ impl Node {
         let buckets = self.buckets.granted(settings);
         let revision = self.prepare(plugin, settings, wasm.clone(), buckets).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
-        plugin.swap(revision, settings.clone(), origin, manifest.host.drain);
+        plugin.swap(revision, settings.clone(), origin, manifest.host.drain, &self.this);
         plugin.listen().await;
         Ok(())
     }
@@ -314,6 +323,7 @@ impl Node {
         let history = plugin.store.history();
         if let Some(pin) = history.pinned
             && pin.manifest == settings.manifest_hash()
+            && !is_replaced(&pin, settings)
         {
             match plugin.store.component(&pin.content) {
                 Ok(wasm) => return Ok((wasm, Origin::Deploy)),
@@ -334,8 +344,8 @@ impl Node {
         settings: &Settings,
         wasm: Bytes,
         buckets: Vec<GrantedBucket>,
-    ) -> anyhow::Result<Arc<Revision>> {
-        let observer = Arc::clone(&plugin.meter);
+    ) -> anyhow::Result<Prepared> {
+        let (observer, calls) = plugin.observer();
         let topics = self.topics.granted(settings);
         let given = Given { buckets, topics, tasks: plugin.background().task_grant(settings) };
         let spec = settings.for_runtime(wasm, given, observer);
@@ -353,7 +363,7 @@ impl Node {
         let declared = revision.declare(&call).await;
         declared.map_err(|failure| anyhow::anyhow!("the component's own description is not valid: {failure}"))?;
         plugin.background().check(settings, &revision)?;
-        Ok(revision)
+        Ok(Prepared { revision, calls })
     }
 
     fn keep(
@@ -361,14 +371,17 @@ impl Node {
         plugin: &Plugin,
         settings: &Settings,
         wasm: &[u8],
-        revision: &Revision,
+        prepared: &Prepared,
         origin: Origin,
         pin: bool,
     ) -> anyhow::Result<()> {
         let content = content_hash(wasm);
         let kept = plugin.store.history().pinned.filter(|_| origin == Origin::Deploy && !pin);
-        let pin = pin.then(|| Pin { content: content.clone(), manifest: settings.manifest_hash() }).or(kept);
-        let entry = Entry { revision: revision.id().to_string(), content, origin, at_ms: unix_ms(self.clock.wall()) };
+        let pin = pin
+            .then(|| Pin { content: content.clone(), manifest: settings.manifest_hash(), instead_of: None })
+            .or(kept);
+        let revision = prepared.revision.id().to_string();
+        let entry = Entry { revision, content, origin, at_ms: unix_ms(self.clock.wall()) };
         plugin.store.keep(wasm, entry, pin)
     }
 
@@ -380,15 +393,16 @@ impl Node {
         let _turn = plugin.deploying.lock().await;
         let settings = plugin.settings();
         let previous = plugin.current();
-        let revision = self.prepare(plugin, &settings, wasm.clone(), self.buckets.granted(&settings)).await?;
+        let prepared = self.prepare(plugin, &settings, wasm.clone(), self.buckets.granted(&settings)).await?;
+        let revision = prepared.revision.id().clone();
         let deployed = Deployed {
             plugin: settings.name.to_string(),
-            revision: revision.id().to_string(),
-            previous: previous.as_ref().filter(|old| old.id() != revision.id()).map(|old| old.id().to_string()),
+            revision: revision.to_string(),
+            previous: previous.as_ref().filter(|old| *old.id() != revision).map(|old| old.id().to_string()),
         };
-        self.keep(plugin, &settings, &wasm, &revision, origin, origin != Origin::Source)?;
-        if previous.is_none_or(|old| old.id() != revision.id()) {
-            plugin.swap(revision, Settings::clone(&settings), origin, self.drain());
+        self.keep(plugin, &settings, &wasm, &prepared, origin, origin != Origin::Source)?;
+        if previous.is_none_or(|old| *old.id() != revision) {
+            plugin.swap(prepared, Settings::clone(&settings), origin, self.drain(), &self.this);
             plugin.listen().await;
         } else {
             plugin.healed();
@@ -427,6 +441,12 @@ async fn upkeep(node: Weak<Node>) {
         node.topics.upkeep();
         node.rates.sweep();
     }
+}
+
+/// Whether there is another source by now than the one that a pin stands in for.
+fn is_replaced(pin: &Pin, settings: &Settings) -> bool {
+    let bad = pin.instead_of.as_ref();
+    bad.is_some_and(|bad| read_source(settings).is_ok_and(|source| content_hash(&source) != *bad))
 }
 
 /// Reads a plugin's component from where the manifest says.

@@ -1,20 +1,21 @@
 //! One plugin of a node: its current revision, the swap to the next one, the drain of the last.
 
-use std::future::ready;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::body::Body;
-use http::Request;
 use http::request::Parts;
 use parking_lot::Mutex;
 use skep_runtime::{Opened, Opening, Revision};
-use skep_types::{Call, Failure, FailureKind, Phase, PluginName};
-use skep_web::{Handler, HandlerFuture, RequestBody};
+use skep_types::{Call, Failure, FailureKind, Phase, PluginName, RevisionId, SharedObserver};
+use tokio::task::AbortHandle;
 
 use crate::background::{Background, DeadLetter, DeadLetterView, Listener, Services};
+use crate::guard::Guards;
+use crate::guard::calls::{RevisionCalls, Watched};
+use crate::guard::probation::{OnProbation, Predecessor, Prepared, probation};
 use crate::meter::Meter;
+use crate::node::Node;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
 use crate::streams::Streams;
@@ -37,7 +38,11 @@ pub struct Plugin {
     current: ArcSwapOption<Revision>,
     settings: ArcSwap<Settings>,
     pub(crate) store: PluginStore,
-    pub(crate) meter: Arc<Meter>,
+    meter: Arc<Meter>,
+    guards: Arc<Guards>,
+    /// How the calls of the revision in service went.
+    calls: Mutex<Arc<RevisionCalls>>,
+    probation: Mutex<Option<OnProbation>>,
     // One deploy at a time; held over awaits, so it is tokio's.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     note: Mutex<Note>,
@@ -58,10 +63,14 @@ impl Plugin {
     /// A plugin without a revision.
     #[must_use]
     pub(crate) fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>, services: Services) -> Arc<Self> {
+        let guards = Arc::new(Guards::new(settings.name.clone(), settings.config.breaker, &services.environment));
         Arc::new_cyclic(|this| Self {
             name: settings.name.clone(),
+            calls: Mutex::default(),
+            probation: Mutex::default(),
             streams: Streams::new(&settings.name),
-            background: Background::new(&settings, services),
+            background: Background::new(&settings, services, Arc::clone(&guards)),
+            guards,
             current: ArcSwapOption::empty(),
             settings: ArcSwap::from_pointee(settings),
             store,
@@ -116,6 +125,23 @@ impl Plugin {
         &self.streams
     }
 
+    /// The guards of its handlers.
+    pub(crate) fn guards(&self) -> &Guards {
+        &self.guards
+    }
+
+    /// Who hears of the calls of a new revision, and the count that it keeps.
+    pub(crate) fn observer(&self) -> (SharedObserver, Arc<RevisionCalls>) {
+        let calls = Arc::<RevisionCalls>::default();
+        let observer = Watched {
+            meter: Arc::clone(&self.meter),
+            calls: Arc::clone(&calls),
+            judge: Arc::clone(self.guards.judge()),
+            clock: Arc::clone(self.guards.clock()),
+        };
+        (Arc::new(observer), calls)
+    }
+
     /// Asks the revision in service whether a client may listen.
     pub(crate) async fn open_stream(&self, call: Call, parts: &Parts, opening: &Opening) -> Result<Opened, Failure> {
         let revision = self.serving()?;
@@ -143,19 +169,60 @@ impl Plugin {
     }
 
     /// Puts a revision in service. Calls in flight finish on the old one, for up to `drain`.
-    pub(crate) fn swap(&self, next: Arc<Revision>, settings: Settings, origin: Origin, drain: Duration) {
-        let settings = Arc::new(settings);
-        self.settings.store(Arc::clone(&settings));
-        let revision = next.id().to_string();
-        let old = self.current.swap(Some(next));
-        *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
-        match old {
-            Some(old) => {
-                tracing::info!(plugin = %self.name, %revision, previous = %old.id(), ?origin, "reloaded");
-                retire(old, drain);
-            }
-            None => tracing::info!(plugin = %self.name, %revision, ?origin, "serving"),
+    ///
+    /// A new revision is on probation, unless it is the first or an operator or the host goes back to it; the one before
+    /// it is kept until there is a verdict. A probation that was under way ends without one.
+    pub(crate) fn swap(&self, next: Prepared, settings: Settings, origin: Origin, drain: Duration, node: &Weak<Node>) {
+        drop(self.probation.lock().take());
+        let (settings, before) = (Arc::new(settings), self.settings.load_full());
+        let (revision, serving) = (next.revision.id().clone(), self.current.load_full());
+        let is_new = serving.as_ref().is_some_and(|old| *old.id() != revision);
+        let calls = std::mem::replace(&mut *self.calls.lock(), Arc::clone(&next.calls));
+        let watched = if is_new && origin != Origin::Rollback {
+            probation(&settings.config.probation, &calls, self.guards.clock().now())
+        } else {
+            None
+        };
+        let is_watched = watched.is_some();
+        match watched {
+            // Before the swap, so that no call is missed.
+            Some(watched) => next.calls.watch(watched),
+            None if !is_new => next.calls.inherit(calls.record()),
+            None => {}
         }
+        self.settings.store(Arc::clone(&settings));
+        let old = self.current.swap(Some(Arc::clone(&next.revision)));
+        self.guards.renew(settings.config.breaker, is_new);
+        *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
+        let Some(old) = old else {
+            tracing::info!(plugin = %self.name, %revision, ?origin, "serving");
+            return;
+        };
+        tracing::info!(plugin = %self.name, %revision, previous = %old.id(), ?origin, "reloaded");
+        let kept = Arc::new(());
+        let draining = retire(&old, drain, Arc::downgrade(&kept));
+        if is_watched {
+            let predecessor = Predecessor {
+                prepared: Prepared { revision: old, calls },
+                settings: before,
+                drain: draining,
+                _kept: kept,
+            };
+            let watch = OnProbation::start(&next, predecessor, Weak::clone(&self.this), Weak::clone(node));
+            *self.probation.lock() = Some(watch);
+        }
+    }
+
+    /// Takes up an entry of the manifest that the revision in service runs as before.
+    pub(crate) fn adopt(&self, settings: Settings) {
+        self.guards.renew(settings.config.breaker, false);
+        self.settings.store(Arc::new(settings));
+    }
+
+    /// Ends the probation of a revision, if it is on one; gives what served before.
+    pub(crate) fn end_probation(&self, revision: &RevisionId) -> Option<Predecessor> {
+        let ended = self.probation.lock().take_if(|on_probation| on_probation.revision == *revision);
+        ended.map(|on_probation| on_probation.predecessor)
     }
 
     /// Waits until every required warmer of the revision in service has succeeded once.
@@ -169,9 +236,10 @@ impl Plugin {
     /// Takes the plugin out of service.
     pub(crate) async fn stop(&self, drain: Duration) {
         self.background.stop().await;
+        drop(self.probation.lock().take());
         self.streams.close();
         if let Some(old) = self.current.swap(None) {
-            retire(old, drain);
+            retire(&old, drain, Weak::new());
         }
     }
 
@@ -184,6 +252,11 @@ impl Plugin {
         } else {
             note.absence = Some(absence);
         }
+    }
+
+    /// Notes what operators should know of the revision in service.
+    pub(crate) fn trouble(&self, what: String) {
+        self.note.lock().problem = Some(what);
     }
 
     /// The newest build is what serves already: a problem of an earlier one is over.
@@ -220,37 +293,37 @@ impl Plugin {
     }
 }
 
-/// Lets a revision finish its calls. It goes when the last one ends; what is left after `drain` is cut off.
-fn retire(old: Arc<Revision>, drain: Duration) {
+/// Lets a revision finish its calls. It goes when the last one ends; what is left after `drain` is cut off. While
+/// somebody holds `kept` it only stays without calls, ready to come back.
+fn retire(old: &Arc<Revision>, drain: Duration, kept: Weak<()>) -> AbortHandle {
     let (plugin, revision) = (old.plugin().clone(), old.id().clone());
-    let left: Weak<Revision> = Arc::downgrade(&old);
-    drop(old);
-    tokio::spawn(async move {
+    let left: Weak<Revision> = Arc::downgrade(old);
+    let task = tokio::spawn(async move {
         let over = tokio::time::Instant::now() + drain;
-        while left.strong_count() > 0 {
-            if tokio::time::Instant::now() >= over {
-                if let Some(old) = left.upgrade() {
-                    tracing::warn!(%plugin, %revision, "the drain time is over, open streams are closed");
-                    old.retire();
-                }
+        let mut cut_off = false;
+        loop {
+            tokio::time::sleep(DRAIN_LOOK).await;
+            // Before the revision is counted: who keeps it lets go of both at once.
+            let is_kept = kept.strong_count() > 0;
+            if left.strong_count() == 0 {
+                tracing::debug!(%plugin, %revision, "drained");
                 return;
             }
-            tokio::time::sleep(DRAIN_LOOK).await;
+            let busy = left.strong_count() > usize::from(is_kept);
+            if tokio::time::Instant::now() < over || (cut_off && is_kept) {
+                continue;
+            }
+            let Some(old) = left.upgrade() else { continue };
+            if busy && !cut_off {
+                tracing::warn!(%plugin, %revision, "the drain time is over, open streams are closed");
+            }
+            if !is_kept {
+                old.retire();
+                return;
+            }
+            old.cut_off();
+            cut_off = true;
         }
-        tracing::debug!(%plugin, %revision, "drained");
     });
-}
-
-impl Handler for Plugin {
-    fn plugin(&self) -> &PluginName {
-        &self.name
-    }
-
-    fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture {
-        let revision = match self.serving() {
-            Ok(revision) => revision,
-            Err(failure) => return Box::pin(ready(Err(failure))),
-        };
-        Box::pin(async move { Ok(revision.handle(call, request).await?.map(Body::new)) })
-    }
+    task.abort_handle()
 }

@@ -36,6 +36,15 @@ impl PartialEq for Settings {
 }
 
 impl Settings {
+    /// Whether the other differs at most in what the host does about failures, so that the same revision serves under
+    /// both.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        let PluginConfig { supervision, breaker, probation, .. } = self.config;
+        let config = PluginConfig { supervision, breaker, probation, ..other.config.clone() };
+        self.name == other.name && self.config == config && self.secrets == other.secrets
+    }
+
     /// Reads the secrets of an entry.
     ///
     /// # Errors

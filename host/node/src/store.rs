@@ -22,7 +22,7 @@ pub enum Origin {
     Source,
     /// `skep deploy`, or a POST to the admin listener.
     Deploy,
-    /// `skep rollback`.
+    /// `skep rollback`, or the host itself when a revision failed its probation.
     Rollback,
 }
 
@@ -56,6 +56,10 @@ pub struct Pin {
     pub content: String,
     /// The plugin's entry in the manifest when it was deployed.
     pub manifest: String,
+    /// The hash of a `source` that failed its probation: this stands in for that file and for no other, so that a new
+    /// build of the source serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// The folder of one plugin.

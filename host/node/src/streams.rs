@@ -18,6 +18,7 @@ use skep_types::{Call, Failure, FailureKind, Phase, PluginName, TopicId, TopicPa
 use skep_web::{EventStream, Handler, HandlerFuture, RequestBody, sse};
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::HandlerGuard;
 use crate::plugin::Plugin;
 use crate::topics::Topics;
 
@@ -88,6 +89,8 @@ pub(crate) struct StreamRoute {
     pub(crate) plugin: Arc<Plugin>,
     pub(crate) topics: Arc<Topics>,
     pub(crate) config: SseConfig,
+    /// Guards the question to the plugin; the stream itself is the host's.
+    pub(crate) guard: Arc<HandlerGuard>,
 }
 
 impl Handler for StreamRoute {
@@ -96,8 +99,12 @@ impl Handler for StreamRoute {
     }
 
     fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture {
-        let route =
-            Self { plugin: Arc::clone(&self.plugin), topics: Arc::clone(&self.topics), config: self.config.clone() };
+        let route = Self {
+            plugin: Arc::clone(&self.plugin),
+            topics: Arc::clone(&self.topics),
+            config: self.config.clone(),
+            guard: Arc::clone(&self.guard),
+        };
         Box::pin(async move { route.open(call, request.into_parts().0).await })
     }
 }
@@ -120,7 +127,7 @@ impl StreamRoute {
         let seen = last_event_id.and_then(|id| id.trim().parse::<u64>().ok());
         let (headers, first, after) = match self.config.open {
             SseOpen::Anyone => (HeaderMap::new(), Vec::new(), None),
-            SseOpen::Handler => match self.plugin.open_stream(call, &parts, &opening).await? {
+            SseOpen::Handler => match self.ask(call, &parts, &opening).await? {
                 Opened::Refused(response) => return Ok(response.map(Body::new)),
                 Opened::Accepted { headers, first, after } => (headers, first, after),
             },
@@ -140,6 +147,14 @@ impl StreamRoute {
             held: Box::new((owner, place)),
         };
         Ok(stream.into_response(headers))
+    }
+
+    /// Asks the plugin whether the client may listen.
+    async fn ask(&self, call: Call, parts: &Parts, opening: &Opening) -> Result<Opened, Failure> {
+        let (permit, client) = (self.guard.admit()?, call.client);
+        let opened = self.plugin.open_stream(call, parts, opening).await;
+        permit.done(opened.as_ref().map(|_| ()), Some(client));
+        opened
     }
 
     fn is_retained(&self, topic: &TopicId) -> bool {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
+use parking_lot::Mutex;
 use skep_types::{
     Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
     SystemClock,
@@ -51,7 +52,8 @@ pub(crate) struct Parts {
 pub struct Revision {
     parts: Parts,
     declared: OnceLock<Declared>,
-    retired: CancellationToken,
+    // Held for a clone or a swap, never over an await.
+    retired: Mutex<CancellationToken>,
     _live: LiveCount,
 }
 
@@ -72,7 +74,7 @@ impl Drop for LiveCount {
 
 impl Revision {
     pub(crate) fn new(parts: Parts) -> Self {
-        Self { parts, declared: OnceLock::new(), retired: CancellationToken::new(), _live: LiveCount::new() }
+        Self { parts, declared: OnceLock::new(), retired: Mutex::default(), _live: LiveCount::new() }
     }
 
     /// How many revisions are in memory, in the whole process.
@@ -316,12 +318,19 @@ impl Revision {
 
     /// Ends what is left of this revision: streams that go on are aborted, idle instances are dropped.
     pub fn retire(&self) {
-        self.retired.cancel();
+        self.retired.lock().cancel();
         self.parts.warm.close();
     }
 
-    pub(crate) async fn retired(&self) {
-        self.retired.cancelled().await;
+    /// Aborts the streams that go on, as [`retire`](Self::retire) does, and can be called again: for a revision that may
+    /// have to come back.
+    pub fn cut_off(&self) {
+        std::mem::take(&mut *self.retired.lock()).cancel();
+    }
+
+    /// Waits until the streams that were there when it was called are to be aborted.
+    pub(crate) fn retired(&self) -> impl Future<Output = ()> + use<> {
+        self.retired.lock().clone().cancelled_owned()
     }
 }
 

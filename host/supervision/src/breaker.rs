@@ -9,6 +9,7 @@
 mod options;
 mod window;
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -112,16 +113,22 @@ impl Breaker {
     }
 
     /// Lets a call through, or says when to try again.
-    pub fn admit(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
-        let era = self.era.load(Ordering::Acquire);
+    pub fn admit(&self, now: Instant) -> Result<Permit<&Self>, Rejected> {
+        Self::admit_at(self, || now)
+    }
+
+    /// The same with a permit that may outlive this borrow. The time is asked for only while the breaker is not closed.
+    pub fn admit_at<B: Deref<Target = Self>>(breaker: B, now: impl FnOnce() -> Instant) -> Result<Permit<B>, Rejected> {
+        let era = breaker.era.load(Ordering::Acquire);
         if era.is_multiple_of(2) {
-            return Ok(Permit { breaker: self, era, probe: false });
+            return Ok(Permit { breaker, era, probe: false });
         }
-        self.admit_probe(now)
+        let (era, probe) = breaker.admit_probe(now())?;
+        Ok(Permit { breaker, era, probe })
     }
 
     #[cold]
-    fn admit_probe(&self, now: Instant) -> Result<Permit<'_>, Rejected> {
+    fn admit_probe(&self, now: Instant) -> Result<(u64, bool), Rejected> {
         let mut inner = self.inner.lock();
         match inner.state {
             BreakerState::Open { until } if now < until => return Err(Rejected { retry_after: until - now }),
@@ -134,7 +141,7 @@ impl Breaker {
             BreakerState::Closed => {}
         }
         let probe = inner.state == BreakerState::HalfOpen;
-        Ok(Permit { breaker: self, era: self.era.load(Ordering::Acquire), probe })
+        Ok((self.era.load(Ordering::Acquire), probe))
     }
 
     /// What it is doing.
@@ -189,13 +196,18 @@ impl Breaker {
 /// probe, the next call is.
 #[derive(Debug)]
 #[must_use = "dropping it lets the call go uncounted"]
-pub struct Permit<'a> {
-    breaker: &'a Breaker,
+pub struct Permit<B: Deref<Target = Breaker>> {
+    breaker: B,
     era: u64,
     probe: bool,
 }
 
-impl Permit<'_> {
+impl<B: Deref<Target = Breaker>> Permit<B> {
+    /// The breaker that gave it.
+    pub fn breaker(&self) -> &B {
+        &self.breaker
+    }
+
     /// Whether this call decides whether the breaker closes.
     #[must_use]
     pub fn is_probe(&self) -> bool {
@@ -207,7 +219,7 @@ impl Permit<'_> {
         if std::mem::take(&mut self.probe) {
             return self.breaker.probed(now, outcome);
         }
-        let breaker = self.breaker;
+        let breaker = &*self.breaker;
         if outcome == Outcome::Ignored || breaker.era.load(Ordering::Acquire) != self.era {
             return None;
         }
@@ -219,7 +231,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl<B: Deref<Target = Breaker>> Drop for Permit<B> {
     fn drop(&mut self) {
         if self.probe {
             self.breaker.inner.lock().probing = false;

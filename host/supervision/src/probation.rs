@@ -54,6 +54,22 @@ impl Record {
     pub fn count(&mut self, outcome: Outcome) {
         self.calls += u64::from(outcome != Outcome::Ignored);
         self.failures += u64::from(matches!(outcome, Outcome::Failed { .. }));
+        self.forget();
+    }
+
+    /// Counts so many good calls: the same as one after the other.
+    pub fn count_ok(&mut self, calls: u64) {
+        // After so many no failure is left to forget.
+        let mut left = calls.min(RECORD_CALLS_MAX * u64::from(u64::BITS));
+        while left > 0 {
+            let step = left.min((RECORD_CALLS_MAX + 1).saturating_sub(self.calls));
+            self.calls += step;
+            left -= step;
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
         if self.calls > RECORD_CALLS_MAX {
             self.calls /= 2;
             self.failures /= 2;
@@ -123,6 +139,11 @@ impl Probation {
         if let Outcome::Failed { client } = outcome {
             self.clients.add(client, self.options.clients);
         }
+    }
+
+    /// Counts so many good calls.
+    pub fn count_ok(&mut self, calls: u64) {
+        self.new.count_ok(calls);
     }
 
     /// The verdict by now. Cheap enough to ask after each failure.
@@ -248,5 +269,19 @@ mod tests {
         assert_eq!((record.ratio(), record.calls() <= RECORD_CALLS_MAX), (1.0, true));
         (0..40_000).for_each(|_| record.count(Outcome::Ok));
         assert!(record.ratio() < 0.05, "{}", record.ratio());
+    }
+
+    #[test]
+    fn good_calls_may_be_counted_at_once() {
+        for calls in [0, 1, 4_999, 5_001, 9_900, 123_456] {
+            let mut one_by_one = record(10_000, 0.3, &mut fastrand::Rng::with_seed(2));
+            let mut at_once = one_by_one;
+            (0..calls).for_each(|_| one_by_one.count(Outcome::Ok));
+            at_once.count_ok(calls);
+            assert_eq!(at_once, one_by_one, "{calls}");
+        }
+        let mut forgotten = record(10_000, 0.3, &mut fastrand::Rng::with_seed(2));
+        forgotten.count_ok(u64::MAX);
+        assert_eq!(forgotten.ratio(), 0.0);
     }
 }

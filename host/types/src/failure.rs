@@ -38,6 +38,8 @@ pub enum FailureKind {
     Overloaded,
     /// The client asked more often than `rate_limit` allows.
     RateLimited,
+    /// The handler failed too often, and its breaker lets no call through for a while.
+    BreakerOpen,
     /// The client went away before the answer was complete.
     ClientGone,
     /// The revision was retired and its drain time is over.
@@ -50,7 +52,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// All kinds, for metrics and documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::FuelExhausted,
         Self::Deadline,
         Self::StreamIdle,
@@ -67,6 +69,7 @@ impl FailureKind {
         Self::RequestTimeout,
         Self::Overloaded,
         Self::RateLimited,
+        Self::BreakerOpen,
         Self::ClientGone,
         Self::Retired,
         Self::NotRunning,
@@ -93,6 +96,7 @@ impl FailureKind {
             Self::RequestTimeout => "request-timeout",
             Self::Overloaded => "overloaded",
             Self::RateLimited => "rate-limited",
+            Self::BreakerOpen => "breaker-open",
             Self::ClientGone => "client-gone",
             Self::Retired => "retired",
             Self::NotRunning => "not-running",
@@ -111,7 +115,7 @@ impl FailureKind {
             | Self::Trap
             | Self::Internal => 500,
             Self::NoAnswer | Self::BadAnswer | Self::ResponseTooLarge => 502,
-            Self::Overloaded | Self::Retired | Self::NotRunning => 503,
+            Self::Overloaded | Self::BreakerOpen | Self::Retired | Self::NotRunning => 503,
             Self::Deadline | Self::StreamIdle | Self::StreamTotal => 504,
             Self::RequestTooLarge => 413,
             Self::BadRequest => 400,
@@ -141,6 +145,7 @@ impl FailureKind {
             Self::RequestTimeout => "the request took too long to arrive",
             Self::Overloaded => "the handler is busy, try again later",
             Self::RateLimited => "too many requests, try again later",
+            Self::BreakerOpen => "the handler failed too often, try again later",
             Self::ClientGone => "the client closed the connection",
             Self::Retired => "the handler is being replaced, try again",
             Self::NotRunning => "the plugin is not running",
@@ -175,6 +180,7 @@ impl FailureKind {
                 | Self::RequestTimeout
                 | Self::Overloaded
                 | Self::RateLimited
+                | Self::BreakerOpen
                 | Self::ClientGone
                 | Self::Retired
                 | Self::NotRunning

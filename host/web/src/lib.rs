@@ -26,7 +26,7 @@ mod watch;
 pub use forwarded::TrustedProxies;
 pub use front::{Front, FrontOptions};
 pub use handler::{Handler, HandlerFuture, Layers, RequestBody};
-pub use rate::{RateLimit, RateLimiter};
+pub use rate::{RateLimit, RateLimiter, network};
 pub use routes::{Pattern, RouteError, RouteTable, Target};
 pub use server::{Server, ServerOptions, TlsFiles};
 pub use sse::EventStream;

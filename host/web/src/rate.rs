@@ -111,7 +111,8 @@ impl RateLimiter {
 }
 
 /// The address, or the /64 of an IPv6 one: that is what a single customer has at least, and walks through at will.
-fn network(client: IpAddr) -> IpAddr {
+#[must_use]
+pub fn network(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         address => address,

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::dead::DeadLetters;
 use super::lanes::{Bounds, Lanes};
+use crate::guard::HandlerGuard;
 use crate::plugin::Plugin;
 
 /// The name of the counter of handled messages, by plugin, subscription and outcome: `ok`, `dead` (set aside) or `lost`
@@ -38,6 +39,7 @@ pub(crate) struct Listener {
     pub(crate) config: SubscriberConfig,
     pub(crate) dead: DeadLetters,
     clock: Arc<dyn Clock>,
+    guard: Arc<HandlerGuard>,
     // Held by the loop for as long as it runs.
     queues: Mutex<Queues>,
     again: mpsc::Sender<Arc<Message>>,
@@ -51,11 +53,11 @@ struct Queues {
 
 impl Listener {
     pub(crate) fn new(
-        plugin: &PluginName,
-        declared: &skep_runtime::Subscription,
+        (plugin, declared): (&PluginName, &skep_runtime::Subscription),
         config: SubscriberConfig,
         subscription: Subscription,
         clock: Arc<dyn Clock>,
+        guard: Arc<HandlerGuard>,
     ) -> Arc<Self> {
         let (again, to_come) = mpsc::channel(AGAIN_MAX);
         let counter = |outcome: &'static str| {
@@ -71,6 +73,7 @@ impl Listener {
             config,
             dead: DeadLetters::default(),
             clock,
+            guard,
             queues: Mutex::new(Queues { subscription, again: to_come }),
             again,
             handled: ["ok", "dead", "lost"].map(counter),
@@ -227,8 +230,11 @@ async fn attempt(
 ) -> Result<(), Failed> {
     let gone = || Failed::Message("the plugin is gone".to_owned());
     let revision = plugin.upgrade().ok_or_else(gone)?.serving().map_err(Failed::Moment)?;
-    let name = listener.name.as_str();
-    match revision.receive(background_call(), (name, from), incoming).await {
+    // While the breaker is open the topic waits, and the queue behind it.
+    let permit = listener.guard.admit().map_err(Failed::Moment)?;
+    let ended = revision.receive(background_call(), (listener.name.as_str(), from), incoming).await;
+    permit.done(ended.as_ref().map(drop), None);
+    match ended {
         Ok(Ok(())) => Ok(()),
         Ok(Err(why)) => Err(Failed::Message(why)),
         Err(failure) if is_of_the_moment(failure.kind) => Err(Failed::Moment(failure)),
@@ -237,7 +243,8 @@ async fn attempt(
 }
 
 fn is_of_the_moment(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Overloaded | FailureKind::Retired | FailureKind::NotRunning)
+    use FailureKind::{BreakerOpen, NotRunning, Overloaded, Retired};
+    matches!(kind, BreakerOpen | NotRunning | Overloaded | Retired)
 }
 
 /// A call that no client waits for.

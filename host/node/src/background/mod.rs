@@ -27,6 +27,7 @@ use skep_supervision::{
 };
 use skep_types::PluginName;
 
+use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
 use crate::spec::Settings;
 use crate::topics::Topics;
@@ -75,6 +76,7 @@ struct Warming {
 pub(crate) struct Background {
     name: PluginName,
     services: Services,
+    guards: Arc<Guards>,
     tasks: Arc<Tasks>,
     listeners: RwLock<Vec<Arc<Listener>>>,
     warmers: RwLock<Warming>,
@@ -83,12 +85,13 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    pub(crate) fn new(settings: &Settings, services: Services) -> Self {
+    pub(crate) fn new(settings: &Settings, services: Services, guards: Arc<Guards>) -> Self {
         let clock = Arc::clone(&services.environment.clock);
-        let tasks = Tasks::new(&settings.name, task_settings(settings), clock);
+        let tasks = Tasks::new(&settings.name, task_settings(settings), clock, Arc::clone(&guards));
         Self {
             name: settings.name.clone(),
             services,
+            guards,
             tasks,
             listeners: RwLock::default(),
             warmers: RwLock::default(),
@@ -181,7 +184,8 @@ impl Background {
         for (declared, config) in fresh {
             let source = self.subscribe(declared, &config)?;
             let clock = Arc::clone(&self.services.environment.clock);
-            let listener = Listener::new(&self.name, declared, config, source, clock);
+            let guard = self.guards.handler(Branch::Subscribers, declared.name.as_str());
+            let listener = Listener::new((&self.name, declared), config, source, clock, guard);
             kept.push(Arc::clone(&listener));
             *self.listeners.write() = kept.clone();
             self.start(&subscribers, plugin, listener).await?;

@@ -1,5 +1,6 @@
 //! Detached tasks: a bounded queue, and the loop that works it off.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,8 @@ use skep_types::{Clock, FailureKind, HandlerName, PluginName};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
+use crate::guard::{Branch, Guards, HandlerGuard};
+
 /// The name of the counter of detached tasks, by plugin and outcome: `ok` or `failed`.
 pub const TASKS: &str = "skep_tasks_total";
 /// The pause before the second try of a transient task; it doubles with each further one.
@@ -26,6 +29,9 @@ const LATER: Duration = Duration::from_millis(200);
 pub(crate) struct Tasks {
     plugin: PluginName,
     clock: Arc<dyn Clock>,
+    guards: Arc<Guards>,
+    // Held, so that a breaker remembers from one task to the next.
+    known: RwLock<BTreeMap<HandlerName, Arc<HandlerGuard>>>,
     settings: RwLock<TaskSettings>,
     // Bounded by `waiting`, whose limit a reload may change.
     sender: mpsc::UnboundedSender<DetachedTask>,
@@ -44,13 +50,20 @@ pub(crate) struct TaskSettings {
 }
 
 impl Tasks {
-    pub(crate) fn new(plugin: &PluginName, settings: TaskSettings, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(crate) fn new(
+        plugin: &PluginName,
+        settings: TaskSettings,
+        clock: Arc<dyn Clock>,
+        guards: Arc<Guards>,
+    ) -> Arc<Self> {
         let (sender, queue) = mpsc::unbounded_channel();
         let counter =
             |outcome: &'static str| metrics::counter!(TASKS, "plugin" => plugin.to_string(), "outcome" => outcome);
         Arc::new(Self {
             plugin: plugin.clone(),
             clock,
+            guards,
+            known: RwLock::default(),
             settings: RwLock::new(settings),
             sender,
             waiting: Arc::default(),
@@ -108,16 +121,28 @@ impl Tasks {
         context.environment().bus.publish(self.clock.wall(), path.into(), EventKind::Exited { reason });
     }
 
+    fn guard(&self, task: &HandlerName) -> Arc<HandlerGuard> {
+        if let Some(known) = self.known.read().get(task) {
+            return Arc::clone(known);
+        }
+        let guard = self.guards.handler(Branch::Tasks, task.as_str());
+        Arc::clone(self.known.write().entry(task.clone()).or_insert(guard))
+    }
+
+    /// Runs it until it ends well or has no try left. While its breaker is open a task fails at once: one that waited
+    /// would stand in the way of others.
     async fn attempts(&self, task: DetachedTask, context: &ChildContext) -> Result<(), String> {
         let TaskSettings { config, restarts } = *self.settings.read();
         let tries = match config.restart {
             TaskRestart::Temporary => 1,
             TaskRestart::Transient => 1 + restarts,
         };
-        let mut attempt = 0;
+        let (guard, mut attempt) = (self.guard(&task.name), 0);
         loop {
+            let permit = guard.admit().map_err(|failure| failure.to_string())?;
             let call = call_of_task(&task.parent);
             let ended = task.revision.run_task(call, config.deadline, task.name.as_str(), &task.args).await;
+            permit.done(ended.as_ref().map(drop), None);
             let reason = match ended {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(why)) => why,

@@ -10,6 +10,8 @@ use skep_web::{Handler, Pattern, RouteTable, Target};
 use super::{Node, Plugins};
 use crate::build;
 use crate::caches::Wanted;
+use crate::guard::Branch;
+use crate::guard::route::PluginRoute;
 use crate::meter::Meter;
 use crate::plugin::{Absence, Plugin};
 use crate::rate::Limiters;
@@ -31,6 +33,7 @@ impl Node {
         let known = self.plugins.load_full();
         let wanted: Wanted = self.buckets.prepare(&manifest).await;
         let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
+        let mut adopted = Vec::new();
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
             let plugin = match known.get(name) {
@@ -38,7 +41,7 @@ impl Node {
                 None => {
                     let meter = Meter::new(name.clone(), manifest.host.access_log);
                     reloaded.added.push(name.to_string());
-                    Plugin::new(settings.clone(), self.store_of(&manifest, name), meter, self.services.clone())
+                    self.new_plugin(settings.clone(), self.store_of(&manifest, name), meter)
                 }
             };
             plugins.insert(name.clone(), Arc::clone(&plugin));
@@ -51,8 +54,13 @@ impl Node {
             let (wasm, origin) = self.component(&plugin, &settings).with_context(|| format!("plugin `{name}`"))?;
             let serving = plugin.store.history().entries.first().map(|entry| entry.content.clone());
             let same_component = serving.is_some_and(|serving| serving == content_hash(&wasm));
-            let same = same_component && *plugin.settings() == settings && !wanted.is_news_to(&settings);
+            let serving = plugin.settings();
+            let same = same_component && serving.runs_as(&settings) && !wanted.is_news_to(&settings);
             if plugin.current().is_some() && same {
+                if *serving != settings {
+                    reloaded.changed.push(name.to_string());
+                    adopted.push((plugin, settings));
+                }
                 continue;
             }
             let buckets = wanted.granted(&settings);
@@ -76,7 +84,11 @@ impl Node {
             if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
                 tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
             }
-            plugin.swap(revision, settings, origin, manifest.host.drain);
+            plugin.swap(revision, settings, origin, manifest.host.drain, &self.this);
+            plugin.listen().await;
+        }
+        for (plugin, settings) in adopted {
+            plugin.adopt(settings);
             plugin.listen().await;
         }
         self.front.swap(table);
@@ -114,22 +126,20 @@ impl Node {
                 };
                 anyhow::Ok(Target::new(handler, &layers, self.front.errors()))
             };
-            let calls: Arc<dyn Handler> = Arc::<Plugin>::clone(&plugin);
             let of_plugin = settings.config.rate_limit.as_ref();
-            // All routes without a limit of their own share one target, and the plugin's allowance.
-            let shared = target(Arc::clone(&calls), None, of_plugin)?;
             for route in &settings.config.routes {
-                let stream = route.sse.as_ref().map(|config| -> Arc<dyn Handler> {
-                    let (topics, config) = (Arc::clone(&self.topics), config.clone());
-                    Arc::new(StreamRoute { plugin: Arc::clone(&plugin), topics, config })
-                });
-                let target = match (&route.rate_limit, stream) {
-                    (None, None) => Arc::clone(&shared),
-                    (None, Some(stream)) => target(stream, None, of_plugin)?,
-                    (Some(limit), stream) => {
-                        let plain = stream.unwrap_or_else(|| Arc::clone(&calls));
-                        target(plain, Some(route.to_string()), Some(limit))?
+                let guard = plugin.guards().handler(Branch::Http, &route.to_string());
+                let plain: Arc<dyn Handler> = match route.sse.clone() {
+                    None => Arc::new(PluginRoute { plugin: Arc::clone(&plugin), guard }),
+                    Some(config) => {
+                        let topics = Arc::clone(&self.topics);
+                        Arc::new(StreamRoute { plugin: Arc::clone(&plugin), topics, config, guard })
                     }
+                };
+                let target = match &route.rate_limit {
+                    // All routes without a limit of their own share the plugin's allowance.
+                    None => target(plain, None, of_plugin)?,
+                    Some(limit) => target(plain, Some(route.to_string()), Some(limit))?,
                 };
                 routes.push((pattern(route), target));
             }
