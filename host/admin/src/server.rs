@@ -184,3 +184,7 @@ async fn logs(State(admin): State<Admin>, Query(query): Query<LogsQuery>) -> Res
     });
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)] // A failed step is a panic.
+mod tests;
