@@ -132,10 +132,11 @@ async fn presence_lists_what_the_plugin_tracked() {
     let empty = host.admin().members("chat/orders:1", None, 10).await.unwrap();
     assert_eq!((empty.members.len(), empty.cursor), (0, None));
     // A presence lives with its stream.
-    let maja = join(&host, "maja&data={%22tab%22:1}").await;
-    let again = join(&host, "maja&data={%22tab%22:2}").await;
-    let willi = join(&host, "willi").await;
+    let maja = join(&host, 1, "maja&data={%22tab%22:1}").await;
+    let again = join(&host, 1, "maja&data={%22tab%22:2}").await;
+    let willi = join(&host, 1, "willi").await;
     assert_eq!(host.admin().member_count("chat/orders:1").await.unwrap().count, 2);
+    assert_eq!(ok(&host, "/count?topic=orders:1").await, "2", "the plugin sees the same");
     let page = host.admin().members("chat/orders:1", None, 1).await.unwrap();
     let metas = &page.members[0].metas;
     let tabs: Vec<_> = metas.iter().map(|meta| meta.data["tab"].as_u64().unwrap()).collect();
@@ -149,8 +150,8 @@ async fn presence_lists_what_the_plugin_tracked() {
 }
 
 /// A stream whose client is tracked as this user.
-async fn join(host: &Host, user: &str) -> reqwest::Response {
-    let stream = host.request("GET", &format!("/members/1?user={user}")).send().await.unwrap();
+async fn join(host: &Host, topic: u32, user: &str) -> reqwest::Response {
+    let stream = host.request("GET", &format!("/members/{topic}?user={user}")).send().await.unwrap();
     assert_eq!(stream.status(), 200);
     stream
 }
@@ -196,18 +197,22 @@ async fn the_command_line_speaks_of_topics() {
         command.args(args).arg("--dir").arg(&dir).kill_on_drop(true);
         command
     };
-    let mut stream = join(&host, "maja&data={%22tab%22:1}").await.bytes_stream();
-    let mut tail = skep(&["tail", "cli/orders:*"]).stdout(Stdio::piped()).spawn().unwrap();
+    // In another topic: who comes and goes is a message too.
+    let _member = join(&host, 2, "maja&data={%22tab%22:1}").await;
+    let mut stream = host.request("GET", "/events/1").send().await.unwrap().bytes_stream();
+    let mut tail = skep(&["tail", "cli/orders:1*"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
     listeners(&host, "cli/orders:1", 2).await;
 
+    let first = skep(&["publish", "cli/orders:1", "--event", "paid", "a\nb"]).output().await.unwrap();
+    let first = String::from_utf8(first.stdout).unwrap();
+    let id = first.strip_prefix("id ").and_then(|text| text.strip_suffix(", to 2 listeners\n")).unwrap().to_owned();
     for (args, expected) in [
-        (&["publish", "cli/orders:1", "--event", "paid", "a\nb"][..], "id 1, to 2 listeners\n"),
-        (&["topics"], "cli/orders:1"),
-        (&["topics", "cli/orders:", "--json"], "\"retained_messages\": 1"),
-        (&["presence", "cli/orders:1", "--count"], "1\n"),
-        (&["presence", "cli/orders:1"], "{\"tab\":1}\n"),
-        (&["presence", "cli/orders:2", "--json"], "[]\n"),
+        (&["topics"][..], "cli/orders:1"),
+        (&["topics", "cli/orders:1", "--json"], "\"retained_messages\": 1"),
+        (&["presence", "cli/orders:2", "--count"], "1\n"),
+        (&["presence", "cli/orders:2"], "{\"tab\":1}\n"),
+        (&["presence", "cli/orders:1", "--json"], "[]\n"),
         (&["publish", "cli/free", "--json", "-x"], "\"id\": null"),
     ] {
         let output = skep(args).output().await.unwrap();
@@ -219,18 +224,19 @@ async fn the_command_line_speaks_of_topics() {
     piped.stdin.take().unwrap().write_all(&[0, 255]).await.unwrap();
     assert!(piped.wait().await.unwrap().success());
 
-    assert_eq!(lines.next_line().await.unwrap().unwrap(), "cli/orders:1 1 paid a\\nb");
-    assert_eq!(lines.next_line().await.unwrap().unwrap(), "cli/orders:1 2 - hex:00ff");
+    assert_eq!(lines.next_line().await.unwrap().unwrap(), format!("cli/orders:1 {id} paid a\\nb"));
+    let second = lines.next_line().await.unwrap().unwrap();
+    assert!(second.starts_with("cli/orders:1 ") && second.ends_with(" - hex:00ff"), "{second}");
     let mut text = String::new();
     while !text.contains("AP8=") {
         text.push_str(std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap());
     }
     assert!(text.contains("event: paid\ndata: a\ndata: b\n\n"), "{text}");
 
-    let later = skep(&["tail", "cli/orders:1", "--after", "1", "--json"]).stdout(Stdio::piped()).spawn();
+    let later = skep(&["tail", "cli/orders:1", "--after", &id, "--json"]).stdout(Stdio::piped()).spawn();
     let mut later = later.unwrap();
     let line = BufReader::new(later.stdout.take().unwrap()).lines().next_line().await.unwrap().unwrap();
-    assert!(line.contains("\"id\":2") && line.contains("{\"hex\":\"00ff\"}"), "{line}");
+    assert!(line.contains("\"topic\":\"cli/orders:1\"") && line.contains("{\"hex\":\"00ff\"}"), "{line}");
 
     let missing = skep(&["presence", "orders:1"]).output().await.unwrap();
     assert!(!missing.status.success() && String::from_utf8_lossy(&missing.stderr).contains("write PLUGIN/TOPIC"));

@@ -122,3 +122,43 @@ impl TopicControl for NodeControl {
         Ok(lines(subscription, after))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use skep_pubsub::{Options, PubSub, Retain};
+    use skep_types::SystemClock;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_follower_is_told_what_it_missed_and_what_is_gone() {
+        let retain = Retain { messages: NonZeroUsize::MIN, ..Retain::default() };
+        let options = Options::new(Arc::new(SystemClock));
+        let pubsub = PubSub::new(Options { retain: vec![("a/t".parse().unwrap(), retain)], ..options });
+        let publish = |data: &'static str| {
+            let publish = Publish { data: data.into(), ..Publish::default() };
+            pubsub.publish(&"a/t".parse().unwrap(), publish).unwrap().id
+        };
+        let (lost, kept) = (publish("0"), publish("1"));
+        let options = SubscribeOptions { queue: NonZeroUsize::MIN, after: lost.map(|id| id - 1), ..Default::default() };
+        let mut lines = lines(pubsub.subscribe("a/t".parse().unwrap(), &options).unwrap(), options.after);
+        publish("2");
+        publish("3");
+        let last = publish("4");
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            seen.push(match lines.next().await.unwrap() {
+                Line::Gap { gap_after } => format!("gap {gap_after}"),
+                Line::Missed { missed } => format!("missed {missed}"),
+                Line::Item(message) => format!("{:?} {:?}", message.id, message.data),
+            });
+        }
+        let item = |id: Option<u64>, data: &str| format!("{id:?} {:?}", ValueText::Text(data.to_owned()));
+        let gap = format!("gap {}", options.after.unwrap());
+        assert_eq!(seen, [gap, item(kept, "1"), "missed 2".to_owned(), item(last, "4")]);
+        drop(lines);
+        assert_eq!(pubsub.stats().subscriptions, 0);
+    }
+}
