@@ -58,7 +58,7 @@ pub(crate) enum DeadCommand {
 #[derive(Args)]
 pub(crate) struct OfSubscription {
     /// The plugin
-    #[arg(id = "of")]
+    #[arg(id = "of", value_name = "PLUGIN")]
     pub(crate) plugin: String,
     /// Its subscription
     pub(crate) subscription: String,

@@ -84,11 +84,11 @@ pub(crate) async fn presence(args: Presence) -> anyhow::Result<()> {
 
 /// A line for each presence; those of one key stand together.
 fn members_table(members: &[MemberStatus]) -> String {
-    let mut table = format!("{:<24} {:<32} {:<24} DATA\n", "KEY", "OWNER", "REF");
+    let mut table = format!("{:<24} {:<46} {:<14} DATA\n", "KEY", "OWNER", "REF");
     for member in members {
         for meta in &member.metas {
             let (key, owner) = (one_line(&member.key), one_line(&meta.owner));
-            table.push_str(&format!("{key:<24} {owner:<32} {:<24} {}\n", meta.name, one_line(&meta.data.to_string())));
+            table.push_str(&format!("{key:<24} {owner:<46} {:<14} {}\n", meta.name, one_line(&meta.data.to_string())));
         }
     }
     table
