@@ -22,5 +22,6 @@ mod reload;
 mod single_flight;
 mod streams;
 mod subscribers;
+mod topics;
 mod warmers;
 mod watch;

@@ -3,8 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
+pub use dead::{DeadLetter, PREVIEW_BYTES_MAX, Retried};
+pub use events::EventStatus;
+pub use lines::Line;
+pub use topics::{MemberCount, MemberPage, MemberStatus, MessageStatus, MetaStatus, Published, TopicPage, TopicStatus};
+pub use tree::{BreakerStatus, NodeKind, Resumed, TreeNode};
 
 mod caches;
+mod dead;
+mod events;
+mod lines;
+mod topics;
+mod tree;
 
 /// A node as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

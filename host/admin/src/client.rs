@@ -1,6 +1,7 @@
 //! What the command line speaks with. It finds address and token where the node left them.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -18,6 +19,9 @@ use crate::api::{Deployed, ErrorBody, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogLine;
 
 mod caches;
+mod follow;
+mod supervision;
+mod topics;
 
 /// Where a node's admin listener is, as the node leaves it in its data directory, readable for its owner only.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,20 +143,18 @@ impl Client {
     /// When the node does not answer.
     pub async fn logs(&self, plugin: Option<&str>, mut each: impl FnMut(LogLine)) -> anyhow::Result<()> {
         let query = plugin.map(|plugin| format!("?plugin={plugin}")).unwrap_or_default();
-        let mut body = self.send(Method::GET, &format!("/api/logs{query}"), Bytes::new()).await?.into_body();
-        let mut pending = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.context("the node ended")?.into_data() else { continue };
-            pending.extend_from_slice(&data);
-            while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
-                let line: Vec<u8> = pending.drain(..=end).collect();
-                if let Ok(line) = serde_json::from_slice(&line) {
-                    each(line);
-                }
-            }
-        }
-        Ok(())
+        // A line of another kind says that some are lost, which nobody has asked for yet.
+        let each = |line: serde_json::Value| {
+            serde_json::from_value(line).map(&mut each).unwrap_or_default();
+            ControlFlow::Continue(())
+        };
+        self.follow(&format!("/api/logs{query}"), each).await
     }
+}
+
+/// A text as it may stand anywhere in a URL. Dots are encoded too: `..` would be a way up.
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 fn refused(status: StatusCode) -> String {

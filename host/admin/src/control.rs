@@ -5,16 +5,22 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
-use crate::api::{Deployed, NodeStatus, Reloaded, RevisionStatus};
+use futures_util::Stream;
+
+use crate::api::{Deployed, Line, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogHub;
 pub use caches::CacheControl;
+pub use supervision::SupervisionControl;
+pub use topics::TopicControl;
 
 mod caches;
+mod supervision;
+mod topics;
 
 /// Why a command was not carried out. Nothing is changed then.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin, revision, bucket or entry.
+    /// There is no such plugin, revision, bucket, entry, subscription or supervisor.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
@@ -33,8 +39,11 @@ impl std::error::Error for ControlError {}
 /// A command on its way. It runs to its end even if nobody waits for it any more.
 pub type ControlFuture<T> = Pin<Box<dyn Future<Output = Result<T, ControlError>> + Send>>;
 
+/// What is followed, as it comes, at the pace of who reads. What waits is bounded by who makes it.
+pub type Lines<T> = Pin<Box<dyn Stream<Item = Line<T>> + Send>>;
+
 /// A node that can be administered.
-pub trait Control: CacheControl {
+pub trait Control: CacheControl + TopicControl {
     /// The node and its plugins.
     fn status(&self) -> NodeStatus;
 
@@ -64,4 +73,9 @@ pub trait Control: CacheControl {
 
     /// Where log lines come by.
     fn logs(&self) -> &LogHub;
+
+    /// Its supervision tree, if it has one.
+    fn supervision(&self) -> Option<&dyn SupervisionControl> {
+        None
+    }
 }

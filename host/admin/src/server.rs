@@ -24,6 +24,9 @@ use crate::api::ErrorBody;
 use crate::control::{Control, ControlError};
 
 mod caches;
+mod lines;
+mod supervision;
+mod topics;
 
 /// The largest component that can be deployed: JavaScript and Python engines are some ten megabytes.
 const COMPONENT_BYTES_MAX: usize = 256 << 20;
@@ -86,6 +89,8 @@ fn router(admin: Admin) -> Router {
         .route("/api/logs", get(logs))
         .route("/metrics", get(metrics))
         .merge(caches::router())
+        .merge(topics::router())
+        .merge(supervision::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()
@@ -179,3 +184,7 @@ async fn logs(State(admin): State<Admin>, Query(query): Query<LogsQuery>) -> Res
     });
     ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)] // A failed step is a panic.
+mod tests;

@@ -12,6 +12,7 @@ use crate::plugin::Plugin;
 use crate::store::Origin;
 
 mod caches;
+mod topics;
 
 /// A node as the admin listener sees it.
 pub struct NodeControl(pub Arc<Node>);

@@ -6,8 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cache::{Cache, CacheCommand};
+pub(crate) use supervision::{Dead, DeadCommand, Events, OfSubscription, Resume};
+pub(crate) use topics::{Presence, Publish, Tail, Topics};
 
 mod cache;
+mod supervision;
+mod topics;
 
 /// Runs WebAssembly plugins as isolated, limited handlers and reloads them without a failed request.
 #[derive(Parser)]
@@ -55,7 +59,7 @@ pub(crate) enum Command {
     Run(Run),
     /// Check a manifest, and the components that are built, without serving
     Check(Dir),
-    /// List plugins and their revisions
+    /// List plugins and their revisions, or what is supervised
     Ps(Ps),
     /// Follow what guests print and what the host says of their calls
     Logs(Logs),
@@ -68,6 +72,20 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Look into the buckets of a running node: list, read, delete, clear
     Cache(Cache),
+    /// List topics that somebody listens to, or that are retained
+    Topics(Topics),
+    /// List who is present in a topic
+    Presence(Presence),
+    /// Publish a message on a topic
+    Publish(Publish),
+    /// Follow the messages of a topic, or of all that begin so
+    Tail(Tail),
+    /// Show what happened in the supervision tree: starts, failures, restarts
+    Events(Events),
+    /// Have a supervisor that backs off or gave up try again now
+    Resume(Resume),
+    /// Look at messages whose subscriber failed for good; give them once more, or forget them
+    Dead(Dead),
     /// Have the node read its manifest again: all of it or nothing
     Reload(Dir),
 }
@@ -122,6 +140,9 @@ pub(crate) struct Ps {
     pub(crate) node: OfNode,
     /// Show the kept revisions of this plugin
     pub(crate) plugin: Option<String>,
+    /// Show the supervision tree: states, restarts, what failed
+    #[arg(long, conflicts_with = "plugin")]
+    pub(crate) tree: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -124,10 +124,10 @@ pub struct Deleted {
     pub deleted: bool,
 }
 
-/// What came of clearing a bucket.
+/// What came of clearing a bucket, or the dead letters of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleared {
-    /// Entries removed.
+    /// What was removed: entries, letters.
     pub removed: u64,
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Method;
 
-use super::Client;
+use super::{Client, encoded};
 use crate::api::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage};
 
 impl Client {
@@ -71,9 +71,4 @@ fn path(bucket: &str) -> anyhow::Result<String> {
         anyhow::bail!("`{bucket}` names no bucket: write PLUGIN/BUCKET, as `skep cache ls` does");
     };
     Ok(format!("/api/caches/{}/{}", encoded(plugin), encoded(name)))
-}
-
-/// A text as it may stand anywhere in a URL. Dots are encoded too: `..` would be a way up.
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -5,12 +5,12 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use serde::Serialize;
 use skep_admin::Client;
 use skep_admin::api::{BucketStatus, EntryStatus, ValueText};
 use skep_types::ByteSize;
 
 use super::operate::client;
+use super::output::{print_json, shown};
 use crate::cli::{Cache, CacheCommand};
 
 /// Keys that one request asks for; the node gives no more either.
@@ -44,11 +44,6 @@ pub(crate) async fn run(args: Cache) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
 }
 
 fn list(buckets: &[BucketStatus], json: bool) -> anyhow::Result<()> {
@@ -119,28 +114,5 @@ fn value(entry: &EntryStatus, with_facts: bool) {
     match &entry.value {
         ValueText::Text(text) => println!("{}", shown(text)),
         ValueText::Hex(digits) => println!("{digits}"),
-    }
-}
-
-/// A guest's text for a terminal, which must not take orders from it: control characters are escaped, except those that
-/// only move on. `--raw` and `--json` have them as they are.
-fn shown(text: &str) -> String {
-    let is_order = |c: char| c.is_control() && c != '\n' && c != '\t';
-    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
-        if is_order(c) {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_guests_text_gives_a_terminal_no_orders() {
-        assert_eq!(super::shown("Bärbel's \"x\"\n\ty"), "Bärbel's \"x\"\n\ty");
-        assert_eq!(super::shown("\u{1b}[2J\r"), "\\u{1b}[2J\\r");
     }
 }

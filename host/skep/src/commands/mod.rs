@@ -2,9 +2,15 @@
 
 mod cache;
 mod check;
+mod dead;
+mod events;
 mod new;
 mod operate;
+mod output;
 mod serve;
+mod time;
+mod topics;
+mod tree;
 
 use crate::cli::{Cli, Command};
 use crate::telemetry;
@@ -26,6 +32,13 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Deploy(args) => operate::deploy(args).await,
         Command::Rollback(args) => operate::rollback(args).await,
         Command::Cache(args) => cache::run(args).await,
+        Command::Topics(args) => topics::list(args).await,
+        Command::Presence(args) => topics::presence(args).await,
+        Command::Publish(args) => topics::publish(args).await,
+        Command::Tail(args) => topics::tail(args).await,
+        Command::Events(args) => events::run(args).await,
+        Command::Resume(args) => tree::resume(args).await,
+        Command::Dead(args) => dead::run(args).await,
         Command::Reload(args) => operate::reload(args).await,
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn client(dir: &Path) -> anyhow::Result<Client> {
 
 #[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
+    if args.tree {
+        return super::tree::show(&args.node.dir, args.json).await;
+    }
     let client = client(&args.node.dir)?;
     if let Some(plugin) = args.plugin {
         let revisions = client.revisions(&plugin).await?;
