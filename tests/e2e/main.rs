@@ -5,6 +5,7 @@
 mod access_log;
 mod admin;
 mod architecture;
+mod breaker;
 mod cache;
 mod chaos;
 mod connections;
@@ -17,6 +18,7 @@ mod kills;
 mod knobs;
 mod on_demand;
 mod outbound;
+mod probation;
 mod rate_limit;
 mod reload;
 mod single_flight;

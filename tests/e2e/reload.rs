@@ -13,17 +13,6 @@ fn manifest(source: &Path, extra: &str) -> String {
     format!("[plugins.app]\nsource = {source:?}\nroutes = [\"/\", \"/{{*path}}\"]\n{extra}")
 }
 
-/// The same component with another content hash: a custom section changes nothing that runs.
-fn variant(wasm: &Path, number: u32) -> Vec<u8> {
-    let mut bytes = std::fs::read(wasm).unwrap();
-    let name = format!("variant-{number:06}");
-    bytes.push(0);
-    bytes.push(u8::try_from(name.len() + 1).unwrap());
-    bytes.push(u8::try_from(name.len()).unwrap());
-    bytes.extend_from_slice(name.as_bytes());
-    bytes
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_deploys_under_load_fail_no_request_and_leak_no_revision() {
     const DEPLOYS: u32 = 200;
@@ -45,7 +34,8 @@ async fn two_hundred_deploys_under_load_fail_no_request_and_leak_no_revision() {
     let admin = host.admin();
     for number in 0..DEPLOYS {
         let broken = number % 10 == 9;
-        let bytes = if broken { b"\0asm broken".to_vec() } else { variant(&wasm, number) };
+        let bytes =
+            if broken { b"\0asm broken".to_vec() } else { guests::variant(&std::fs::read(&wasm).unwrap(), number) };
         let before = served.load(Ordering::Relaxed);
         let deployed = admin.deploy("app", bytes.into()).await;
         assert_eq!(deployed.is_err(), broken, "{deployed:?}");

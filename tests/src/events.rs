@@ -104,3 +104,20 @@ pub async fn of_request(target: &str, id: &str) -> Vec<Fields> {
 pub fn any_says(text: &str) -> bool {
     EVENTS.lock().iter().any(|event| event.get("message").is_some_and(|message| message.contains(text)))
 }
+
+/// The same; waits a little for it.
+pub async fn says_soon(text: &str) -> bool {
+    for _ in 0..200 {
+        if any_says(text) {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    false
+}
+
+/// The levels of the events since the start that have this text in their message.
+pub fn levels_of(text: &str) -> Vec<String> {
+    let says = |event: &&Fields| event.get("message").is_some_and(|message| message.contains(text));
+    EVENTS.lock().iter().filter(says).map(|event| event["level"].clone()).collect()
+}

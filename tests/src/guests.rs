@@ -105,6 +105,17 @@ guest!(wasip2_stream, "wasip2_stream.wasm");
 guest!(wasip2_hello, "wasip2_hello.wasm");
 guest!(static_files, "skep_static_files.wasm");
 
+/// The same component with another content hash: a custom section changes nothing that runs.
+pub fn variant(wasm: &[u8], number: u32) -> Vec<u8> {
+    let mut bytes = wasm.to_vec();
+    let name = format!("variant-{number:06}");
+    bytes.push(0);
+    bytes.push(u8::try_from(name.len() + 1).unwrap());
+    bytes.push(u8::try_from(name.len()).unwrap());
+    bytes.extend_from_slice(name.as_bytes());
+    bytes
+}
+
 /// A component written as text, under `tests/guests/wat`.
 pub fn wat(name: &str) -> PathBuf {
     let text = root().join("tests/guests/wat").join(format!("{name}.wat"));

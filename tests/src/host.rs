@@ -10,7 +10,7 @@ use skep_admin::{AdminServer, Client as Admin, Endpoint};
 use skep_manifest::Manifest;
 use skep_node::control::NodeControl;
 use skep_node::{Mode, Node, NodeOptions};
-use skep_types::SystemClock;
+use skep_types::{Clock, ManualClock, SystemClock};
 use tempfile::TempDir;
 
 use crate::{events, guests};
@@ -62,23 +62,24 @@ impl Host {
         Self::try_start(manifest, Mode::Production).await.unwrap()
     }
 
+    /// The same with a clock that the test moves.
+    pub async fn with_clock(manifest: &str) -> (Self, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(SystemClock.wall()));
+        let dir = folder(manifest).unwrap();
+        let read = prepare(&dir).unwrap();
+        let injected: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        (Self::with_manifest(dir, read, Mode::Production, injected).await.unwrap(), clock)
+    }
+
     /// The same in any mode, with the error where it does not start.
     pub async fn try_start(manifest: &str, mode: Mode) -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
-        std::fs::write(dir.path().join("skep.toml"), manifest)?;
-        Self::in_folder(dir, mode).await
+        Self::in_folder(folder(manifest)?, mode).await
     }
 
     /// Starts a host in a folder that a test prepared, or that another host left behind.
     pub async fn in_folder(dir: TempDir, mode: Mode) -> anyhow::Result<Self> {
-        let data = dir.path().join(".skep");
-        std::fs::create_dir_all(&data)?;
-        let cache = data.join("cache");
-        if !cache.exists() {
-            std::os::unix::fs::symlink(guests::code_cache(), cache)?;
-        }
-        let manifest = Manifest::load(dir.path())?;
-        Self::with_manifest(dir, manifest, mode).await
+        let manifest = prepare(&dir)?;
+        Self::with_manifest(dir, manifest, mode, Arc::new(SystemClock)).await
     }
 
     /// Builds and starts an example of this repository, with a data directory of the test's own.
@@ -88,19 +89,18 @@ impl Host {
         manifest.host.data = dir.path().join(".skep");
         std::fs::create_dir_all(&manifest.host.data).unwrap();
         std::os::unix::fs::symlink(guests::code_cache(), manifest.host.data.join("cache")).unwrap();
-        Self::with_manifest(dir, manifest, Mode::Development).await.unwrap()
+        Self::with_manifest(dir, manifest, Mode::Development, Arc::new(SystemClock)).await.unwrap()
     }
 
-    async fn with_manifest(dir: TempDir, manifest: Manifest, mode: Mode) -> anyhow::Result<Self> {
+    async fn with_manifest(
+        dir: TempDir,
+        manifest: Manifest,
+        mode: Mode,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
         let any: SocketAddr = "127.0.0.1:0".parse()?;
-        let options = NodeOptions {
-            manifest,
-            mode,
-            listen: vec![any],
-            clock: Arc::new(SystemClock),
-            logs: events::catch(),
-            metrics: metrics(),
-        };
+        let options =
+            NodeOptions { manifest, mode, listen: vec![any], clock, logs: events::catch(), metrics: metrics() };
         let node = Node::start(options).await?;
         let address = *node.addresses().first().context("no address")?;
         let admin = AdminServer::start(Arc::new(NodeControl(Arc::clone(&node))), any, TOKEN).await?;
@@ -128,6 +128,12 @@ impl Host {
         send(self.request("POST", path).body(body)).await
     }
 
+    /// Asks as one of many clients. The manifest must trust 127.0.0.1 to speak for them.
+    pub async fn get_as(&self, client: usize, path: &str) -> Reply {
+        let address = format!("203.0.113.{}", client % 250);
+        send(self.request("GET", path).header("x-forwarded-for", address)).await
+    }
+
     /// A client of the admin listener.
     pub fn admin(&self) -> Admin {
         Admin::new(Endpoint { address: self.admin.address(), token: TOKEN.to_owned() })
@@ -147,6 +153,23 @@ impl Host {
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
         text.lines().filter(wanted).filter_map(value).sum()
     }
+}
+
+fn folder(manifest: &str) -> anyhow::Result<TempDir> {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("skep.toml"), manifest)?;
+    Ok(dir)
+}
+
+/// Reads the manifest of a folder that shares the tests' compiled code.
+fn prepare(dir: &TempDir) -> anyhow::Result<Manifest> {
+    let data = dir.path().join(".skep");
+    std::fs::create_dir_all(&data)?;
+    let cache = data.join("cache");
+    if !cache.exists() {
+        std::os::unix::fs::symlink(guests::code_cache(), cache)?;
+    }
+    Ok(Manifest::load(dir.path())?)
 }
 
 /// Sends a request and reads the whole answer.
