@@ -14,7 +14,7 @@ fn manifest(source: &Path, extra: &str) -> String {
 }
 
 /// The same component with another content hash: a custom section changes nothing that runs.
-fn variant(wasm: &Path, number: u32) -> Vec<u8> {
+pub(crate) fn variant(wasm: &Path, number: u32) -> Vec<u8> {
     let mut bytes = std::fs::read(wasm).unwrap();
     let name = format!("variant-{number:06}");
     bytes.push(0);
