@@ -7,7 +7,7 @@
 //! | `trap`, `spin`, `panic`, `oom` | ends so |
 //! | `sleep` | waits so many milliseconds in the host, then returns its text |
 //! | `publish_later` | `TOPIC TEXT`: publishes the text |
-//! | `nested` | maps `echo` over `a` and `b` and joins the results: a task with tasks of its own |
+//! | `nested` | waits so many milliseconds, then maps `echo` over `a` and `b` and joins the results: a task with tasks of its own |
 
 use std::time::Duration;
 
@@ -66,7 +66,9 @@ pub(crate) mod tasks {
     }
 
     #[task]
-    fn nested(_: String) -> Result<String> {
+    #[allow(clippy::disallowed_methods, reason = "a guest has one thread, and this is its way to wait in the host")]
+    fn nested(text: String) -> Result<String> {
+        std::thread::sleep(Duration::from_millis(text.parse()?));
         let texts = echo::map(["a".to_owned(), "b".to_owned()]).ordered()?;
         Ok(texts.collect::<Result<Vec<_>, _>>()?.join("+"))
     }
