@@ -334,6 +334,14 @@ async fn layers_hold_nothing_back() {
     );
     publish(&host, "layers", "a", "x").await;
     assert_eq!(stream.data().await, "x");
+    // What scripts of other origins ask first, when they come back with `last-event-id`.
+    let preflight =
+        host.request("OPTIONS", "/events/a").header("host", "layers.test").header("origin", "https://a.test");
+    let preflight = preflight
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "last-event-id");
+    let allowed = skep_tests::host::send(preflight).await;
+    assert_eq!((allowed.status, allowed.header("access-control-allow-headers")), (200, "last-event-id"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,6 +231,39 @@ fn reset(stream: TcpStream) {
     drop(stream);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_with_much_to_say_is_announced_whole() {
+    let host = Arc::new(Host::start(&probe("loud", "queue_bytes = '64MiB'", "")).await);
+    let mut watcher = listen(&host, "loud", "/events/a").await;
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        crowd.push(listen(&host, "loud", "/events/b").await);
+    }
+    let tracks = crowd.iter().enumerate().map(|(at, stream)| {
+        let (host, owner) = (Arc::clone(&host), stream.header("x-stream").to_owned());
+        tokio::spawn(async move {
+            let data = format!("{{\"n\":{at},\"d\":\"{}\"}}", "x".repeat(4070));
+            for key in 0..90 {
+                let path = format!("/track?owner={owner}&topic=room:a&key=key{key}&data={data}");
+                ok(&host, "loud", &path).await;
+            }
+        })
+    });
+    for track in tracks.collect::<Vec<_>>() {
+        track.await.unwrap();
+    }
+    let mut known = Known::default();
+    while known.numbers().len() < 360 {
+        known.apply(&watcher.event().await);
+    }
+    // All of them at once: together more than one message can hold.
+    drop(crowd);
+    while !known.0.is_empty() {
+        known.apply(&watcher.event().await);
+    }
+    until(&host, "loud", "a", "none").await;
+}
+
 /// A small generator of numbers, the same in each run.
 struct Dice(u64);
 

@@ -107,6 +107,8 @@ async fn the_end_of_the_call_is_the_end_of_its_tasks() {
     // It returns, its deadline passes while it waits for them, and while it does something else.
     for (path, status) in [
         (format!("/task-map-hold?name=sleep&args={sleepers}&ms=200"), 200),
+        (format!("/task-map-hold?name=sleep&args={sleepers}&ms=200&end=trap"), 500),
+        (format!("/task-map-hold?name=sleep&args={sleepers}&ms=200&end=spin"), 500),
         (format!("/task-map?name=sleep&args={sleepers}"), 504),
         (format!("/task-map-hold?name=sleep&args={sleepers}&ms=60000"), 504),
     ] {
@@ -131,6 +133,9 @@ async fn the_end_of_the_call_is_the_end_of_its_tasks() {
 async fn tasks_have_tasks() {
     let host = host("nested", "deadline = '20s'").await;
     assert_eq!(lines(&host, "nested", "name=nested&args=0").await, ["0 ok a+b"]);
+    assert_eq!(lines(&host, "nested", "name=matryoshka&args=0,1,2").await, ["0 ok 0", "1 ok 1", "2 ok 2"]);
+    let too_deep = lines(&host, "nested", "name=matryoshka&args=3,2").await;
+    assert!(too_deep[0].starts_with("0 failed ") && too_deep[1] == "1 ok 2", "{too_deep:?}");
     // More than may run at once, and all places are taken by those who then wait for others.
     let all = lines(&host, "nested", &format!("name=nested&args={}", ["200"; 25].join(","))).await;
     assert_eq!(all, (0..25).map(|number| format!("{number} ok a+b")).collect::<Vec<_>>());

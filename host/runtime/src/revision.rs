@@ -141,7 +141,7 @@ impl Revision {
     /// Instances of its tasks at work now.
     #[must_use]
     pub fn tasks_running(&self) -> usize {
-        self.parts.doors.tasks.running()
+        self.parts.doors.tasks.iter().map(|door| door.running()).sum()
     }
 
     /// Calls that wait for an instance now.
