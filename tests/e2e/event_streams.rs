@@ -324,7 +324,7 @@ async fn other_methods_of_a_stream() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn layers_hold_nothing_back() {
-    let layers = "compression = true\ncors = { origins = ['https://a.test'] }";
+    let layers = "compression = true\ncors = { origins = ['https://a.test'], headers = ['last-event-id'] }";
     let host = Host::start(&probe("layers", "", layers)).await;
     let asked = request(&host, "layers", "/events/a").header("accept-encoding", "gzip, br, zstd");
     let mut stream = Sse::open(asked.header("origin", "https://a.test")).await;
