@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::{Client, Method, RequestBuilder};
@@ -152,6 +153,22 @@ impl Host {
         };
         let value = |line: &str| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok());
         text.lines().filter(wanted).filter_map(value).sum()
+    }
+
+    /// The event streams of a plugin that are open, as the metrics say.
+    pub fn open_streams(&self, plugin: &str) -> u64 {
+        let text = metrics()();
+        let line = text.lines().find(|line| line.starts_with(&format!("skep_event_streams{{plugin=\"{plugin}\"}}")));
+        line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// Waits until something is so, and fails the test if that takes too long.
+pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let until = tokio::time::Instant::now() + Duration::from_secs(15);
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < until, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -7,5 +7,7 @@
 pub mod events;
 pub mod guests;
 pub mod host;
+pub mod sse;
 
-pub use host::{Host, Reply};
+pub use host::{Host, Reply, eventually};
+pub use sse::Sse;

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use skep_types::TopicId;
 
 use crate::member::{Member, group, write_members};
+use crate::options::Options;
 use crate::state::{Entry, Ref};
 
 /// Where diffs leave the engine: the host publishes them on the topic as `presence_diff`.
@@ -60,10 +61,19 @@ impl Diff {
 /// A join, the leave of what it updates, or both: never torn apart.
 type Group = (Option<Arc<Entry>>, Option<Arc<Entry>>);
 
-/// Cuts changes into diffs of at most so many entries. Joins come first, in order, each with the leave of what it
+/// The JSON around an entry's key and data: refs, names and brackets.
+const META_BYTES: usize = 256;
+
+/// What entries come to in JSON, at most.
+fn bytes<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> usize {
+    // A control character of a key is escaped as six.
+    entries.map(|entry| META_BYTES + 6 * entry.key.len() + entry.data.as_str().len()).sum()
+}
+
+/// Cuts changes into diffs of a bounded size. Joins come first, in order, each with the leave of what it
 /// updates, so that nobody who stays is ever missing between two diffs; what only leaves comes last.
-pub(crate) fn cut(joins: Vec<Arc<Entry>>, leaves: Vec<Arc<Entry>>, entries_max: usize) -> Vec<Diff> {
-    let entries_max = entries_max.max(2);
+pub(crate) fn cut(joins: Vec<Arc<Entry>>, leaves: Vec<Arc<Entry>>, options: &Options) -> Vec<Diff> {
+    let entries_max = options.diff_entries_max.max(2);
     let updated: HashMap<Ref, usize, foldhash::fast::RandomState> = {
         let previous = joins.iter().enumerate().filter_map(|(at, join)| Some((join.previous()?, at)));
         previous.collect()
@@ -76,11 +86,16 @@ pub(crate) fn cut(joins: Vec<Arc<Entry>>, leaves: Vec<Arc<Entry>>, entries_max: 
         }
     }
     let (mut diffs, mut joins, mut leaves) = (Vec::new(), Vec::new(), Vec::new());
+    let mut size = 0;
     for (join, leave) in groups {
         let more = usize::from(join.is_some()) + usize::from(leave.is_some());
-        if joins.len() + leaves.len() + more > entries_max {
+        let bytes = bytes(join.iter().chain(&leave));
+        let full = joins.len() + leaves.len() + more > entries_max || size + bytes > options.diff_bytes_max;
+        if full && size > 0 {
+            size = 0;
             diffs.push(members(std::mem::take(&mut joins), std::mem::take(&mut leaves)));
         }
+        size += bytes;
         joins.extend(join);
         leaves.extend(leave);
     }

@@ -35,6 +35,9 @@ pub struct Options {
     /// The most entries, joins and leaves together, in one diff; at least 2, since an update stays in one. More
     /// changes than that in one tick are cut into several diffs. Default: 1,000.
     pub diff_entries_max: usize,
+    /// About the most bytes of one diff's JSON, over which it is cut too; a single update always stays in one. What
+    /// announces diffs may have a limit: for pubsub it is 1 MiB. Default: 512 KiB.
+    pub diff_bytes_max: usize,
     /// How topics are announced. Default: all in full.
     pub modes: Modes,
 }
@@ -51,6 +54,7 @@ impl Default for Options {
             data_bytes_max: 4096,
             key_bytes_max: 255,
             diff_entries_max: 1000,
+            diff_bytes_max: 512 << 10,
             modes: Modes::default(),
         }
     }

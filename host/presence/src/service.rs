@@ -48,7 +48,7 @@ impl Presence {
 
     fn announce(&self, topic: &Arc<TopicId>, news: News) {
         let diffs = match news {
-            News::Members { joins, leaves } => cut(joins, leaves, self.inner.options.diff_entries_max),
+            News::Members { joins, leaves } => cut(joins, leaves, &self.inner.options),
             News::Count(count) => vec![Diff::Count(count)],
             News::Nothing => return,
         };

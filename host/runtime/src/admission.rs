@@ -22,10 +22,13 @@ impl Pool {
         Arc::new(Self { shared: Arc::new(Semaphore::new(total)), total })
     }
 
-    /// Sets a share aside for a plugin: a 32nd of the pool, as long as that leaves at least half for everybody, and
-    /// never more than the plugin may use.
-    fn reserve(&self, concurrency: usize) -> usize {
-        let wanted = (self.total / 32).clamp(1, concurrency);
+    /// A plugin's share: a 32nd of the pool, but never more than the plugin may use.
+    fn share(&self, concurrency: usize) -> usize {
+        (self.total / 32).clamp(1, concurrency)
+    }
+
+    /// Sets so much aside for a plugin, as long as that leaves at least half for everybody.
+    fn reserve(&self, wanted: usize) -> usize {
         let spare = self.shared.available_permits().saturating_sub(self.total / 2);
         self.shared.forget_permits(wanted.min(spare))
     }
@@ -45,29 +48,43 @@ pub(crate) struct Admission {
 
 /// Calls of subscribers that may wait for an instance: all that any manifest can ask for at once.
 const SUBSCRIBERS_WAITING: usize = 1_000_000;
+/// How deep tasks can wait for tasks: a request for its tasks, those for theirs, and once more.
+pub(crate) const TASK_LEVELS: usize = 3;
 
 /// The doors of one plugin: what works beside its requests has doors of its own, so that a request that waits for its
-/// tasks does not wait for its own place.
+/// tasks does not wait for its own place, nor a task that waits for tasks of its own.
 #[derive(Debug)]
 pub(crate) struct Doors {
     pub(crate) http: Arc<Admission>,
     pub(crate) subscribers: Arc<Admission>,
-    pub(crate) tasks: Arc<Admission>,
+    /// By how many tasks wait for the one that enters.
+    pub(crate) tasks: [Arc<Admission>; TASK_LEVELS],
 }
 
 impl Doors {
     /// Doors for a revision, which shares those of the previous one where they are the same.
     pub(crate) fn new(pool: &Arc<Pool>, spec: &PluginSpec, previous: Option<&Self>) -> Self {
-        let door = |pick: fn(&Self) -> &Arc<Admission>, concurrency: usize, queue: usize| {
+        let door = |before: Option<&Arc<Admission>>, concurrency: usize, queue: usize, share: usize| {
             let limits = Limits { concurrency, queue, ..Limits::default() };
-            let same = previous.map(pick).filter(|previous| previous.fits(&limits));
-            same.map_or_else(|| Admission::new(pool, &limits), Arc::clone)
+            let same = before.filter(|before| before.fits(&limits));
+            same.map_or_else(|| Admission::with_share(pool, &limits, share), Arc::clone)
         };
+        let (http, tasks) = (&spec.limits, &spec.tasks);
         Self {
-            http: door(|doors| &doors.http, spec.limits.concurrency, spec.limits.queue),
+            http: door(previous.map(|doors| &doors.http), http.concurrency, http.queue, pool.share(http.concurrency)),
             // Each subscription keeps to its own number; together they have as many as requests have.
-            subscribers: door(|doors| &doors.subscribers, spec.limits.concurrency, SUBSCRIBERS_WAITING),
-            tasks: door(|doors| &doors.tasks, spec.tasks.concurrency, spec.tasks.queue),
+            subscribers: door(
+                previous.map(|doors| &doors.subscribers),
+                http.concurrency,
+                SUBSCRIBERS_WAITING,
+                pool.share(http.concurrency),
+            ),
+            tasks: std::array::from_fn(|level| {
+                // What goes on behind the first door is what the first is for; a single place keeps it going.
+                let share = if level == 0 { pool.share(tasks.concurrency) } else { 1 };
+                let before = previous.and_then(|doors| doors.tasks.get(level));
+                door(before, tasks.concurrency, tasks.queue, share)
+            }),
         }
     }
 }
@@ -80,8 +97,13 @@ pub(crate) struct Admitted {
 }
 
 impl Admission {
-    pub(crate) fn new(pool: &Arc<Pool>, limits: &Limits) -> Arc<Self> {
-        let reserve = pool.reserve(limits.concurrency);
+    #[cfg(test)]
+    fn new(pool: &Arc<Pool>, limits: &Limits) -> Arc<Self> {
+        Self::with_share(pool, limits, pool.share(limits.concurrency))
+    }
+
+    fn with_share(pool: &Arc<Pool>, limits: &Limits, share: usize) -> Arc<Self> {
+        let reserve = pool.reserve(share);
         Arc::new(Self {
             pool: Arc::clone(pool),
             own: Arc::new(Semaphore::new(limits.concurrency)),

@@ -141,6 +141,12 @@ impl Revision {
         self.parts.doors.http.running()
     }
 
+    /// Instances of its tasks at work now.
+    #[must_use]
+    pub fn tasks_running(&self) -> usize {
+        self.parts.doors.tasks.iter().map(|door| door.running()).sum()
+    }
+
     /// Calls that wait for an instance now.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -62,6 +62,8 @@ pub(crate) struct CallState {
     pub(crate) held: Held,
     /// The subscription whose messages the call handles, if it is one of a subscriber.
     pub(crate) serving: Option<SubscriptionId>,
+    /// 0, or, if the call is a task, how many tasks wait for what it maps: itself and those that wait for it.
+    pub(crate) task_level: usize,
 }
 
 impl CallState {
@@ -80,6 +82,7 @@ impl CallState {
             stats,
             held: Held::default(),
             serving: None,
+            task_level: 0,
         }
     }
 

@@ -88,6 +88,28 @@ fn a_storm_is_cut_into_bounded_diffs() {
     assert_eq!(bench.tick().len(), 10);
 }
 
+#[test]
+fn diffs_are_cut_by_their_bytes_too() {
+    let bench = Bench::new(Options { diff_bytes_max: 20_000, ..Options::default() });
+    let (room, engine) = (topic("room"), &bench.presence);
+    let owner = engine.owner("o").unwrap();
+    let data = format!("{{\"d\":\"{}\"}}", "x".repeat(4000));
+    for n in 0..20 {
+        engine.track("o", &room, &format!("\u{1}{n}"), data.as_bytes()).unwrap();
+    }
+    for round in 0..3 {
+        let diffs = bench.tick();
+        assert!(diffs.len() >= 5, "{} diffs in round {round}", diffs.len());
+        assert!(diffs.iter().all(|(_, diff)| diff.to_json().len() <= 20_000));
+        match round {
+            0 => (0..20).for_each(|n| _ = engine.update("o", &room, &format!("\u{1}{n}"), data.as_bytes()).unwrap()),
+            1 => (0..20).for_each(|n| assert!(engine.untrack("o", &room, &format!("\u{1}{n}")))),
+            _ => drop(bench.tick()),
+        }
+    }
+    drop(owner);
+}
+
 /// A subscriber that uses the engine while it is told.
 #[derive(Default)]
 struct Nosy(Mutex<Option<Presence>>, Mutex<Vec<usize>>);

@@ -15,7 +15,7 @@ impl CallState {
     }
 
     /// Members on their way to the guest, if they are not more than one answer may have.
-    fn members(&self, members: Vec<skep_presence::Member>) -> Result<Vec<Member>, Error> {
+    fn members(&self, members: &[skep_presence::Member]) -> Result<Vec<Member>, Error> {
         let meta_bytes = |meta: &skep_presence::Meta| meta.data().len() + 32;
         let member_bytes =
             |member: &skep_presence::Member| member.key.len() + member.metas.iter().map(meta_bytes).sum::<usize>();
@@ -52,14 +52,14 @@ impl presence::Host for CallState {
     fn list(&mut self, topic: String, cursor: Option<String>, limit: u32) -> Result<Page, Error> {
         let topic = self.topic(&topic, Direction::Subscribe)?;
         let page = self.env.topics.presence.list(&topic, cursor.as_deref(), limit as usize);
-        Ok(Page { members: self.members(page.members)?, cursor: page.cursor.map(|cursor| cursor.to_string()) })
+        Ok(Page { members: self.members(&page.members)?, cursor: page.cursor.map(|cursor| cursor.to_string()) })
     }
 
     fn get(&mut self, topic: String, key: String) -> Result<Option<Member>, Error> {
         self.stats.owe(key.len());
         let topic = self.topic(&topic, Direction::Subscribe)?;
         let member = self.env.topics.presence.get(&topic, &key);
-        Ok(self.members(member.into_iter().collect())?.pop())
+        Ok(self.members(member.as_slice())?.pop())
     }
 
     fn count(&mut self, topic: String) -> Result<u64, Error> {

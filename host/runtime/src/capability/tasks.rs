@@ -13,6 +13,7 @@ use skep_types::{Call, HandlerName, RequestId};
 use tokio::task::{Id, JoinError, JoinSet};
 use wasmtime::component::Resource;
 
+use crate::admission::TASK_LEVELS;
 use crate::body::now;
 use crate::revision::Revision;
 use crate::state::CallState;
@@ -77,8 +78,12 @@ pub(crate) struct Mapping {
     parent: Call,
     name: HandlerName,
     waiting: std::iter::Enumerate<std::vec::IntoIter<Vec<u8>>>,
+    level: usize,
     concurrency: usize,
-    deadline: std::time::Instant,
+    /// The caller's, which no task outlives.
+    until: std::time::Instant,
+    /// The time of one task.
+    deadline: Duration,
     at_work: JoinSet<(u32, Outcome)>,
     /// Which argument a task is about, should it end without saying so.
     indices: BTreeMap<Id, u32>,
@@ -114,9 +119,10 @@ impl Mapping {
         {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let (revision, name) = (Arc::clone(&self.revision), self.name.clone());
-            let (call, left) = (call_of_task(&self.parent), self.deadline.saturating_duration_since(now()));
+            let (call, level) = (call_of_task(&self.parent), self.level);
+            let time = self.deadline.min(self.until.saturating_duration_since(now()));
             let task = self.at_work.spawn(async move {
-                let ended = revision.run_task(call, left, name.as_str(), &args).await;
+                let ended = revision.run_mapped_task(call, time, level, (name.as_str(), &args)).await;
                 let outcome = match ended {
                     Ok(answer) => answer.map_err(TaskFailure::Failed),
                     Err(failure) => Err(TaskFailure::Crashed(failure.kind.code().to_owned())),
@@ -205,7 +211,9 @@ impl tasks::Host for CallState {
         let (revision, name) = self.task(&name)?;
         let grant = &self.env.tasks;
         let at_once = if concurrency == 0 { grant.concurrency } else { (concurrency as usize).min(grant.concurrency) };
-        let deadline = self.stats.deadline.min(now() + grant.deadline);
+        if self.task_level >= TASK_LEVELS {
+            return Err(Error::Full);
+        }
         let number = self.held.number(self.env.handles_max)?;
         self.held.tasks.reserve(args.len(), grant.per_call)?;
         let mut mapping = Mapping {
@@ -213,8 +221,10 @@ impl tasks::Host for CallState {
             parent: self.stats.call().clone(),
             name,
             waiting: args.into_iter().enumerate(),
+            level: self.task_level,
             concurrency: at_once.max(1),
-            deadline,
+            until: self.stats.deadline,
+            deadline: grant.deadline,
             at_work: JoinSet::new(),
             indices: BTreeMap::new(),
             order,

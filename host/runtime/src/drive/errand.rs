@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_types::{Call, Failure, Phase};
+use skep_types::{Call, Failure, FailureKind, Phase};
 use wasmtime::Store;
 
 use crate::admission::Admission;
@@ -26,6 +26,11 @@ pub(crate) trait Errand: Send {
     type Answer: Send;
     /// The handler that is asked.
     const ROLE: Role;
+
+    /// How many tasks wait for it, each for the next one.
+    fn level(&self) -> usize {
+        0
+    }
 
     /// What copying the question into the guest costs, in fuel: a unit for each byte.
     fn charge(&self) -> usize;
@@ -70,18 +75,21 @@ impl Revision {
 
     /// The door that a handler's calls go through. What works beside the requests has one of its own, so that a request
     /// that waits for its tasks does not wait for its own place.
-    fn door(&self, role: Role) -> &Arc<Admission> {
-        match role {
+    fn door<E: Errand>(&self, errand: &E) -> Result<&Arc<Admission>, Failure> {
+        Ok(match E::ROLE {
             Role::Http | Role::EventStream | Role::Warmer => self.admission(),
             Role::Subscriber => &self.doors().subscribers,
-            Role::Task => &self.doors().tasks,
-        }
+            Role::Task => {
+                let deep = || Failure::new(FailureKind::Overloaded, Phase::Queue, "too many tasks wait for each other");
+                self.doors().tasks.get(errand.level()).ok_or_else(deep)?
+            }
+        })
     }
 }
 
 async fn run<E: Errand>(revision: &Arc<Revision>, stats: &Arc<CallStats>, errand: &E) -> Result<E::Answer, Failure> {
     stats.enter(Phase::Queue);
-    let _admitted = revision.door(E::ROLE).enter().await?;
+    let _admitted = revision.door(errand)?.enter().await?;
     let work = async {
         let mut running = Running::start(revision, stats, errand.charge(), E::ROLE).await?;
         let answer = match running.parts() {

@@ -24,7 +24,18 @@ impl Revision {
         name: &str,
         args: &[u8],
     ) -> Result<Result<Vec<u8>, String>, Failure> {
-        self.run_errand(call, deadline, Run { name, args }, Ok).await
+        self.run_errand(call, deadline, Run { name, args, level: 0 }, Ok).await
+    }
+
+    /// The same for a task whose caller waits for it, being a task itself from level 1 on.
+    pub(crate) async fn run_mapped_task(
+        self: &Arc<Self>,
+        call: Call,
+        deadline: Duration,
+        level: usize,
+        (name, args): (&str, &[u8]),
+    ) -> Result<Result<Vec<u8>, String>, Failure> {
+        self.run_errand(call, deadline, Run { name, args, level }, Ok).await
     }
 
     /// The names of the plugin's tasks, as the component declares them.
@@ -36,11 +47,16 @@ impl Revision {
 struct Run<'a> {
     name: &'a str,
     args: &'a [u8],
+    level: usize,
 }
 
 impl Errand for Run<'_> {
     type Answer = Result<Vec<u8>, String>;
     const ROLE: Role = Role::Task;
+
+    fn level(&self) -> usize {
+        self.level
+    }
 
     fn charge(&self) -> usize {
         self.name.len() + self.args.len()
@@ -48,6 +64,7 @@ impl Errand for Run<'_> {
 
     async fn ask(&self, store: &mut Store<CallState>, guest: &Guest) -> Option<wasmtime::Result<Self::Answer>> {
         let Guest::Tasks(guest) = guest else { return None };
+        store.data_mut().task_level = self.level + 1;
         Some(guest.skep_plugin_task_handler().call_run(store, self.name, self.args).await)
     }
 }

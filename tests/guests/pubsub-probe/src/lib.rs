@@ -13,7 +13,7 @@
 //! | `/task-start?name=&args=&n=&end=` | starts the task `n` times, then ends as told: `return`, `trap`, `panic`, `spin` |
 //! | `/task-map?name=&args=&n=&concurrency=&order=` | a line `INDEX ok TEXT`, `INDEX failed WHY` or `INDEX crashed WHY` for each, as they come; `order` is `ordered` or `unordered`; `args` is the list, split at commas, or `n` numbers |
 //! | `/task-map-drop?name=&n=&take=` | takes so many results, drops the rest, answers how many it took |
-//! | `/task-map-hold?name=&n=&ms=` | starts them, waits, then answers: whoever cuts the call ends them |
+//! | `/task-map-hold?name=&n=&ms=&end=` | starts them, waits, then ends as told: whatever ends the call ends them |
 //! | `/cache?b=&k=` | the bytes of the entry as text, `none` without one |
 //!
 //! Errors of a capability are answered as 409 with their debug text. The last segment of the path decides.

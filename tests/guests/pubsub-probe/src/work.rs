@@ -7,7 +7,8 @@
 //! | `trap`, `spin`, `panic`, `host_panic`, `oom` | ends so |
 //! | `sleep` | waits so many milliseconds in the host, then returns its text |
 //! | `publish_later` | `TOPIC TEXT`: publishes the text |
-//! | `nested` | maps `echo` over `a` and `b` and joins the results: a task with tasks of its own |
+//! | `matryoshka` | maps `matryoshka` over the number below its own, down to 0, and counts the layers |
+//! | `nested` | waits so many milliseconds, then maps `echo` over `a` and `b` and joins the results: a task with tasks of its own |
 
 use std::time::Duration;
 
@@ -72,7 +73,17 @@ pub(crate) mod tasks {
     }
 
     #[task]
-    fn nested(_: String) -> Result<String> {
+    fn matryoshka(text: String) -> Result<String> {
+        let Some(below) = text.parse::<u32>()?.checked_sub(1) else { return Ok(0.to_string()) };
+        let mut inner = matryoshka::map([below.to_string()]).ordered()?;
+        let layers: u32 = inner.next().context("waiting for the inner one")??.parse()?;
+        Ok((layers + 1).to_string())
+    }
+
+    #[task]
+    #[allow(clippy::disallowed_methods, reason = "a guest has one thread, and this is its way to wait in the host")]
+    fn nested(text: String) -> Result<String> {
+        std::thread::sleep(Duration::from_millis(text.parse()?));
         let texts = echo::map(["a".to_owned(), "b".to_owned()]).ordered()?;
         Ok(texts.collect::<Result<Vec<_>, _>>()?.join("+"))
     }
@@ -98,6 +109,7 @@ pub(crate) fn operate(route: &str, query: &Query) -> Result<String> {
         "task-map-hold" => {
             let results = task::map::<String>(name, args(query)).unordered()?;
             wait(query.number("ms", 60_000));
+            end(query);
             drop(results);
             Ok("held".to_owned())
         }
