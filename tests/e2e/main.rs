@@ -20,5 +20,6 @@ mod rate_limit;
 mod reload;
 mod single_flight;
 mod streams;
+mod subscribers;
 mod warmers;
 mod watch;

@@ -89,6 +89,12 @@ guest!(
     /// Measures `skep:plugin/cache` from inside.
     cache_bench, "cache_bench.wasm");
 guest!(
+    /// Uses topics, presence, tasks and event streams, by the SDK.
+    pubsub_probe, "pubsub_probe.wasm");
+guest!(
+    /// Listens, and answers no HTTP requests.
+    subscriber_only, "subscriber_only.wasm");
+guest!(
     /// Uses `wasi:keyvalue` in both drafts, over the fast path.
     keyvalue, "keyvalue.wasm");
 guest!(wstd, "wstd_hello.wasm");

@@ -135,11 +135,14 @@ impl Host {
 
     /// A counter's value in this process's metrics.
     pub fn calls(&self, plugin: &str, outcome: &str) -> u64 {
+        self.counter("skep_calls_total", &[("plugin", plugin), ("outcome", outcome)])
+    }
+
+    /// A counter's value in this process's metrics, by its name and labels; 0 where it is not there.
+    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let text = metrics()();
         let wanted = |line: &&str| {
-            line.starts_with("skep_calls_total")
-                && line.contains(&format!("plugin=\"{plugin}\""))
-                && line.contains(&format!("outcome=\"{outcome}\""))
+            line.starts_with(name) && labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")))
         };
         let line = text.lines().find(wanted);
         line.and_then(|line| line.rsplit(' ').next()).and_then(|value| value.parse().ok()).unwrap_or_default()

@@ -5,6 +5,7 @@
 //! | [`node`] | the node: its plugins, its front, manifest reloads, shutdown |
 //! | [`plugin`] | one plugin: its current revision, the swap, the drain |
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
+//! | [`background`] | subscribers and detached tasks, under supervision |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
 //! | [`warmers`] | what fills caches at the start and on an interval |
 //! | `topics` | the engines behind pubsub and presence |
@@ -16,6 +17,7 @@
 //! | [`meter`] | metrics and log lines of calls |
 //! | [`control`] | the admin listener's view of all this |
 
+pub mod background;
 mod bucket_meter;
 pub mod build;
 pub mod caches;

@@ -18,16 +18,18 @@ use skep_manifest::Manifest;
 use skep_runtime::{
     CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Revision, Runtime, RuntimeOptions,
 };
+use skep_supervision::{Bus, Environment, Spec, Supervisor};
 use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
 use skep_web::{Front, FrontOptions, Server, ServerOptions, TlsFiles, TrustedProxies};
 
+use crate::background::Services;
 use crate::build;
 use crate::caches::Buckets;
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
 use crate::rate::Rates;
-use crate::spec::Settings;
+use crate::spec::{Given, Settings};
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
 use crate::topics::Topics;
 
@@ -71,6 +73,7 @@ pub struct Node {
     pub(crate) front: Arc<Front>,
     pub(crate) buckets: Buckets,
     pub(crate) topics: Arc<Topics>,
+    pub(crate) services: Services,
     rates: Rates,
     plugins: ArcSwap<Plugins>,
     pub(crate) manifest: ArcSwap<Manifest>,
@@ -106,8 +109,12 @@ impl Node {
         crate::warmers::describe();
         crate::topics::describe();
         crate::streams::describe();
+        crate::background::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
+        let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
+        let root = Supervisor::start("host", Spec::default(), Vec::new(), environment.clone())?;
+        let services = Services { topics: Arc::clone(&topics), environment, root };
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
@@ -122,6 +129,7 @@ impl Node {
             front: Arc::clone(&front),
             buckets,
             topics,
+            services,
             rates,
             plugins: ArcSwap::default(),
             manifest: ArcSwap::from_pointee(manifest),
@@ -202,6 +210,8 @@ impl Node {
             Some(server) => server.shutdown(drain).await,
             None => true,
         };
+        // Subscribers and tasks have their own time to end what they are at.
+        self.services.root.stop().await;
         // What is still open is cut off with its reason instead of being dropped with the process.
         for plugin in self.plugins.load().values() {
             if let Some(revision) = plugin.current() {
@@ -238,7 +248,7 @@ impl Node {
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
             let meter = Meter::new(name.clone(), manifest.host.access_log);
-            let plugin = Plugin::new(settings.clone(), self.store_of(&manifest, name), meter);
+            let plugin = Plugin::new(settings.clone(), self.store_of(&manifest, name), meter, self.services.clone());
             plugins.insert(name.clone(), Arc::clone(&plugin));
             if let Err(absence) = self.first_revision(&plugin, &settings, &manifest).await {
                 match (&absence, self.mode) {
@@ -281,6 +291,7 @@ impl Node {
         let revision = self.prepare(plugin, settings, wasm.clone(), buckets).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
         plugin.swap(revision, settings.clone(), origin, manifest.host.drain);
+        plugin.listen().await;
         Ok(())
     }
 
@@ -325,7 +336,9 @@ impl Node {
         buckets: Vec<GrantedBucket>,
     ) -> anyhow::Result<Arc<Revision>> {
         let observer = Arc::clone(&plugin.meter);
-        let spec = settings.for_runtime(wasm, buckets, self.topics.granted(settings), observer);
+        let topics = self.topics.granted(settings);
+        let given = Given { buckets, topics, tasks: plugin.background().task_grant(settings) };
+        let spec = settings.for_runtime(wasm, given, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
         let call = Call {
@@ -339,6 +352,7 @@ impl Node {
         tried.map_err(|failure| anyhow::anyhow!("the component does not start: {failure}"))?;
         let declared = revision.declare(&call).await;
         declared.map_err(|failure| anyhow::anyhow!("the component's own description is not valid: {failure}"))?;
+        plugin.background().check(settings, &revision)?;
         Ok(revision)
     }
 
@@ -375,6 +389,7 @@ impl Node {
         self.keep(plugin, &settings, &wasm, &revision, origin, origin != Origin::Source)?;
         if previous.is_none_or(|old| old.id() != revision.id()) {
             plugin.swap(revision, Settings::clone(&settings), origin, self.drain());
+            plugin.listen().await;
         } else {
             plugin.healed();
         }

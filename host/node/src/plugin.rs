@@ -13,11 +13,11 @@ use skep_runtime::{Opened, Opening, Revision};
 use skep_types::{Call, Failure, FailureKind, Phase, PluginName};
 use skep_web::{Handler, HandlerFuture, RequestBody};
 
+use crate::background::{Background, DeadLetter, DeadLetterView, Listener, Services};
 use crate::meter::Meter;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
 use crate::streams::Streams;
-use crate::warmers::Warmers;
 
 /// How often a draining revision is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
@@ -41,8 +41,8 @@ pub struct Plugin {
     // One deploy at a time; held over awaits, so it is tokio's.
     pub(crate) deploying: tokio::sync::Mutex<()>,
     note: Mutex<Note>,
-    warmers: Mutex<Option<Warmers>>,
     streams: Arc<Streams>,
+    background: Background,
     this: Weak<Self>,
 }
 
@@ -57,17 +57,17 @@ struct Note {
 impl Plugin {
     /// A plugin without a revision.
     #[must_use]
-    pub fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings, store: PluginStore, meter: Arc<Meter>, services: Services) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             name: settings.name.clone(),
             streams: Streams::new(&settings.name),
+            background: Background::new(&settings, services),
             current: ArcSwapOption::empty(),
             settings: ArcSwap::from_pointee(settings),
             store,
             meter,
             deploying: tokio::sync::Mutex::new(()),
             note: Mutex::default(),
-            warmers: Mutex::default(),
             this: Weak::clone(this),
         })
     }
@@ -76,6 +76,39 @@ impl Plugin {
     #[must_use]
     pub fn name(&self) -> &PluginName {
         &self.name
+    }
+
+    /// What it does beside its requests.
+    pub(crate) fn background(&self) -> &Background {
+        &self.background
+    }
+
+    /// Has the subscribers of the revision in service listen and its warmers run. To be called after each swap.
+    pub(crate) async fn listen(&self) {
+        let Some(revision) = self.current() else { return };
+        if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
+            tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all of the plugin's background work runs");
+        }
+    }
+
+    /// The messages that its subscribers failed at for good, as operators see them.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<DeadLetterView> {
+        let view = |listener: &Listener, letter: DeadLetter| DeadLetterView {
+            subscription: listener.name.to_string(),
+            number: letter.number,
+            at: letter.at,
+            topic: letter.message.topic.to_string(),
+            event: letter.message.event.as_deref().map(str::to_owned),
+            id: letter.message.id,
+            reason: letter.reason,
+            attempts: letter.attempts,
+            data: String::from_utf8_lossy(&letter.message.data).into_owned(),
+        };
+        let of = |listener: Arc<Listener>| {
+            listener.dead.list().into_iter().map(|letter| view(&listener, letter)).collect::<Vec<_>>()
+        };
+        self.background.listeners().into_iter().flat_map(of).collect()
     }
 
     /// Its event streams.
@@ -115,8 +148,6 @@ impl Plugin {
         self.settings.store(Arc::clone(&settings));
         let revision = next.id().to_string();
         let old = self.current.swap(Some(next));
-        // After the swap: the first run takes the revision that is in service.
-        *self.warmers.lock() = Some(Warmers::start(&self.this, &settings));
         *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
         match old {
             Some(old) => {
@@ -132,16 +163,12 @@ impl Plugin {
     /// # Errors
     /// Which one has failed too often.
     pub(crate) async fn warmed(&self) -> Result<(), String> {
-        let required = self.warmers.lock().as_ref().map(Warmers::required);
-        match required {
-            Some(required) => required.await,
-            None => Ok(()),
-        }
+        self.background.warmed().await
     }
 
     /// Takes the plugin out of service.
-    pub(crate) fn stop(&self, drain: Duration) {
-        *self.warmers.lock() = None;
+    pub(crate) async fn stop(&self, drain: Duration) {
+        self.background.stop().await;
         self.streams.close();
         if let Some(old) = self.current.swap(None) {
             retire(old, drain);

@@ -4,9 +4,19 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route, SseOpen};
-use skep_runtime::{GrantedBucket, Needs, PluginSpec, TopicGrants};
+use skep_runtime::{GrantedBucket, Needs, PluginSpec, TaskGrant, TopicGrants};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
+
+/// What a revision is given of the node.
+pub struct Given {
+    /// The buckets that it may open.
+    pub buckets: Vec<GrantedBucket>,
+    /// The engines behind its topics, and what it may do there.
+    pub topics: TopicGrants,
+    /// What its tasks may use.
+    pub tasks: TaskGrant,
+}
 
 /// A plugin's entry with its secrets read.
 #[derive(Clone)]
@@ -46,17 +56,11 @@ impl Settings {
         blake3::hash(entry.as_bytes()).to_hex().as_str().to_owned()
     }
 
-    /// What the runtime needs for a component under these settings, which may use these buckets and topics.
+    /// What the runtime needs for a component under these settings, which may use what it is given here.
     #[must_use]
-    pub fn for_runtime(
-        &self,
-        wasm: Bytes,
-        buckets: Vec<GrantedBucket>,
-        topics: TopicGrants,
-        observer: SharedObserver,
-    ) -> PluginSpec {
+    pub fn for_runtime(&self, wasm: Bytes, given: Given, observer: SharedObserver) -> PluginSpec {
         let config = &self.config;
-        let given = |values: &std::collections::BTreeMap<String, String>| {
+        let values = |values: &std::collections::BTreeMap<String, String>| {
             let plain = values.iter().map(|(key, value)| (key.clone(), value.clone()));
             plain.chain(self.secrets.iter().cloned()).collect::<Vec<_>>()
         };
@@ -64,12 +68,13 @@ impl Settings {
         PluginSpec {
             limits: config.limits.clone(),
             instances: config.instances,
-            env: given(&config.env),
+            env: values(&config.env),
             args: config.args.clone(),
-            config: given(&config.config),
+            config: values(&config.config),
             grants: config.grants.clone(),
-            buckets,
-            topics,
+            buckets: given.buckets,
+            topics: given.topics,
+            tasks: given.tasks,
             needs: Needs {
                 http: config.routes.iter().any(|route| route.sse.is_none()),
                 event_streams: sse().any(|sse| sse.open == SseOpen::Handler),

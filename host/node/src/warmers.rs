@@ -7,9 +7,9 @@ use std::time::Duration;
 use metrics::Counter;
 use skep_manifest::{WarmerConfig, WarmerName};
 use skep_runtime::Revision;
+use skep_supervision::{Child, ChildSpec, Restart};
 use skep_types::{Call, PluginName, RequestId};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::plugin::Plugin;
 use crate::spec::Settings;
@@ -29,11 +29,9 @@ pub(crate) fn describe() {
     metrics::describe_counter!(RUNS, "Runs of a plugin's warmers, by outcome");
 }
 
-/// The warmers of one revision in service. Dropping it cancels them; what they held is given on.
-pub(crate) struct Warmers {
-    _tasks: JoinSet<()>,
-    progress: watch::Receiver<Progress>,
-}
+/// What is known of the required warmers of one revision in service.
+#[derive(Clone)]
+pub(crate) struct Required(watch::Receiver<Progress>);
 
 /// How far the required warmers are.
 #[derive(Clone, Debug, Default)]
@@ -42,31 +40,40 @@ struct Progress {
     gave_up: Option<String>,
 }
 
-impl Warmers {
-    /// Runs all warmers of a plugin now, and then in their intervals.
-    pub(crate) fn start(plugin: &Weak<Plugin>, settings: &Settings) -> Self {
-        let warmers = &settings.config.warmers;
-        let left = warmers.values().filter(|config| config.required).count();
-        let (sender, progress) = watch::channel(Progress { left, gave_up: None });
-        let mut tasks = JoinSet::new();
-        for (name, config) in warmers {
-            let warmer = Warmer::new(&settings.name, name, *config, sender.clone());
-            tasks.spawn(warmer.keep_warm(Weak::clone(plugin)));
-        }
-        Self { _tasks: tasks, progress }
-    }
-
+impl Required {
     /// Resolves when every required warmer has succeeded once.
     ///
     /// The error says which one has failed too often; it goes on trying.
-    pub(crate) fn required(&self) -> impl Future<Output = Result<(), String>> + Send + use<> {
-        let mut progress = self.progress.clone();
-        async move {
-            // The sender goes with the warmers of a revision that another one has replaced: nobody waits for it then.
-            let ended = progress.wait_for(|progress| progress.left == 0 || progress.gave_up.is_some()).await;
-            ended.map_or(Ok(()), |progress| progress.gave_up.clone().map_or(Ok(()), Err))
-        }
+    pub(crate) async fn warmed(mut self) -> Result<(), String> {
+        // The sender goes with the warmers of a revision that another one has replaced: nobody waits for it then.
+        let ended = self.0.wait_for(|progress| progress.left == 0 || progress.gave_up.is_some()).await;
+        ended.map_or(Ok(()), |progress| progress.gave_up.clone().map_or(Ok(()), Err))
     }
+}
+
+/// The warmers of a plugin: each runs when it is started, and then on its interval. One without an interval ends.
+pub(crate) fn children(plugin: &Weak<Plugin>, settings: &Settings) -> (Vec<(String, Child)>, Required) {
+    let warmers = &settings.config.warmers;
+    let left = warmers.values().filter(|config| config.required).count();
+    let (sender, progress) = watch::channel(Progress { left, gave_up: None });
+    let children = warmers.iter().map(|(name, config)| {
+        let (owner, warmer, config) = (settings.name.clone(), name.clone(), *config);
+        let (sender, plugin) = (sender.clone(), Weak::clone(plugin));
+        let spec = ChildSpec::worker(name.as_str()).restart(Restart::Transient);
+        let child = Child::new(spec, move |context| {
+            let warmer = Warmer::new(&owner, &warmer, config, sender.clone());
+            let kept_warm = warmer.keep_warm(Weak::clone(&plugin));
+            async move {
+                // What it holds is given on: the guest in it is dropped.
+                tokio::select! {
+                    () = context.stopping() => Ok(()),
+                    () = kept_warm => Ok(()),
+                }
+            }
+        });
+        (name.to_string(), child)
+    });
+    (children.collect(), Required(progress))
 }
 
 struct Warmer {

@@ -43,6 +43,9 @@ pub(crate) struct Admission {
     queue: usize,
 }
 
+/// Calls of subscribers that may wait for an instance: all that any manifest can ask for at once.
+const SUBSCRIBERS_WAITING: usize = 1_000_000;
+
 /// The doors of one plugin: what works beside its requests has doors of its own, so that a request that waits for its
 /// tasks does not wait for its own place.
 #[derive(Debug)]
@@ -60,11 +63,10 @@ impl Doors {
             let same = previous.map(pick).filter(|previous| previous.fits(&limits));
             same.map_or_else(|| Admission::new(pool, &limits), Arc::clone)
         };
-        let subscribers = spec.subscribers_at_once.max(1);
         Self {
             http: door(|doors| &doors.http, spec.limits.concurrency, spec.limits.queue),
-            // Who hands out messages keeps to the number; there is no queue to speak of.
-            subscribers: door(|doors| &doors.subscribers, subscribers, subscribers),
+            // Each subscription keeps to its own number; together they have as many as requests have.
+            subscribers: door(|doors| &doors.subscribers, spec.limits.concurrency, SUBSCRIBERS_WAITING),
             tasks: door(|doors| &doors.tasks, spec.tasks.concurrency, spec.tasks.queue),
         }
     }

@@ -81,8 +81,6 @@ pub struct PluginSpec {
     pub buckets: Vec<GrantedBucket>,
     /// The handlers that the manifest has a use for, which the component must then export.
     pub needs: Needs,
-    /// Instances of its subscribers that may run at once, beside those of `limits.concurrency`.
-    pub subscribers_at_once: usize,
     /// The engines behind its topics, and what it may do there.
     pub topics: TopicGrants,
     /// What its tasks may use.
@@ -108,7 +106,6 @@ impl PluginSpec {
             grants: Grants::default(),
             buckets: Vec::new(),
             needs: Needs::default(),
-            subscribers_at_once: 1,
             topics: TopicGrants::apart(),
             tasks: TaskGrant {
                 detached: Arc::new(NoTasks),

@@ -38,7 +38,7 @@ impl Node {
                 None => {
                     let meter = Meter::new(name.clone(), manifest.host.access_log);
                     reloaded.added.push(name.to_string());
-                    Plugin::new(settings.clone(), self.store_of(&manifest, name), meter)
+                    Plugin::new(settings.clone(), self.store_of(&manifest, name), meter, self.services.clone())
                 }
             };
             plugins.insert(name.clone(), Arc::clone(&plugin));
@@ -77,11 +77,12 @@ impl Node {
                 tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
             }
             plugin.swap(revision, settings, origin, manifest.host.drain);
+            plugin.listen().await;
         }
         self.front.swap(table);
         for (name, plugin) in known.iter().filter(|(name, _)| !plugins.contains_key(*name)) {
             reloaded.removed.push(name.to_string());
-            plugin.stop(manifest.host.drain);
+            plugin.stop(manifest.host.drain).await;
         }
         // The memory for caches is the one thing of it that a running node can change.
         let host = HostConfig { cache_memory: old.host.cache_memory, ..manifest.host.clone() };
