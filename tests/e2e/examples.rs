@@ -101,14 +101,23 @@ async fn live_orders_come_to_everybody_who_looks() {
     assert_eq!(maja.event("orders").await, "event: orders\ndata: ");
     let mut willi = Viewer::come(&host, None).await;
     assert!(willi.event("viewers").await.contains("2 looking"));
+    while !maja.event("viewers").await.contains("2 looking") {}
 
-    let _ = order(&host, "honey").await;
-    let _ = order(&host, "<wax>").await;
+    for item in ["honey", "<wax>"] {
+        let answer = order(&host, item).await;
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    }
     let mut last_id = String::new();
     for viewer in [&mut maja, &mut willi] {
         let honey = viewer.event("order").await;
         assert!(honey.contains("data: <tr><td>1</td><td>honey</td><td>Maja</td>"), "{honey}");
         assert!(viewer.event("order").await.contains("<td>2</td><td>&lt;wax&gt;</td>"));
+        // Two tasks at once: either may be through first.
+        let cells = viewer.event("packed").await + &viewer.event("packed").await;
+        for id in ["state-1", "state-2"] {
+            let cell = format!("<td id=\"{id}\" class=\"packed\" hx-swap-oob=\"true\">packed</td>");
+            assert!(cells.contains(&cell), "{cells}");
+        }
         last_id = honey.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     }
 
@@ -117,7 +126,8 @@ async fn live_orders_come_to_everybody_who_looks() {
     let table = late.event("orders").await;
     let (wax, honey) = (table.find("&lt;wax&gt;").unwrap(), table.find("honey").unwrap());
     assert!(wax < honey, "{table}");
-    let _ = order(&host, "mead").await;
+    assert_eq!(table.matches("class=\"packed\"").count(), 2, "{table}");
+    assert_eq!(order(&host, "mead").await.status, 204);
     assert!(late.event("order").await.contains("<td>3</td><td>mead</td>"));
 
     // Who was away gets what it missed; whose last event is not known any more gets the table again.
@@ -126,6 +136,10 @@ async fn live_orders_come_to_everybody_who_looks() {
     assert!(back.event("order").await.contains("<td>3</td>"));
     let mut stranger = Viewer::come(&host, Some("7")).await;
     assert!(stranger.event("orders").await.contains("mead"));
+
+    // Who leaves is counted no more.
+    drop((willi, late, back, stranger));
+    while !maja.event("viewers").await.contains("1 looking") {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
