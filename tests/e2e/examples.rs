@@ -1,6 +1,7 @@
 //! The examples are built by their own commands and do what their READMEs say.
 
 use skep_manifest::Manifest;
+use skep_tests::host::Reply;
 use skep_tests::{Host, guests};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,6 +49,97 @@ async fn sessions_remembers_who_is_logged_in() {
         statuses.push(login().await.status);
     }
     assert_eq!(statuses.last(), Some(&429), "the route is limited to 10 a minute: {statuses:?}");
+}
+
+/// A browser that looks at the live orders.
+struct Viewer {
+    stream: reqwest::Response,
+    text: String,
+}
+
+impl Viewer {
+    async fn come(host: &Host, last_event_id: Option<&str>) -> Self {
+        let request = host.request("GET", "/orders/live");
+        let request = last_event_id.into_iter().fold(request, |request, id| request.header("last-event-id", id));
+        let stream = request.send().await.unwrap();
+        assert_eq!(stream.headers()["content-type"], "text/event-stream; charset=utf-8");
+        Self { stream, text: String::new() }
+    }
+
+    /// Waits for the next event of this name, past all others, and returns it whole.
+    async fn event(&mut self, name: &str) -> String {
+        let wait = async {
+            loop {
+                while let Some((event, rest)) = self.text.split_once("\n\n") {
+                    let (event, rest) = (event.to_owned(), rest.to_owned());
+                    self.text = rest;
+                    if event.lines().any(|line| line == format!("event: {name}")) {
+                        return event;
+                    }
+                }
+                let chunk = self.stream.chunk().await.unwrap().expect("the stream goes on");
+                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), wait).await.expect(name)
+    }
+}
+
+async fn order(host: &Host, item: &str) -> Reply {
+    let form = host.request("POST", "/orders").header("content-type", "application/x-www-form-urlencoded");
+    skep_tests::host::send(form.body(format!("item={item}&customer=Maja"))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_orders_come_to_everybody_who_looks() {
+    let host = Host::example("live-orders").await;
+    assert!(host.get("/").await.body.contains("sse-connect=\"/orders/live\""));
+    assert!(host.get("/static/htmx-2.0.11.min.js").await.header("cache-control").contains("immutable"));
+
+    let mut maja = Viewer::come(&host, None).await;
+    assert!(maja.event("viewers").await.contains("1 looking"));
+    assert_eq!(maja.event("orders").await, "event: orders\ndata: ");
+    let mut willi = Viewer::come(&host, None).await;
+    assert!(willi.event("viewers").await.contains("2 looking"));
+    while !maja.event("viewers").await.contains("2 looking") {}
+
+    for item in ["honey", "<wax>"] {
+        let answer = order(&host, item).await;
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+    }
+    let mut last_id = String::new();
+    for viewer in [&mut maja, &mut willi] {
+        let honey = viewer.event("order").await;
+        assert!(honey.contains("data: <tr><td>1</td><td>honey</td><td>Maja</td>"), "{honey}");
+        assert!(viewer.event("order").await.contains("<td>2</td><td>&lt;wax&gt;</td>"));
+        // Two tasks at once: either may be through first.
+        let cells = viewer.event("packed").await + &viewer.event("packed").await;
+        for id in ["state-1", "state-2"] {
+            let cell = format!("<td id=\"{id}\" class=\"packed\" hx-swap-oob=\"true\">packed</td>");
+            assert!(cells.contains(&cell), "{cells}");
+        }
+        last_id = honey.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    }
+
+    // Who comes late gets the table, the newest order first, and none of them again.
+    let mut late = Viewer::come(&host, None).await;
+    let table = late.event("orders").await;
+    let (wax, honey) = (table.find("&lt;wax&gt;").unwrap(), table.find("honey").unwrap());
+    assert!(wax < honey, "{table}");
+    assert_eq!(table.matches("class=\"packed\"").count(), 2, "{table}");
+    assert_eq!(order(&host, "mead").await.status, 204);
+    assert!(late.event("order").await.contains("<td>3</td><td>mead</td>"));
+
+    // Who was away gets what it missed; whose last event is not known any more gets the table again.
+    let mut back = Viewer::come(&host, Some(&last_id)).await;
+    assert!(back.event("order").await.contains("<td>2</td>"));
+    assert!(back.event("order").await.contains("<td>3</td>"));
+    let mut stranger = Viewer::come(&host, Some("7")).await;
+    assert!(stranger.event("orders").await.contains("mead"));
+
+    // Who leaves is counted no more.
+    drop((willi, late, back, stranger));
+    while !maja.event("viewers").await.contains("1 looking") {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
