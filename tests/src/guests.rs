@@ -89,6 +89,9 @@ guest!(
     /// Measures `skep:plugin/cache` from inside.
     cache_bench, "cache_bench.wasm");
 guest!(
+    /// Publishes for measurements.
+    pubsub_bench, "pubsub_bench.wasm");
+guest!(
     /// Uses topics, presence, tasks and event streams, by the SDK.
     pubsub_probe, "pubsub_probe.wasm");
 guest!(

@@ -1,16 +1,15 @@
 //! `cargo bench-host --cache`: cache operations from inside a guest, beside a redis-server on loopback in the same run.
 //! Keys have 16 bytes, values 100.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::Context as _;
 
 use crate::client::Client;
 use crate::guests;
 use crate::process::Server;
+use crate::redis::{Connection, Redis};
 use crate::table::median;
 
 /// Operations of one measurement inside a guest.
@@ -46,7 +45,11 @@ pub(crate) fn run(rounds: usize, check: bool) -> anyhow::Result<ExitCode> {
         anyhow::ensure!(reply.status == 200, "{path} of {bucket}: {text}");
         text.parse().with_context(|| format!("an odd answer: {text}"))
     };
-    let mut redis = Redis::start()?;
+    let redis_server = Redis::start()?;
+    let mut redis = redis_server.as_ref().map(Redis::connect).transpose()?;
+    if let Some(redis) = &mut redis {
+        redis.ask(&["SET", "key", &"7".repeat(100)])?;
+    }
     println!("ns for each operation, medians of {rounds} rounds\n");
     println!("{:<34} {:>9} {:>9} {:>14} {:>14}", "", "get", "put", "redis get", "redis get/get");
     let mut hot = 0.0;
@@ -58,7 +61,7 @@ pub(crate) fn run(rounds: usize, check: bool) -> anyhow::Result<ExitCode> {
             gets.push(ask("get", bucket, keys)? - nothing);
             puts.push(ask("put", bucket, keys)? - nothing);
             if let Some(redis) = &mut redis {
-                far.push(redis.get_ns()?);
+                far.push(redis_get_ns(redis)?);
             }
         }
         let (get, put) = (median(&gets), median(&puts));
@@ -81,61 +84,12 @@ pub(crate) fn run(rounds: usize, check: bool) -> anyhow::Result<ExitCode> {
     Ok(if check && missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// A redis-server of our own, and one connection to it.
-struct Redis {
-    child: Child,
-    stream: BufReader<TcpStream>,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// A get is a round trip, whatever the key; it asks for one that is there.
+fn redis_get_ns(redis: &mut Connection) -> anyhow::Result<f64> {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+    let started = Instant::now();
+    for _ in 0..ROUND_TRIPS {
+        redis.ask(&["GET", "key"])?;
     }
-}
-
-impl Redis {
-    /// `None` if there is no redis-server here.
-    fn start() -> anyhow::Result<Option<Self>> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new("redis-server");
-        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        let Ok(child) = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn() else { return Ok(None) };
-        for _ in 0..200 {
-            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)) {
-                stream.set_nodelay(true)?;
-                let mut redis = Self { child, stream: BufReader::new(stream) };
-                redis.ask(&["SET", "key", &"7".repeat(100)])?;
-                return Ok(Some(redis));
-            }
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
-        anyhow::bail!("redis-server does not listen")
-    }
-
-    fn ask(&mut self, words: &[&str]) -> anyhow::Result<()> {
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        self.stream.get_mut().write_all(request.as_bytes())?;
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        anyhow::ensure!(!line.starts_with('-'), "redis: {line}");
-        if let Some(length) = line.strip_prefix('$').and_then(|length| length.trim().parse::<usize>().ok()) {
-            let mut value = vec![0; length + 2];
-            self.stream.read_exact(&mut value)?;
-        }
-        Ok(())
-    }
-
-    /// A get is a round trip, whatever the key; it asks for one that is there.
-    fn get_ns(&mut self) -> anyhow::Result<f64> {
-        #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-        let started = Instant::now();
-        for _ in 0..ROUND_TRIPS {
-            self.ask(&["GET", "key"])?;
-        }
-        Ok(started.elapsed().as_secs_f64() * 1e9 / ROUND_TRIPS as f64)
-    }
+    Ok(started.elapsed().as_secs_f64() * 1e9 / ROUND_TRIPS as f64)
 }

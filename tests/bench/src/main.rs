@@ -7,14 +7,17 @@
 mod cache;
 mod change;
 mod client;
+mod files;
 #[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 #[path = "../../src/guests.rs"]
 mod guests;
 mod process;
+mod redis;
 mod soak;
 mod table;
+mod topics;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,6 +39,15 @@ struct Cli {
     /// Measure the cache from inside a guest, and nothing else
     #[arg(long)]
     cache: bool,
+    /// Measure topics and event streams, and nothing else
+    #[arg(long)]
+    topics: bool,
+    /// Event streams of one topic
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]
+    clients: u32,
+    /// The `skep` program whose topics are measured, instead of the release build
+    #[arg(long, value_name = "PROGRAM")]
+    skep: Option<PathBuf>,
     /// Hostile calls of the soak
     #[arg(long, default_value_t = 100_000)]
     calls: u64,
@@ -55,6 +67,13 @@ struct Cli {
     url: String,
     #[arg(long, hide = true)]
     host: Option<String>,
+}
+
+impl From<Cli> for topics::Args {
+    fn from(cli: Cli) -> Self {
+        let Cli { check, skep, rounds, seconds, connections, clients, .. } = cli;
+        Self { check, skep, rounds, seconds, connections, clients: clients as usize }
+    }
 }
 
 /// The cases: name, virtual host, path.
@@ -78,6 +97,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Some("axum") => process::serve_axum().map(|()| ExitCode::SUCCESS),
         Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
         _ if cli.cache => cache::run(cli.rounds, cli.check),
+        _ if cli.topics => topics::run(&cli.into()),
         _ if cli.soak => soak::run(cli.calls, cli.check),
         _ => bench(&cli),
     }

@@ -42,7 +42,12 @@ impl Server {
 
     /// `skep serve` or `skep up`.
     pub(crate) fn skep(folder: &Path, how: &str) -> anyhow::Result<Self> {
-        let mut command = Command::new(guests::skep_release());
+        Self::program(&guests::skep_release(), folder, how)
+    }
+
+    /// The same of another build.
+    pub(crate) fn program(skep: &Path, folder: &Path, how: &str) -> anyhow::Result<Self> {
+        let mut command = Command::new(skep);
         let command = command.arg(how).arg(folder).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         Self::start(command.stderr(Stdio::piped()), "listening on http://")
     }
