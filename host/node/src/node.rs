@@ -299,7 +299,7 @@ impl Node {
         let buckets = self.buckets.granted(settings);
         let revision = self.prepare(plugin, settings, wasm.clone(), buckets).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
-        plugin.swap(revision, settings.clone(), origin, manifest.host.drain, &self.this);
+        plugin.swap(&revision, settings.clone(), origin, manifest.host.drain, &self.this);
         plugin.listen().await;
         Ok(())
     }
@@ -402,7 +402,7 @@ impl Node {
         };
         self.keep(plugin, &settings, &wasm, &prepared, origin, origin != Origin::Source)?;
         if previous.is_none_or(|old| *old.id() != revision) {
-            plugin.swap(prepared, Settings::clone(&settings), origin, self.drain(), &self.this);
+            plugin.swap(&prepared, Settings::clone(&settings), origin, self.drain(), &self.this);
             plugin.listen().await;
         } else {
             plugin.healed();

@@ -172,7 +172,7 @@ impl Plugin {
     ///
     /// A new revision is on probation, unless it is the first or an operator or the host goes back to it; the one before
     /// it is kept until there is a verdict. A probation that was under way ends without one.
-    pub(crate) fn swap(&self, next: Prepared, settings: Settings, origin: Origin, drain: Duration, node: &Weak<Node>) {
+    pub(crate) fn swap(&self, next: &Prepared, settings: Settings, origin: Origin, drain: Duration, node: &Weak<Node>) {
         drop(self.probation.lock().take());
         let (settings, before) = (Arc::new(settings), self.settings.load_full());
         let (revision, serving) = (next.revision.id().clone(), self.current.load_full());

@@ -56,6 +56,7 @@ impl Tasks {
         clock: Arc<dyn Clock>,
         guards: Arc<Guards>,
     ) -> Arc<Self> {
+        #[expect(clippy::disallowed_methods, reason = "bounded by `waiting`: a reload may change the limit")]
         let (sender, queue) = mpsc::unbounded_channel();
         let counter =
             |outcome: &'static str| metrics::counter!(TASKS, "plugin" => plugin.to_string(), "outcome" => outcome);

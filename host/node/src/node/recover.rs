@@ -29,7 +29,7 @@ impl Node {
             );
         }
         let settings = Settings::clone(&predecessor.settings);
-        plugin.swap(predecessor.prepared.clone(), settings, Origin::Rollback, self.drain(), &self.this);
+        plugin.swap(&predecessor.prepared, settings, Origin::Rollback, self.drain(), &self.this);
         plugin.listen().await;
         if *deployed != *predecessor.settings {
             self.route_again();

@@ -84,7 +84,7 @@ impl Node {
             if let Err(error) = self.keep(&plugin, &settings, &wasm, &revision, origin, false) {
                 tracing::warn!(plugin = %settings.name, error = format!("{error:#}"), "the revision is not kept");
             }
-            plugin.swap(revision, settings, origin, manifest.host.drain, &self.this);
+            plugin.swap(&revision, settings, origin, manifest.host.drain, &self.this);
             plugin.listen().await;
         }
         for (plugin, settings) in adopted {

@@ -107,11 +107,6 @@ impl Subscriber {
         Ok(Self { seen, stream, thread: Some(thread) })
     }
 
-    /// Forgets what came so far.
-    pub(super) fn forget(&self) {
-        *lock(&self.seen) = Seen::default();
-    }
-
     /// Waits until so many have come, and takes them.
     pub(super) fn take(&self, messages: u64) -> anyhow::Result<Seen> {
         let until = now() + u64::try_from(GIVE_UP.as_nanos())?;

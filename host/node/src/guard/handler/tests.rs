@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use skep_manifest::{BreakerConfig, Ratio};
+use skep_supervision::Environment;
 use skep_types::ManualClock;
 
 use super::*;
@@ -19,7 +20,8 @@ impl Rig {
     fn new(config: BreakerConfig) -> Self {
         let (clock, bus) = (Arc::new(ManualClock::at(SystemTime::UNIX_EPOCH)), Bus::default());
         let injected: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        let guards = Guards::new(PluginName::new("shop").unwrap(), config, injected, bus.clone());
+        let environment = Environment { clock: injected, bus: bus.clone() };
+        let guards = Guards::new(PluginName::new("shop").unwrap(), config, &environment);
         let guard = guards.handler(Branch::Http, "GET /orders");
         Self { guards, guard, clock, bus }
     }
