@@ -208,7 +208,7 @@ impl Plugin {
                 drain: draining,
                 _kept: kept,
             };
-            let watch = OnProbation::start(&next, predecessor, Weak::clone(&self.this), Weak::clone(node));
+            let watch = OnProbation::start(next, predecessor, Weak::clone(&self.this), Weak::clone(node));
             *self.probation.lock() = Some(watch);
         }
     }

@@ -101,8 +101,8 @@ fn the_cool_down_doubles_up_to_its_bound_and_a_good_probe_ends_it() {
     assert!(rig.call(1, true), "a probe whose client left leaves its place to the next call");
     assert!(!rig.guard.is_open());
     let events = rig.events();
-    assert_eq!(events[0], "node/shop/http/GET /orders breaker opened for 2.0s");
-    assert_eq!(events.last().unwrap(), "node/shop/http/GET /orders breaker closed");
+    assert_eq!(events[0], "host/shop/http/GET /orders breaker opened for 2.0s");
+    assert_eq!(events.last().unwrap(), "host/shop/http/GET /orders breaker closed");
 }
 
 #[test]
