@@ -6,12 +6,13 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
     ("skep-presence", &["skep-types"]),
     ("skep-supervision", &["skep-types"]),
+    ("skep-store", &["skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
     ("skep-runtime", &["skep-bindings", "skep-cache", "skep-manifest", "skep-presence", "skep-pubsub", "skep-types"]),

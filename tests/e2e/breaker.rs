@@ -62,7 +62,7 @@ async fn a_route_that_fails_for_many_clients_is_left_alone_until_a_probe_succeed
         assert_eq!(metric(&line).as_deref(), Some(times), "{line}");
     }
     for said in ["breaker opened for 5.0s", "breaker tries one call", "breaker closed"] {
-        assert!(events::says_soon(&format!("node/brk1/http/GET /bad/{{what}} {said}")).await, "{said}");
+        assert!(events::says_soon(&format!("host/brk1/http/GET /bad/{{what}} {said}")).await, "{said}");
     }
 }
 

@@ -75,7 +75,7 @@ async fn a_bad_deploy_is_rolled_back_and_said_so_and_stays_away_after_a_restart(
     drop((before, now));
     let note = note(&host, "prb1", &format!("rolled back from {}: ", deployed.revision)).await;
     assert!(note.ends_with(" % of its calls failed, 0 % before"), "{note}");
-    let line = format!("node/prb1 rolled back from {} to {first}", deployed.revision);
+    let line = format!("host/prb1 rolled back from {} to {first}", deployed.revision);
     assert!(events::says_soon(&line).await);
     assert_eq!(events::levels_of(&line), ["ERROR"], "one line");
     assert!(host::metrics()().contains("skep_rollbacks_total{plugin=\"prb1\"} 1"));
@@ -103,7 +103,7 @@ async fn a_good_revision_under_the_same_traffic_passes() {
     traffic(&host, 200, 6).await;
     clock.advance(Duration::from_secs(59));
     traffic(&host, 20, 6).await;
-    let passed = format!("node/prb2 revision {} passed its probation", deployed.revision);
+    let passed = format!("host/prb2 revision {} passed its probation", deployed.revision);
     assert!(!events::any_says(&passed));
     clock.advance(Duration::from_secs(1));
     assert!(events::says_soon(&passed).await);

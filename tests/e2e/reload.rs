@@ -68,7 +68,7 @@ async fn a_broken_or_unfit_component_changes_nothing_and_says_why() {
     for (bytes, expected) in [
         (b"not wasm".to_vec(), "not WebAssembly"),
         (wat::parse_str("(module)").unwrap(), "core module"),
-        (wat::parse_str("(component)").unwrap(), "no HTTP handler"),
+        (wat::parse_str("(component)").unwrap(), "exports no handler"),
         (std::fs::read(guests::wat("start-trap")).unwrap(), "does not start"),
         (std::fs::read(guests::wat("unknown-import")).unwrap(), "acme:thing/api"),
         (std::fs::read(guests::wstd()).unwrap()[..50_000].to_vec(), "damaged"),

@@ -1,0 +1,42 @@
+//! Every way to be refused.
+
+/// An operation was refused, or its end is not known. Except for [`OutcomeUnknown`](Self::OutcomeUnknown), nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An argument breaks a documented rule.
+    #[error("invalid: {0}")]
+    Invalid(String),
+    /// A key, a value, a job's arguments or a commit pass a limit, which is the number of bytes or operations.
+    #[error("too large: the limit is {0}")]
+    TooLarge(u64),
+    /// The plugin has used up its quota.
+    #[error("the plugin's quota of {0} bytes is used up")]
+    Quota(u64),
+    /// So many operations wait for the store already.
+    #[error("the store has too much to do")]
+    Busy,
+    /// There is no such job, queue or item.
+    #[error("not found")]
+    NotFound,
+    /// The store cannot write or read now: the disk is full, or fails. It tries again by itself; so may the caller.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It may or may not have been written: the disk failed while it was made durable.
+    #[error("it is not known whether this was written")]
+    OutcomeUnknown,
+}
+
+/// A commit was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The check at this place of the commit's checks does not hold.
+    #[error("check {0} does not hold")]
+    Conflict(usize),
+    /// A unique job of this commit stands against one that is there, and says [`Refuse`](crate::Conflict::Refuse).
+    #[error("job {0} of the commit is there already")]
+    Duplicate(usize),
+    /// What is wrong with the store or the arguments.
+    #[error(transparent)]
+    Store(#[from] Error),
+}

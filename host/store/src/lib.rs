@@ -1,0 +1,33 @@
+//! The durable store: key-value data, jobs, and messages on their way, committed together.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`store`] | the port: what a backend does, and what it tells |
+//! | [`commit`] | what is written all or nothing |
+//! | [`item`] | key-value data as it is read |
+//! | [`job`] | jobs as they are kept, leased and settled |
+//! | [`error`] | every way to be refused |
+//!
+//! The store keeps; it decides nothing about jobs but what has to be decided inside a transaction: who leases one, which
+//! unique one was first, when the last that another waits for has ended. When a job is tried again, or given up, is said by
+//! whoever settles it. Time is a parameter of everything, in milliseconds since 1970, and never asked for in here.
+//!
+//! Nothing in here knows wasm.
+
+pub mod commit;
+pub mod error;
+pub mod item;
+pub mod job;
+pub mod store;
+
+pub use commit::{Check, Commit, Committed, Key, Outgoing, Publish, Tick, Write};
+pub use error::{CommitError, Error};
+pub use item::{Item, ListRequest, Page};
+pub use job::{
+    After, Attempt, Conflict, Ends, Fence, Inserted, Job, JobFilter, JobId, JobPage, JobState, Lease, LeaseRequest,
+    Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
+};
+pub use store::{Changes, Observer, PluginUsage, Store, StoreFuture};
+
+/// Milliseconds since 1970, wall time.
+pub type Timestamp = u64;
