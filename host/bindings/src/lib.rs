@@ -13,6 +13,8 @@ mod generated {
             "skep:plugin/cache.[method]bucket.fetch": async,
             "skep:plugin/cache.[method]bucket.lock": async,
             "skep:plugin/tasks.[method]running.next": async,
+            "skep:plugin/jobs": async,
+            "skep:plugin/store": async,
         },
         exports: { default: async },
         // What goes to a guest is copied once, into its memory.
@@ -36,6 +38,8 @@ macro_rules! world {
                     "skep:plugin/pubsub": crate::generated::skep::plugin::pubsub,
                     "skep:plugin/presence": crate::generated::skep::plugin::presence,
                     "skep:plugin/tasks": crate::generated::skep::plugin::tasks,
+                    "skep:plugin/jobs": crate::generated::skep::plugin::jobs,
+                    "skep:plugin/store": crate::generated::skep::plugin::store,
                 },
             });
         }
@@ -46,6 +50,7 @@ world!(warmers, "warmers", Owning);
 // Its messages are the type of an import, of which there is no borrowed form.
 world!(subscribers, "subscribers", Owning);
 world!(background, "background", Borrowing { duplicate_if_necessary: true });
+world!(workers, "workers", Borrowing { duplicate_if_necessary: true });
 world!(event_streams, "event-streams", Borrowing { duplicate_if_necessary: true });
 
 /// `wasi:keyvalue@0.2.0-draft`.
@@ -67,11 +72,13 @@ pub use background::{Background, BackgroundPre};
 pub use event_streams::exports::skep::plugin::event_stream_handler;
 pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
-pub use generated::skep::plugin::{cache, context, presence, pubsub, tasks, types};
+pub use generated::skep::plugin::{cache, context, jobs, presence, pubsub, store, tasks, types};
 pub use generated::{Http, HttpPre};
 pub use subscribers::exports::skep::plugin::subscriber;
 pub use subscribers::{Subscribers, SubscribersPre};
 pub use warmers::{Warmers, WarmersPre};
+pub use workers::exports::skep::plugin::job_handler;
+pub use workers::{Workers, WorkersPre};
 
 /// The version of `skep:plugin` that these bindings speak. A guest built against another patch of the same minor
 /// version links too.

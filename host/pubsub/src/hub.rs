@@ -113,14 +113,23 @@ impl PubSub {
     /// [`Error::TooLarge`], [`Error::Invalid`] for an event that breaks its rules, [`Error::Full`] if the topic is
     /// retained, unknown yet, and there are too many.
     pub fn publish(&self, topic: &TopicId, publish: Publish) -> Result<Published, Error> {
+        self.check(publish.event.as_deref(), &publish.data)?;
+        self.0.publish(topic, publish, None)
+    }
+
+    /// Whether a message could be published, for who publishes it later.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] and [`Error::Invalid`], as for [`Self::publish`].
+    pub fn check(&self, event: Option<&str>, data: &[u8]) -> Result<(), Error> {
         let limit = self.0.options.limits.message_bytes_max.0;
-        if publish.data.len() as u64 > limit {
+        if data.len() as u64 > limit {
             return Err(Error::TooLarge(limit));
         }
-        if publish.event.as_ref().is_some_and(|event| event.len() > EVENT_BYTES_MAX || event.contains(['\n', '\r'])) {
+        if event.is_some_and(|event| event.len() > EVENT_BYTES_MAX || event.contains(['\n', '\r'])) {
             return Err(Error::Invalid("an event has at most 255 bytes and no line breaks"));
         }
-        self.0.publish(topic, publish, None)
+        Ok(())
     }
 
     /// Delivers a message that was published on another node, to this node only. Where the topic is retained here, it has

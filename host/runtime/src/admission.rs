@@ -48,6 +48,8 @@ pub(crate) struct Admission {
 
 /// Calls of subscribers that may wait for an instance: all that any manifest can ask for at once.
 const SUBSCRIBERS_WAITING: usize = 1_000_000;
+/// Jobs that may wait for an instance: as many as the queues of any manifest can have at work.
+const JOBS_WAITING: usize = 1_000_000;
 /// How deep tasks can wait for tasks: a request for its tasks, those for theirs, and once more.
 pub(crate) const TASK_LEVELS: usize = 3;
 
@@ -57,6 +59,7 @@ pub(crate) const TASK_LEVELS: usize = 3;
 pub(crate) struct Doors {
     pub(crate) http: Arc<Admission>,
     pub(crate) subscribers: Arc<Admission>,
+    pub(crate) jobs: Arc<Admission>,
     /// By how many tasks wait for the one that enters.
     pub(crate) tasks: [Arc<Admission>; TASK_LEVELS],
 }
@@ -77,6 +80,13 @@ impl Doors {
                 previous.map(|doors| &doors.subscribers),
                 http.concurrency,
                 SUBSCRIBERS_WAITING,
+                pool.share(http.concurrency),
+            ),
+            // Each queue keeps to its own number, as subscriptions do.
+            jobs: door(
+                previous.map(|doors| &doors.jobs),
+                http.concurrency,
+                JOBS_WAITING,
                 pool.share(http.concurrency),
             ),
             tasks: std::array::from_fn(|level| {

@@ -1,7 +1,10 @@
 //! What a component says of its handlers, asked once when its revision is loaded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use skep_bindings::job_handler;
+use skep_jobs::Definition;
 use skep_types::{Call, Failure, FailureKind, HandlerName, Phase, PluginName, TopicSelector};
 
 use crate::linked::Role;
@@ -9,6 +12,12 @@ use crate::revision::Revision;
 
 /// Subscriptions of a plugin: each has a queue and a place in the supervision tree.
 const SUBSCRIPTIONS_MAX: usize = 1_000;
+/// Jobs of a plugin by name.
+const JOBS_MAX: usize = 1_000;
+/// The priority of the job that can wait longest.
+const PRIORITY_MAX: u8 = 9;
+/// The wall time of one attempt.
+const JOB_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Tasks of a plugin by name.
 const TASKS_MAX: usize = 1_000;
 
@@ -17,6 +26,8 @@ const TASKS_MAX: usize = 1_000;
 pub struct Declared {
     /// What it listens to.
     pub subscriptions: Vec<Subscription>,
+    /// The jobs that it does.
+    pub jobs: Vec<Definition>,
     /// The tasks that it runs.
     pub tasks: Vec<HandlerName>,
 }
@@ -31,7 +42,7 @@ pub struct Subscription {
 }
 
 impl Revision {
-    /// Asks the component for its subscriptions and tasks, in instances of their own.
+    /// Asks the component for its subscriptions, jobs and tasks, in instances of their own.
     ///
     /// # Errors
     /// When it does not answer, or when what it says breaks a rule; the message names it.
@@ -46,6 +57,17 @@ impl Revision {
                     return Err(bad(format!("two subscriptions are called `{}`", subscription.name)));
                 }
                 declared.subscriptions.push(subscription);
+            }
+        }
+        if self.handles(Role::Job) {
+            let said = self.ask_job_definitions(call.clone()).await?;
+            bounded(said.len(), JOBS_MAX, "jobs")?;
+            for definition in said {
+                let definition = read_job(definition)?;
+                if declared.jobs.iter().any(|other| other.name == definition.name) {
+                    return Err(bad(format!("two jobs are called `{}`", definition.name)));
+                }
+                declared.jobs.push(definition);
             }
         }
         if self.handles(Role::Task) {
@@ -69,6 +91,22 @@ fn read(plugin: &PluginName, name: &str, topics: &str) -> Result<Subscription, F
     let topics =
         TopicSelector::of(plugin, topics).map_err(|error| bad(format!("the subscription `{name}`: {error}")))?;
     Ok(Subscription { name, topics })
+}
+
+fn read_job(said: job_handler::Definition) -> Result<Definition, Failure> {
+    let name = HandlerName::new(&said.name).map_err(|error| bad(format!("a job: {error}")))?;
+    let queue = HandlerName::new(&said.queue).map_err(|error| bad(format!("the queue of the job `{name}`: {error}")))?;
+    if said.priority > PRIORITY_MAX {
+        return Err(bad(format!("the job `{name}` has priority {}, and the lowest is {PRIORITY_MAX}", said.priority)));
+    }
+    if said.max_attempts == 0 {
+        return Err(bad(format!("the job `{name}` may not be tried at all: max-attempts is at least 1")));
+    }
+    let timeout = said.timeout.map(Duration::from_millis);
+    if timeout.is_some_and(|timeout| timeout.is_zero() || timeout > JOB_TIME_MAX) {
+        return Err(bad(format!("the job `{name}` has a timeout of {timeout:?}: 1 ms to a day")));
+    }
+    Ok(Definition { name, queue, priority: said.priority, max_attempts: said.max_attempts, timeout })
 }
 
 fn bounded(said: usize, max: usize, what: &str) -> Result<(), Failure> {

@@ -33,6 +33,8 @@ impl HandlerKind {
 pub struct Handlers {
     /// `skep:plugin/event-stream-handler`.
     pub event_streams: bool,
+    /// `skep:plugin/job-handler`.
+    pub jobs: bool,
     /// `skep:plugin/subscriber`.
     pub subscribers: bool,
     /// `skep:plugin/task-handler`.
@@ -124,6 +126,7 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
         if imports.iter().any(is_03) || exports.iter().any(is_03) { EngineKind::Concurrent } else { EngineKind::Sync };
     let handlers = Handlers {
         event_streams: exports_one_of("skep:plugin/event-stream-handler@0.1."),
+        jobs: exports_one_of("skep:plugin/job-handler@0.1."),
         subscribers: exports_one_of("skep:plugin/subscriber@0.1."),
         tasks: exports_one_of("skep:plugin/task-handler@0.1."),
         warmers: exports_one_of("skep:plugin/cache-warmer@0.1."),

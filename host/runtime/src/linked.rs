@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use skep_bindings::{
     Background, BackgroundPre, EventStreams, EventStreamsPre, Http, HttpPre, Subscribers, SubscribersPre, Warmers,
-    WarmersPre,
+    WarmersPre, Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -19,6 +19,7 @@ use crate::state::CallState;
 pub(crate) enum Role {
     Http,
     EventStream,
+    Job,
     Subscriber,
     Task,
     Warmer,
@@ -36,6 +37,7 @@ pub(crate) enum LinkedHttp {
 pub(crate) struct Linked {
     http: Option<LinkedHttp>,
     event_streams: Option<EventStreamsPre<CallState>>,
+    jobs: Option<WorkersPre<CallState>>,
     subscribers: Option<SubscribersPre<CallState>>,
     tasks: Option<BackgroundPre<CallState>>,
     warmers: Option<WarmersPre<CallState>>,
@@ -48,6 +50,7 @@ pub(crate) enum Guest {
     #[cfg(feature = "p3")]
     Wasi03(Service),
     EventStreams(EventStreams),
+    Jobs(Workers),
     Subscribers(Subscribers),
     Tasks(Background),
     Warmers(Warmers),
@@ -74,6 +77,7 @@ impl Linked {
         Ok(Self {
             http: http.transpose()?,
             event_streams: slot(handlers.event_streams, Role::EventStream, || EventStreamsPre::new(pre.clone()))?,
+            jobs: slot(handlers.jobs, Role::Job, || WorkersPre::new(pre.clone()))?,
             subscribers: slot(handlers.subscribers, Role::Subscriber, || SubscribersPre::new(pre.clone()))?,
             tasks: slot(handlers.tasks, Role::Task, || BackgroundPre::new(pre.clone()))?,
             warmers: slot(handlers.warmers, Role::Warmer, || WarmersPre::new(pre.clone()))?,
@@ -95,6 +99,7 @@ impl Linked {
         match role {
             Role::Http => self.http.is_some(),
             Role::EventStream => self.event_streams.is_some(),
+            Role::Job => self.jobs.is_some(),
             Role::Subscriber => self.subscribers.is_some(),
             Role::Task => self.tasks.is_some(),
             Role::Warmer => self.warmers.is_some(),
@@ -103,7 +108,7 @@ impl Linked {
 
     /// Any of the handlers: what to start a component as, to see that it starts.
     pub(crate) fn any(&self) -> Role {
-        let roles = [Role::Http, Role::EventStream, Role::Subscriber, Role::Task, Role::Warmer];
+        let roles = [Role::Http, Role::EventStream, Role::Subscriber, Role::Job, Role::Task, Role::Warmer];
         roles.into_iter().find(|role| self.handles(*role)).unwrap_or(Role::Http)
     }
 
@@ -129,6 +134,7 @@ impl Linked {
                 let pre = self.event_streams.as_ref().ok_or_else(missing)?;
                 Guest::EventStreams(pre.instantiate_async(store).await?)
             }
+            Role::Job => Guest::Jobs(self.jobs.as_ref().ok_or_else(missing)?.instantiate_async(store).await?),
             Role::Subscriber => {
                 let pre = self.subscribers.as_ref().ok_or_else(missing)?;
                 Guest::Subscribers(pre.instantiate_async(store).await?)
@@ -144,6 +150,7 @@ impl Role {
         match self {
             Self::Http => "skep:plugin/http-handler#handle",
             Self::EventStream => "skep:plugin/event-stream-handler#open",
+            Self::Job => "skep:plugin/job-handler#perform",
             Self::Subscriber => "skep:plugin/subscriber#receive",
             Self::Task => "skep:plugin/task-handler#run",
             Self::Warmer => "skep:plugin/cache-warmer#warm",

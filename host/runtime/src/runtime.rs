@@ -14,6 +14,7 @@ use wasmtime::component::Linker;
 use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
 use crate::capability::cache::GrantedBucket;
+use crate::capability::store::StoreGrants;
 use crate::capability::tasks::{NoTasks, TaskGrant};
 use crate::capability::topics::TopicGrants;
 use crate::engine::{EngineKind, EngineOptions, Engines};
@@ -54,6 +55,8 @@ pub struct Needs {
     pub event_streams: bool,
     /// The one that hears messages.
     pub subscribers: bool,
+    /// The one that does jobs.
+    pub jobs: bool,
     /// The one that fills caches.
     pub warmers: bool,
 }
@@ -83,6 +86,8 @@ pub struct PluginSpec {
     pub needs: Needs,
     /// The engines behind its topics, and what it may do there.
     pub topics: TopicGrants,
+    /// The durable store, and what it may do there. None where there is no store.
+    pub store: Option<StoreGrants>,
     /// What its tasks may use.
     pub tasks: TaskGrant,
     /// Everything besides the component that makes a revision a different one.
@@ -107,6 +112,7 @@ impl PluginSpec {
             buckets: Vec::new(),
             needs: Needs::default(),
             topics: TopicGrants::apart(),
+            store: None,
             tasks: TaskGrant {
                 detached: Arc::new(NoTasks),
                 per_call: 100,
@@ -215,6 +221,7 @@ impl Runtime {
                 handles_max: spec.limits.handles,
                 this: Weak::clone(this),
                 topics: spec.topics,
+                store: spec.store,
                 tasks: spec.tasks,
                 buckets: spec.buckets,
                 answer_bytes_max: spec.limits.host_memory.as_usize(),
@@ -319,6 +326,12 @@ fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
             shape.handlers.subscribers,
             "has settings for subscribers",
             "no `skep:plugin/subscriber@0.1.0`",
+        ),
+        (
+            needs.jobs,
+            shape.handlers.jobs,
+            "schedules jobs",
+            "no `skep:plugin/job-handler@0.1.0`",
         ),
         (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),
     ] {

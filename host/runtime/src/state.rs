@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::Held;
 use crate::capability::cache::GrantedBucket;
+use crate::capability::store::StoreGrants;
 use crate::capability::tasks::TaskGrant;
 use crate::capability::topics::TopicGrants;
 use crate::logs::LogStream;
@@ -41,6 +42,8 @@ pub(crate) struct GuestEnv {
     pub(crate) this: Weak<Revision>,
     /// The engines behind its topics, and what it may do there.
     pub(crate) topics: TopicGrants,
+    /// The durable store, and what it may do there. None where there is no store.
+    pub(crate) store: Option<StoreGrants>,
     /// What its tasks may use.
     pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.

@@ -6,9 +6,11 @@
 
 pub(crate) mod cache;
 mod held;
+pub(crate) mod jobs;
 pub(crate) mod keyvalue;
 pub(crate) mod presence;
 pub(crate) mod pubsub;
+pub(crate) mod store;
 pub(crate) mod tasks;
 pub(crate) mod topics;
 

@@ -51,7 +51,7 @@ impl pubsub::Host for CallState {
 }
 
 /// What a guest is told of the engine's word.
-fn refused(error: skep_pubsub::Error) -> Error {
+pub(super) fn refused(error: skep_pubsub::Error) -> Error {
     match error {
         skep_pubsub::Error::TooLarge(limit) => Error::TooLarge(limit),
         skep_pubsub::Error::Full(_) => Error::Full,

@@ -79,6 +79,7 @@ impl Revision {
         Ok(match E::ROLE {
             Role::Http | Role::EventStream | Role::Warmer => self.admission(),
             Role::Subscriber => &self.doors().subscribers,
+            Role::Job => &self.doors().jobs,
             Role::Task => {
                 let deep = || Failure::new(FailureKind::Overloaded, Phase::Queue, "too many tasks wait for each other");
                 self.doors().tasks.get(errand.level()).ok_or_else(deep)?
