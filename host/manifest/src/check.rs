@@ -1,6 +1,7 @@
 //! What no single key can know: whether the parts of a manifest fit together.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use matchit::Router;
 use skep_types::{BucketId, ByteSize, PluginName, TopicPattern};
@@ -64,18 +65,38 @@ pub(crate) fn bucket_grants(plugins: &Plugins, reading: &Reading) {
 /// A plugin may only be given topics of other plugins that exist. Which topics they have shows only when they publish.
 pub(crate) fn topic_grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
     for (name, plugin) in plugins {
-        let table = join(&join(&join("plugins", name.as_str()), "grants"), "topics");
-        for selector in plugin.grants.topics.keys() {
-            let path = join(&table, &selector.to_string());
-            let owner = selector.owner.as_str();
-            if selector.owner == *name {
-                reading.report(&path, "not needed: a plugin's own topics are open to it");
-            } else if !names.contains(&owner) {
-                let hint = closest(owner, names.iter().copied());
-                let hint =
-                    hint.map_or_else(String::new, |near| format!(", did you mean `{near}/{}`?", selector.pattern));
-                reading.report(&path, format!("there is no plugin `{owner}`{hint}"));
-            }
+        let granted = Granted { to: name, table: "topics", kind: "topics", names, reading };
+        plugin.grants.topics.keys().for_each(|selector| granted.check(&selector.owner, &selector.pattern));
+    }
+}
+
+/// A plugin may only be given keys of other plugins that exist. Which keys they have shows only when they write.
+pub(crate) fn store_grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
+    for (name, plugin) in plugins {
+        let granted = Granted { to: name, table: "store", kind: "keys", names, reading };
+        plugin.grants.store.keys().for_each(|selector| granted.check(&selector.owner, &selector.pattern));
+    }
+}
+
+/// Grants of what others have, which are written as `owner/pattern`.
+struct Granted<'a> {
+    to: &'a PluginName,
+    table: &'a str,
+    kind: &'a str,
+    names: &'a [&'a str],
+    reading: &'a Reading,
+}
+
+impl Granted<'_> {
+    fn check(&self, owner: &PluginName, pattern: &impl Display) {
+        let table = join(&join(&join("plugins", self.to.as_str()), "grants"), self.table);
+        let path = join(&table, &format!("{owner}/{pattern}"));
+        if owner == self.to {
+            self.reading.report(&path, format!("not needed: a plugin's own {} are open to it", self.kind));
+        } else if !self.names.contains(&owner.as_str()) {
+            let hint = closest(owner.as_str(), self.names.iter().copied());
+            let hint = hint.map_or_else(String::new, |near| format!(", did you mean `{near}/{pattern}`?"));
+            self.reading.report(&path, format!("there is no plugin `{owner}`{hint}"));
         }
     }
 }

@@ -4,8 +4,10 @@ use skep_types::{Instances, Limits, TopicPattern};
 
 use crate::caches::{CacheAccess, CacheConfig, CacheKind};
 use crate::grants::{FileGrant, Grants};
+use crate::jobs::JobsConfig;
 use crate::plugin::PluginConfig;
 use crate::secret::SecretRef;
+use crate::store::{StoreAccess, StoreConfig};
 use crate::subscribers::SubscriberConfig;
 use crate::tasks::{TaskRestart, TasksConfig};
 use crate::topics::{PresenceDetail, Retain, TopicAccess, TopicConfig};
@@ -14,7 +16,7 @@ use crate::warmers::WarmerConfig;
 /// Writes all settings that the code can notice.
 ///
 /// What only decides how soon, how often or how much at once the host calls the code, and what it does about failures,
-/// makes no revision: queues, the breaker, supervision and probation. A reload brings it into force, so an operator who
+/// makes no revision: queues, schedules, the breaker, supervision and probation. A reload brings it into force, so an operator who
 /// turns such a knob in an incident puts no new revision on probation. (The limits are older than this rule, and stay as
 /// they are, because a revision must keep its id.)
 ///
@@ -38,6 +40,11 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         topics,
         subscribers,
         tasks,
+        store,
+        jobs,
+        queues: _,
+        // It inserts jobs as any caller may: what they are given reaches the code as a request does, as what is asked.
+        cron: _,
         supervision: _,
         breaker: _,
         probation: _,
@@ -83,6 +90,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         add_subscriber(&mut text, name.as_str(), subscriber);
     }
     add_tasks(&mut text, tasks);
+    add_durable(&mut text, store, jobs);
     add_limits(&mut text, limits);
     add_grants(&mut text, grants);
     text.0
@@ -90,7 +98,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
 
 fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
     // Whether it outlives a restart is the operator's affair: the code cannot tell.
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = bucket;
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind } = bucket;
     let kind = match kind {
         CacheKind::Cache => "cache",
         CacheKind::Table => "table",
@@ -107,6 +115,10 @@ fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
         }
     }
     text.add("caches.stale", &stale.as_nanos());
+    // Its entries are in the store, where the code finds them; how soon, it cannot tell.
+    if write_behind.is_some() {
+        text.add("caches.write_behind", "true");
+    }
 }
 
 fn add_topic(text: &mut Text, pattern: &TopicPattern, topic: &TopicConfig) {
@@ -154,6 +166,19 @@ fn add_tasks(text: &mut Text, tasks: &TasksConfig) {
     }
 }
 
+fn add_durable(text: &mut Text, store: &StoreConfig, jobs: &JobsConfig) {
+    // A value is too long or it is not, and a job is cut off at its timeout. Whether the quota is used up depends on all
+    // that was kept before, and an operator raises it when it is.
+    let StoreConfig { quota: _, value_bytes } = store;
+    if *value_bytes != StoreConfig::default().value_bytes {
+        text.add("store.value_bytes", &value_bytes.0);
+    }
+    let JobsConfig { timeout } = jobs;
+    if *timeout != JobsConfig::default().timeout {
+        text.add("jobs.timeout", &timeout.as_nanos());
+    }
+}
+
 fn add_limits(text: &mut Text, limits: &Limits) {
     let Limits {
         fuel,
@@ -194,7 +219,7 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files, caches, topics } = grants;
+    let Grants { http, http_private, plugins, files, caches, topics, store } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
@@ -213,6 +238,13 @@ fn add_grants(text: &mut Text, grants: &Grants) {
             TopicAccess::Subscribe => "grants.topics.subscribe",
             TopicAccess::Publish => "grants.topics.publish",
             TopicAccess::Both => "grants.topics.both",
+        };
+        text.add(key, selector);
+    }
+    for (selector, access) in store {
+        let key = match access {
+            StoreAccess::Read => "grants.store.read",
+            StoreAccess::ReadWrite => "grants.store.write",
         };
         text.add(key, selector);
     }

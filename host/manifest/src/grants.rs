@@ -7,8 +7,10 @@ use ipnet::IpNet;
 use skep_types::{BucketId, PluginName, TopicSelector};
 
 use crate::caches::{self, CacheAccess};
+use crate::keys::KeySelector;
 use crate::origin::Origin;
 use crate::read::{Item, Read, Section, join};
+use crate::store::{self, StoreAccess};
 use crate::topics::{self, TopicAccess};
 
 /// The capabilities of a plugin; by default it has none.
@@ -28,6 +30,9 @@ pub struct Grants {
     /// Topics of other plugins, and what it may do with them; where several match, all that they allow. The plugins are
     /// in the manifest.
     pub topics: BTreeMap<TopicSelector, TopicAccess>,
+    /// Keys in the stores of other plugins, and what it may do with them; where several match, all that they allow. The
+    /// plugins are in the manifest.
+    pub store: BTreeMap<KeySelector, StoreAccess>,
 }
 
 /// A folder of the host that a guest sees.
@@ -54,6 +59,9 @@ impl Grants {
         }
         if let Some(topics) = table.item("topics") {
             grants.topics = topics::read_grants(&topics).unwrap_or_default();
+        }
+        if let Some(keys) = table.item("store") {
+            grants.store = store::read_grants(&keys).unwrap_or_default();
         }
         for (at, file) in grants.files.iter().enumerate() {
             if grants.files.iter().take(at).any(|other| other.guest == file.guest) {

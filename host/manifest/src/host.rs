@@ -7,9 +7,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use skep_types::ByteSize;
 
+use crate::jobs::HostJobsConfig;
 use crate::read::{Reading, Section, join};
 use crate::scalar::OneOrSeveral;
 use crate::secret::SecretRef;
+use crate::store::HostStoreConfig;
 
 /// `[host]`: listeners, storage and the limits of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ pub struct HostConfig {
     pub admin_public: bool,
     /// The token that guards the admin API. Default: a random one, kept in the data folder.
     pub admin_token: Option<SecretRef>,
-    /// The folder for compiled code, deployed revisions and the admin token. Default `.skep`.
+    /// The folder for compiled code, deployed revisions, the store and the admin token. Default `.skep`.
     pub data: PathBuf,
     /// Instances of all plugins that may run at once. Default 1,000, at most 100,000.
     pub instances: u32,
@@ -42,6 +44,10 @@ pub struct HostConfig {
     pub tls: Option<Tls>,
     /// Limits of client connections.
     pub http: HttpConfig,
+    /// How what plugins keep is written.
+    pub store: HostStoreConfig,
+    /// How long jobs are kept, leased and waited for.
+    pub jobs: HostJobsConfig,
 }
 
 /// `[host.tls]`: files in PEM.
@@ -92,6 +98,8 @@ impl HostConfig {
             access_log: false,
             tls: None,
             http: HttpConfig::default(),
+            store: HostStoreConfig::default(),
+            jobs: HostJobsConfig::default(),
         }
     }
 
@@ -114,8 +122,11 @@ impl HostConfig {
         table.set("access_log", &mut host.access_log);
         host.tls = Tls::read(table.section("tls"));
         let http = HttpConfig::read(table.section("http"), &mut host.http);
+        let (store, store_keys) = HostStoreConfig::read(table.section("store"));
+        let (jobs, job_keys) = HostJobsConfig::read(table.section("jobs"));
+        (host.store, host.jobs) = (store, jobs);
         host.check(&table.path, table.reading);
-        (host, table.finish_with(&[("http", http)]))
+        (host, table.finish_with(&[("http", http), ("store", store_keys), ("jobs", job_keys)]))
     }
 
     fn check(&self, path: &str, reading: &Reading) {

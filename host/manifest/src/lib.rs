@@ -7,6 +7,8 @@
 //! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
 //! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
 //! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
+//! | [`store`], [`keys`] | what is kept durably; which keys of others a plugin may use |
+//! | [`jobs`], [`cron`] | durable work: queues, times, and what the calendar begins |
 //! | [`topics`], [`subscribers`], [`tasks`] | what is kept of a plugin's messages, how they wait; work beside its calls |
 //! | [`supervision`] | when a plugin's failures have consequences |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
@@ -22,11 +24,14 @@
 pub mod caches;
 mod check;
 pub mod cors;
+pub mod cron;
 mod duration;
 pub mod error;
 mod fingerprint;
 pub mod grants;
 pub mod host;
+pub mod jobs;
+pub mod keys;
 mod limits;
 pub mod manifest;
 pub mod origin;
@@ -37,6 +42,7 @@ mod read;
 pub mod route;
 mod scalar;
 pub mod secret;
+pub mod store;
 pub mod subscribers;
 pub mod supervision;
 pub mod tasks;
@@ -44,11 +50,14 @@ pub mod topics;
 pub mod warmers;
 pub mod watch;
 
-pub use caches::{CacheAccess, CacheConfig, CacheKind};
+pub use caches::{CacheAccess, CacheConfig, CacheKind, WriteBehind};
 pub use cors::{Allowed, Cors};
+pub use cron::{CronConfig, Missed};
 pub use error::{Error, Problem};
 pub use grants::{FileGrant, Grants};
 pub use host::{HostConfig, HttpConfig, Tls};
+pub use jobs::{HostJobsConfig, JobsConfig, QueueConfig, QueueRate};
+pub use keys::{KeyPattern, KeySelector};
 pub use manifest::Manifest;
 pub use origin::{Origin, Scheme};
 pub use pattern::HostPattern;
@@ -56,6 +65,7 @@ pub use plugin::PluginConfig;
 pub use rate_limit::{RateKey, RateLimit};
 pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig};
 pub use subscribers::{Overflow, SubscriberConfig};
 pub use supervision::{BreakerConfig, ProbationConfig, Ratio, SupervisionConfig};
 pub use tasks::{TaskRestart, TasksConfig};

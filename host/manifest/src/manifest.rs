@@ -113,6 +113,7 @@ fn read_root(table: &Table, dir: &Path, reading: &Reading) -> (HostConfig, BTree
     check::grants(&plugins, &names, reading);
     check::bucket_grants(&plugins, reading);
     check::topic_grants(&plugins, &names, reading);
+    check::store_grants(&plugins, &names, reading);
     check::topics(&host, &plugins, reading);
     check::cache_memory(&host, &plugins, reading);
     check::routes(&plugins, reading);

@@ -8,14 +8,17 @@ use toml::Value;
 
 use crate::caches::{self, CacheConfig};
 use crate::cors::Cors;
+use crate::cron::{self, CronConfig};
 use crate::fingerprint;
 use crate::grants::Grants;
+use crate::jobs::{self, JobsConfig, QueueConfig};
 use crate::limits;
 use crate::rate_limit::RateLimit;
 use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
 use crate::scalar::Text;
 use crate::secret::SecretRef;
+use crate::store::StoreConfig;
 use crate::subscribers::{self, SubscriberConfig};
 use crate::supervision::{BreakerConfig, ProbationConfig, SupervisionConfig};
 use crate::tasks::TasksConfig;
@@ -62,6 +65,14 @@ pub struct PluginConfig {
     pub subscribers: BTreeMap<HandlerName, SubscriberConfig>,
     /// What bounds its tasks.
     pub tasks: TasksConfig,
+    /// What bounds what it keeps.
+    pub store: StoreConfig,
+    /// What bounds its jobs.
+    pub jobs: JobsConfig,
+    /// How much of its queues is done at once. Default: each has the defaults.
+    pub queues: BTreeMap<HandlerName, QueueConfig>,
+    /// Jobs that the calendar inserts. Default: none.
+    pub cron: BTreeMap<HandlerName, CronConfig>,
     /// How often what crashes is started again.
     pub supervision: SupervisionConfig,
     /// When a handler that fails is left alone.
@@ -97,6 +108,10 @@ impl PluginConfig {
             topics: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             tasks: TasksConfig::default(),
+            store: StoreConfig::default(),
+            jobs: JobsConfig::default(),
+            queues: BTreeMap::new(),
+            cron: BTreeMap::new(),
             supervision: SupervisionConfig::default(),
             breaker: BreakerConfig::default(),
             probation: ProbationConfig::default(),
@@ -123,6 +138,12 @@ impl PluginConfig {
     #[must_use]
     pub fn subscriber(&self, name: &HandlerName) -> SubscriberConfig {
         self.subscribers.get(name).copied().unwrap_or_default()
+    }
+
+    /// How much of a queue is done at once.
+    #[must_use]
+    pub fn queue(&self, name: &HandlerName) -> QueueConfig {
+        self.queues.get(name).copied().unwrap_or_default()
     }
 
     fn check_names(&self, path: &str, item: &Item<'_>) {
@@ -180,6 +201,15 @@ impl Read for PluginConfig {
         if let Some(subscribers) = table.item("subscribers") {
             plugin.subscribers = subscribers::read(&subscribers).unwrap_or_default();
         }
+        if let Some(queues) = table.item("queues") {
+            plugin.queues = jobs::read_queues(&queues).unwrap_or_default();
+        }
+        if let Some(entries) = table.item("cron") {
+            plugin.cron = cron::read(&entries).unwrap_or_default();
+        }
+        let (store, store_keys) = StoreConfig::read(table.section("store"));
+        let (jobs, job_keys) = JobsConfig::read(table.section("jobs"));
+        (plugin.store, plugin.jobs) = (store, jobs);
         let (tasks, task_keys) = TasksConfig::read(table.section("tasks"));
         let (supervision, supervision_keys) = SupervisionConfig::read(table.section("supervision"));
         let (breaker, breaker_keys) = BreakerConfig::read(table.section("breaker"));
@@ -199,6 +229,8 @@ impl Read for PluginConfig {
             ("supervision", supervision_keys),
             ("breaker", breaker_keys),
             ("tasks", task_keys),
+            ("store", store_keys),
+            ("jobs", job_keys),
             ("probation", probation_keys),
         ]);
         source.map(|_| plugin)

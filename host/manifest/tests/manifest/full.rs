@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use skep_manifest::{
-    Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, Cors, FileGrant, Grants, HostConfig, HttpConfig,
-    Overflow, PluginConfig, PresenceDetail, ProbationConfig, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
-    SseConfig, SseOpen, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig, Tls,
-    TopicAccess, TopicConfig, WarmerConfig,
+    Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, Cors, CronConfig, Durability, FileGrant, Grants,
+    HostConfig, HostJobsConfig, HostStoreConfig, HttpConfig, JobsConfig, Missed, Overflow, PluginConfig,
+    PresenceDetail, ProbationConfig, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
+    SseConfig, SseOpen, StoreAccess, StoreConfig, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart,
+    TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
@@ -55,6 +56,13 @@ fn a_full_manifest_is_read_to_the_last_key() {
             max_header_bytes: ByteSize::kib(32),
             max_streams: 100,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()],
+        },
+        store: HostStoreConfig { durability: Durability::Normal },
+        jobs: HostJobsConfig {
+            keep_completed: Duration::from_secs(600),
+            keep_failed: Duration::from_secs(30 * 24 * 3600),
+            lease: Duration::from_secs(3),
+            shutdown_grace: Duration::from_secs(5),
         },
     };
     assert_eq!(manifest.host, host);
@@ -103,6 +111,32 @@ fn a_full_manifest_is_read_to_the_last_key() {
         idle: Some(Duration::from_secs(600)),
         stale: Duration::from_secs(30),
         persist: true,
+        write_behind: None,
+    };
+    let minutely = Some(QueueRate { jobs: 100, per: Duration::from_secs(60) });
+    let mail_queue = QueueConfig { concurrency: 3, rate_limit: minutely, paused: false };
+    let sweep = CronConfig {
+        schedule: "@hourly".into(),
+        time_zone: "UTC".into(),
+        job: handler("sweep"),
+        args: "{}".into(),
+        queue: None,
+        missed: Missed::Once,
+    };
+    let nightly = CronConfig {
+        schedule: "0 3 * * *".into(),
+        time_zone: "Europe/Berlin".into(),
+        job: handler("report"),
+        args: r#"{"days":7,"factor":0.5,"full":true,"kinds":["a","b"],"since":"2024-02-29"}"#.into(),
+        queue: Some(handler("slow_1")),
+        missed: Missed::All,
+    };
+    let beat = CronConfig {
+        schedule: "*/10 * * * *".into(),
+        job: handler("beat"),
+        args: "5".into(),
+        missed: Missed::Skip,
+        ..sweep.clone()
     };
     let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
     let expected = PluginConfig {
@@ -147,6 +181,14 @@ fn a_full_manifest_is_read_to_the_last_key() {
             deadline: Duration::from_secs(30),
             restart: TaskRestart::Transient,
         },
+        store: StoreConfig { quota: ByteSize::mib(64), value_bytes: ByteSize::kib(256) },
+        jobs: JobsConfig { timeout: Duration::from_secs(90) },
+        queues: BTreeMap::from([
+            (handler("mail"), mail_queue),
+            (handler("slow_1"), QueueConfig { paused: true, ..QueueConfig::default() }),
+            (handler("plain"), QueueConfig::default()),
+        ]),
+        cron: BTreeMap::from([(handler("nightly"), nightly), (handler("sweep"), sweep), (handler("beat"), beat)]),
         supervision: SupervisionConfig {
             restarts: 5,
             within: Duration::from_secs(10),
@@ -202,6 +244,11 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 ("other/mail".parse().unwrap(), TopicAccess::Publish),
                 ("other/*".parse().unwrap(), TopicAccess::Both),
             ]),
+            store: BTreeMap::from([
+                ("other/catalog:*".parse().unwrap(), StoreAccess::Read),
+                ("other/cart".parse().unwrap(), StoreAccess::ReadWrite),
+                ("other/*".parse().unwrap(), StoreAccess::Read),
+            ]),
         },
     };
     assert_eq!(*web, expected);
@@ -216,6 +263,8 @@ fn a_full_manifest_is_read_to_the_last_key() {
     }
     assert_eq!(web.subscriber(&handler("mail_1")), mail);
     assert_eq!(web.subscriber(&handler("another")), SubscriberConfig::default());
+    assert_eq!(web.queue(&handler("mail")), mail_queue);
+    assert_eq!(web.queue(&handler("another")), QueueConfig::default());
     assert_eq!(web.watch.patterns(), ["src/**", "./Cargo.toml", "assets"]);
     for (file, watched) in [
         ("src/a/b.rs", true),
@@ -228,8 +277,18 @@ fn a_full_manifest_is_read_to_the_last_key() {
     }
     // A bucket that is smaller than the default of its values bounds them.
     let shared = CacheConfig { bytes: ByteSize::kib(64), value_bytes: ByteSize::kib(64), ..CacheConfig::default() };
+    let behind = |ms| {
+        let write_behind = Some(WriteBehind { interval: Duration::from_millis(ms) });
+        CacheConfig { write_behind, ..CacheConfig::default() }
+    };
     let other = PluginConfig {
-        caches: BTreeMap::from([(bucket("counts"), CacheConfig::default()), (bucket("shared"), shared)]),
+        caches: BTreeMap::from([
+            (bucket("behind"), behind(500)),
+            (bucket("counts"), CacheConfig::default()),
+            (bucket("never"), CacheConfig { persist: true, ..CacheConfig::default() }),
+            (bucket("shared"), shared),
+            (bucket("soon"), behind(1000)),
+        ]),
         ..PluginConfig::new("/srv/skep/other.wasm".into())
     };
     assert_eq!(manifest.plugins[&name("other")], other);

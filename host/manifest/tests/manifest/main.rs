@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails, fails its test")]
 
+mod durable;
 mod full;
 mod mistakes;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use skep_manifest::{Error, Grants, HostConfig, Manifest, PluginConfig};
 use skep_types::{ByteSize, Instances, Limits, PluginName};
@@ -31,6 +33,9 @@ fn what_is_left_away_has_its_documented_default() {
     assert_eq!(plugin.limits, Limits::default());
     assert_eq!((plugin.limits.streams, manifest.host.topic_memory), (10_000, ByteSize::mib(64)));
     assert_eq!(plugin.breaker.ratio.get(), 0.5);
+    assert_eq!((plugin.store.quota, plugin.store.value_bytes), (ByteSize::mib(1024), ByteSize::mib(1)));
+    assert_eq!(plugin.jobs.timeout, Duration::from_secs(300));
+    assert_eq!(manifest.host.jobs.keep_failed, Duration::from_secs(7 * 24 * 3600));
     assert_eq!(plugin.grants, Grants::default());
     assert_eq!(plugin.instances, Instances::Fresh);
     assert!(plugin.watch.is_empty());
@@ -51,7 +56,7 @@ fn a_plugin_may_have_messages_only() {
 fn a_longest_time_is_not_below_the_first() {
     let text = "[plugins.a]\nsource = 'a.wasm'\nsupervision.backoff = '5m'\nbreaker.cool_down = '5m'";
     let plugin = &parse(text).unwrap().plugins[&name("a")];
-    let five_minutes = std::time::Duration::from_secs(300);
+    let five_minutes = Duration::from_secs(300);
     assert_eq!((plugin.supervision.backoff_max, plugin.breaker.cool_down_max), (five_minutes, five_minutes));
 }
 
@@ -106,9 +111,14 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "breaker = { ratio = 0.1, calls = 1 }",
         "breaker.enabled = false",
         "probation.enabled = false",
+        "queues.x = { concurrency = 1, paused = true, rate_limit = { jobs = 1, per = '1s' } }",
+        "cron.x = { schedule = '@daily', job = 'x', args = 5 }",
+        "store.quota = '5MiB'",
         // Settings that are younger than some revisions leave those their ids.
         "tasks = { per_call = 100, deadline = '1m', restart = 'temporary' }",
         "subscribers.x = { batch = 1, retries = 0 }",
+        "store.value_bytes = '1MiB'",
+        "jobs.timeout = '5m'",
     ] {
         assert_eq!(fingerprint(same), plain, "{same}");
     }
@@ -134,6 +144,7 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "caches.x.ttl = '1s'",
         "caches.x.idle = '1s'",
         "caches.x.entries = 5",
+        "caches.x.write_behind = true",
         "warmers.x = {}",
         "warmers.y = {}",
         "warmers.x = { required = true }",
@@ -153,6 +164,11 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "tasks.per_call = 2",
         "tasks.deadline = '2s'",
         "tasks.restart = 'transient'",
+        "store.value_bytes = '2MiB'",
+        "jobs.timeout = '2s'",
+        "grants.store = { 'b/z' = 'read' }",
+        "grants.store = { 'b/z' = 'read-write' }",
+        "grants.store = { 'b/z*' = 'read' }",
         "grants.topics = { 'b/z' = 'subscribe' }",
         "grants.topics = { 'b/z' = 'publish' }",
         "grants.topics = { 'b/z' = 'both' }",
@@ -162,6 +178,8 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
     ];
     let all: std::collections::BTreeSet<_> = settings.iter().map(|more| fingerprint(more)).collect();
     assert_eq!(all.len(), settings.len());
+    let behind = |interval: &str| fingerprint(&format!("caches.x.write_behind.interval = '{interval}'"));
+    assert_eq!(behind("1s"), behind("2s"));
     let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
     assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
 }

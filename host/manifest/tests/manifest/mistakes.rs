@@ -33,13 +33,13 @@ fn a_secret_written_into_the_manifest_is_not_echoed() {
 }
 
 /// A plugin `a` with more keys.
-fn plugin(more: &str) -> String {
+pub(crate) fn plugin(more: &str) -> String {
     format!("[plugins.a]\nsource = 'a.wasm'\n{more}")
 }
 
 /// Checks that the text has exactly one problem, and what is said about it.
 #[track_caller]
-fn check(text: &str, expected: &str) {
+pub(crate) fn check(text: &str, expected: &str) {
     match parse(text) {
         Err(Error::Invalid { problems, .. }) => {
             let said: Vec<_> =
