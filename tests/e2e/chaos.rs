@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use skep_admin::api::ValueText;
 use skep_tests::{Host, guests};
 
 use crate::cache::{get, ok};
@@ -106,8 +107,9 @@ async fn subscribers_and_tasks_die_alone_too() {
     let dead = || host.counter("skep_subscriber_messages_total", &[("plugin", "chaos-topics"), ("outcome", "dead")]);
     let failed = || host.counter("skep_tasks_total", &[("plugin", "chaos-topics"), ("outcome", "failed")]);
     assert_eq!((until(dead, 140).await, until(failed, 120).await), (140, 120));
-    let letters = host.node.plugin("chaos-topics").unwrap().dead_letters();
-    let of_host = letters.iter().filter(|letter| letter.data == "host-panic").collect::<Vec<_>>();
+    let letters = host.admin().dead_letters(Some("chaos-topics"), None).await.unwrap();
+    let host_panic = ValueText::Text("host-panic".to_owned());
+    let of_host = letters.iter().filter(|letter| letter.preview == host_panic).collect::<Vec<_>>();
     assert!(of_host.len() == 20 && of_host.iter().all(|letter| letter.reason.starts_with("internal")), "{of_host:?}");
     // The loops themselves never ended, and go on.
     for path in ["/publish?topic=numbers:x&data=alive", "/task-start?name=publish_later&args=seen+alive"] {

@@ -371,7 +371,7 @@ async fn a_component_needs_its_export_only_where_it_is_asked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shutdown_ends_streams_at_once() {
     let host = Host::start(&format!("[host]\ndrain = '60s'\n{}", probe("ending", "", ""))).await;
-    let mut streams = vec![listen(&host, "ending", "/events/a").await, listen(&host, "ending", "/events/b").await];
+    let mut streams = [listen(&host, "ending", "/events/a").await, listen(&host, "ending", "/events/b").await];
     publish(&host, "ending", "a", "last").await;
     let ended = tokio::time::timeout(Duration::from_secs(10), host.node.shutdown()).await;
     assert!(ended.expect("it waits for streams"), "drained");

@@ -27,6 +27,7 @@ mod reload;
 mod single_flight;
 mod streams;
 mod subscribers;
+mod supervision;
 mod tasks;
 mod topics;
 mod warmers;

@@ -277,7 +277,7 @@ impl Dice {
 }
 
 enum Client {
-    Polite(Sse),
+    Polite(Box<Sse>),
     Bare(TcpStream),
 }
 
@@ -334,7 +334,7 @@ impl Actor {
         let (client, id) = if self.dice.below(2) == 0 {
             let stream = listen(&self.host, PLUGIN, &path).await;
             let id = stream.header("x-stream").to_owned();
-            (Client::Polite(stream), id)
+            (Client::Polite(Box::new(stream)), id)
         } else {
             let (stream, id) = accepted(&self.host, &path, PLUGIN).await;
             (Client::Bare(stream), id)

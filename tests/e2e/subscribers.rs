@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use skep_admin::api::ValueText;
 use skep_tests::{Host, guests};
 
 use crate::cache::{get, ok, reload};
 
 /// A plugin that hears and publishes, whose topics `seen` and `loop:*` are retained, and more of its entry.
-fn probe(name: &str, more: &str) -> String {
+pub(crate) fn probe(name: &str, more: &str) -> String {
     let wasm = guests::pubsub_probe();
     format!(
         "[plugins.{name}]\nsource = {wasm:?}\nroutes = [\"{name}.test/{{*path}}\"]\n\
@@ -17,7 +18,7 @@ fn probe(name: &str, more: &str) -> String {
 }
 
 /// What its subscribers published on `seen`, once there are so many.
-async fn seen(host: &Host, plugin: &str, count: usize) -> Vec<String> {
+pub(crate) async fn seen(host: &Host, plugin: &str, count: usize) -> Vec<String> {
     for _ in 0..600 {
         let body = ok(host, plugin, "/since?topic=seen&limit=1000").await;
         // The first line says whether the log is complete; the others are `ID EVENT TOPIC TEXT`.
@@ -28,6 +29,13 @@ async fn seen(host: &Host, plugin: &str, count: usize) -> Vec<String> {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!("{count} messages were not seen: {}", ok(host, plugin, "/since?topic=seen&limit=1000").await)
+}
+
+pub(crate) fn text(value: &ValueText) -> &str {
+    match value {
+        ValueText::Text(text) => text,
+        ValueText::Hex(digits) => digits,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,11 +83,10 @@ async fn poison_is_set_aside_and_its_topic_goes_on() {
     let mut seen = seen(&host, "poison", 2).await;
     seen.sort();
     assert_eq!(seen, ["json:x 8", "poison:x fine"], "what does not die is handled, after what does");
-    let plugin = host.node.plugin("poison").unwrap();
-    let dead = plugin.dead_letters();
+    let dead = host.admin().dead_letters(Some("poison"), None).await.unwrap();
     let reasons = |name: &str| -> Vec<String> {
         let of = dead.iter().filter(|letter| letter.subscription == name);
-        of.map(|letter| format!("{}: {}", letter.data, letter.reason)).collect()
+        of.map(|letter| format!("{}: {}", text(&letter.preview), letter.reason)).collect()
     };
     let poisoned = reasons("on_poison");
     assert_eq!(poisoned.len(), 6, "{poisoned:?}");
@@ -104,7 +111,7 @@ async fn a_failed_message_is_tried_again_as_often_as_the_manifest_says() {
     ok(&host, "again", "/publish?topic=poison:x&data=err").await;
     ok(&host, "again", "/publish?topic=poison:x&data=after").await;
     assert_eq!(seen(&host, "again", 1).await, ["poison:x after"], "the topic waits for the second try");
-    let dead = host.node.plugin("again").unwrap().dead_letters();
+    let dead = host.admin().dead_letters(Some("again"), None).await.unwrap();
     assert_eq!(dead.iter().map(|letter| letter.attempts).collect::<Vec<_>>(), [2]);
 }
 
@@ -116,13 +123,14 @@ async fn dead_letters_are_bounded() {
     }
     ok(&host, "few", "/publish?topic=poison:x&data=last").await;
     seen(&host, "few", 1).await;
+    let dead = async || host.admin().dead_letters(Some("few"), None).await.unwrap().len();
     for _ in 0..200 {
-        if host.node.plugin("few").unwrap().dead_letters().len() == 3 {
+        if dead().await == 3 {
             break;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert_eq!(host.node.plugin("few").unwrap().dead_letters().len(), 3);
+    assert_eq!(dead().await, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_admin::api::{Deployed, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
-use skep_admin::{Control, ControlError, ControlFuture, LogHub};
+use skep_admin::{Control, ControlError, ControlFuture, LogHub, SupervisionControl};
 use skep_runtime::Allocation;
 
 use crate::node::Node;
@@ -12,7 +12,10 @@ use crate::plugin::Plugin;
 use crate::store::Origin;
 
 mod caches;
+mod events;
+mod supervision;
 mod topics;
+mod tree;
 
 /// A node as the admin listener sees it.
 pub struct NodeControl(pub Arc<Node>);
@@ -120,5 +123,9 @@ impl Control for NodeControl {
 
     fn logs(&self) -> &LogHub {
         &self.0.logs
+    }
+
+    fn supervision(&self) -> Option<&dyn SupervisionControl> {
+        Some(self)
     }
 }

@@ -1,7 +1,7 @@
 //! One plugin of a node: its current revision, the swap to the next one, the drain of the last.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use http::request::Parts;
@@ -10,7 +10,7 @@ use skep_runtime::{Opened, Opening, Revision};
 use skep_types::{Call, Failure, FailureKind, Phase, PluginName, RevisionId, SharedObserver};
 use tokio::task::AbortHandle;
 
-use crate::background::{Background, DeadLetter, DeadLetterView, Listener, Services};
+use crate::background::{Background, Services};
 use crate::guard::Guards;
 use crate::guard::calls::{RevisionCalls, Watched};
 use crate::guard::probation::{OnProbation, Predecessor, Prepared, probation};
@@ -55,6 +55,8 @@ pub struct Plugin {
 struct Note {
     origin: Option<Origin>,
     absence: Option<Absence>,
+    /// Since when its revision serves, or is absent.
+    since: Option<Instant>,
     /// Why the newest build is not in service, while an older one is.
     problem: Option<String>,
 }
@@ -98,26 +100,6 @@ impl Plugin {
         if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
             tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all of the plugin's background work runs");
         }
-    }
-
-    /// The messages that its subscribers failed at for good, as operators see them.
-    #[must_use]
-    pub fn dead_letters(&self) -> Vec<DeadLetterView> {
-        let view = |listener: &Listener, letter: DeadLetter| DeadLetterView {
-            subscription: listener.name.to_string(),
-            number: letter.number,
-            at: letter.at,
-            topic: letter.message.topic.to_string(),
-            event: letter.message.event.as_deref().map(str::to_owned),
-            id: letter.message.id,
-            reason: letter.reason,
-            attempts: letter.attempts,
-            data: String::from_utf8_lossy(&letter.message.data).into_owned(),
-        };
-        let of = |listener: Arc<Listener>| {
-            listener.dead.list().into_iter().map(|letter| view(&listener, letter)).collect::<Vec<_>>()
-        };
-        self.background.listeners().into_iter().flat_map(of).collect()
     }
 
     /// Its event streams.
@@ -193,7 +175,7 @@ impl Plugin {
         self.settings.store(Arc::clone(&settings));
         let old = self.current.swap(Some(Arc::clone(&next.revision)));
         self.guards.renew(settings.config.breaker, is_new);
-        *self.note.lock() = Note { origin: Some(origin), ..Note::default() };
+        *self.note.lock() = Note { origin: Some(origin), since: Some(self.guards.clock().now()), ..Note::default() };
         let Some(old) = old else {
             tracing::info!(plugin = %self.name, %revision, ?origin, "serving");
             return;
@@ -251,6 +233,7 @@ impl Plugin {
             note.problem = Some(why);
         } else {
             note.absence = Some(absence);
+            note.since = Some(self.guards.clock().now());
         }
     }
 
@@ -274,6 +257,11 @@ impl Plugin {
             Some(Absence::Skipped(_)) => "skipped",
             Some(Absence::Failed(_)) | None => "failed",
         }
+    }
+
+    /// Since when it is in that state.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.note.lock().since
     }
 
     /// Why it does not run, or why its newest build does not.

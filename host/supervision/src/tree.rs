@@ -108,6 +108,7 @@ pub struct Tree {
     spec: Spec,
     children: Children,
     phase: Phase,
+    phase_since: Instant,
     work: Option<Work>,
     // Bounded by the children (an exit and a retry each) and by what the driver lets through of commands.
     inbox: VecDeque<Pending>,
@@ -139,6 +140,7 @@ impl Tree {
             spec,
             children: members,
             phase: Phase::New,
+            phase_since: now,
             work: None,
             inbox: VecDeque::new(),
             restarts: Restarts::default(),
@@ -153,6 +155,7 @@ impl Tree {
 
     /// Takes an input and says what is to be done about it. `now` must not go backwards.
     pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Action> {
+        let phase = self.phase;
         match input {
             Input::Boot if self.phase == Phase::New => {
                 self.phase = Phase::Running;
@@ -167,6 +170,9 @@ impl Tree {
         }
         self.keep_time(now);
         self.advance(now);
+        if self.phase != phase {
+            self.phase_since = now;
+        }
         std::mem::take(&mut self.actions)
     }
 

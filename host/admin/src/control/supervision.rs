@@ -27,6 +27,6 @@ pub trait SupervisionControl: Send + Sync + 'static {
     /// Has a supervisor that backs off or gave up try again now.
     ///
     /// # Errors
-    /// When there is no such supervisor, or it is over.
+    /// When there is no such supervisor, or it does not wait: it runs, or is down with the one above it.
     fn resume(&self, path: &str) -> Result<Resumed, ControlError>;
 }

@@ -13,36 +13,11 @@ const BYTES_MAX: u64 = 8 << 20;
 /// A message that was set aside.
 #[derive(Clone, Debug)]
 pub(crate) struct DeadLetter {
-    /// Its number, unique in its subscription.
-    pub(crate) number: u64,
     pub(crate) at: SystemTime,
     pub(crate) message: Arc<Message>,
     /// How the last try ended.
     pub(crate) reason: String,
     pub(crate) attempts: u32,
-}
-
-/// A dead letter, as operators see it.
-#[derive(Clone, Debug)]
-pub struct DeadLetterView {
-    /// The subscription whose handler failed.
-    pub subscription: String,
-    /// Its number, unique in its subscription.
-    pub number: u64,
-    /// When it was set aside.
-    pub at: SystemTime,
-    /// Where it was published.
-    pub topic: String,
-    /// What happened.
-    pub event: Option<String>,
-    /// Its place in the topic's log.
-    pub id: Option<u64>,
-    /// How the last try ended.
-    pub reason: String,
-    /// How often it was tried.
-    pub attempts: u32,
-    /// What it says; bytes that are no text are replaced.
-    pub data: String,
 }
 
 /// The dead letters of one subscription. The oldest go when there are too many.
@@ -53,16 +28,13 @@ pub(crate) struct DeadLetters(Mutex<Inner>);
 struct Inner {
     letters: VecDeque<DeadLetter>,
     bytes: u64,
-    next: u64,
 }
 
 impl DeadLetters {
     pub(crate) fn add(&self, at: SystemTime, message: Arc<Message>, reason: &str, attempts: u32, max: usize) {
         let mut inner = self.0.lock();
-        let number = inner.next;
-        inner.next += 1;
         inner.bytes += message.bytes();
-        inner.letters.push_back(DeadLetter { number, at, message, reason: reason.to_owned(), attempts });
+        inner.letters.push_back(DeadLetter { at, message, reason: reason.to_owned(), attempts });
         while inner.letters.len() > max || (inner.bytes > BYTES_MAX && inner.letters.len() > 1) {
             let Some(oldest) = inner.letters.pop_front() else { break };
             inner.bytes -= oldest.message.bytes();
@@ -74,14 +46,13 @@ impl DeadLetters {
         self.0.lock().letters.iter().cloned().collect()
     }
 
-    /// Takes those of these numbers out, or all.
-    pub(crate) fn take(&self, numbers: Option<&[u64]>) -> Vec<DeadLetter> {
-        let mut inner = self.0.lock();
-        let all = std::mem::take(&mut inner.letters);
-        let wanted = |letter: &DeadLetter| numbers.is_none_or(|numbers| numbers.contains(&letter.number));
-        let (taken, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
-        inner.letters = kept.into();
-        inner.bytes = inner.letters.iter().map(|letter| letter.message.bytes()).sum();
-        taken
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().letters.len()
+    }
+
+    /// Takes all of them out.
+    pub(crate) fn take(&self) -> VecDeque<DeadLetter> {
+        std::mem::take(&mut *self.0.lock()).letters
     }
 }

@@ -85,14 +85,16 @@ impl Listener {
         self.name == declared.name && self.topics == declared.topics && self.config == *config
     }
 
-    /// Has dead letters tried again: those of these numbers, or all. Tells how many.
-    pub(crate) fn retry(&self, numbers: Option<&[u64]>) -> usize {
-        let letters = self.dead.take(numbers);
-        let count = letters.len();
-        for letter in letters {
-            if let Err(full) = self.again.try_send(letter.message) {
-                let message = full.into_inner();
-                self.dead.add(letter.at, message, &letter.reason, letter.attempts, self.config.dead_letters);
+    /// Has the dead letters tried again, and tells how many. Those that find the queue full stay.
+    pub(crate) fn retry(&self) -> usize {
+        let mut count = 0;
+        for letter in self.dead.take() {
+            match self.again.try_send(letter.message) {
+                Ok(()) => count += 1,
+                Err(full) => {
+                    let message = full.into_inner();
+                    self.dead.add(letter.at, message, &letter.reason, letter.attempts, self.config.dead_letters);
+                }
             }
         }
         count
@@ -153,8 +155,9 @@ impl Listener {
             );
             let what = format!("a message of {}: {reason}", message.topic);
             let now = self.clock.wall();
-            context.environment().bus.publish(now, Arc::clone(context.path()), EventKind::DeadLetter { what });
+            // First, so that whoever hears of it finds it.
             self.dead.add(now, message, reason, attempts, self.config.dead_letters);
+            context.environment().bus.publish(now, Arc::clone(context.path()), EventKind::DeadLetter { what });
         }
     }
 }

@@ -38,16 +38,12 @@ mod lanes;
 mod listener;
 mod tasks;
 
-pub(crate) use dead::DeadLetter;
-pub use dead::DeadLetterView;
 pub(crate) use listener::Listener;
 use tasks::{TaskSettings, Tasks};
 
 pub use listener::MESSAGES;
 pub use tasks::TASKS;
 
-const SUBSCRIBERS: &str = "subscribers";
-const WORKER_OF_TASKS: &str = "tasks";
 const WARMERS: &str = "warmers";
 
 /// Says what the metrics mean; told to the recorder once.
@@ -115,6 +111,11 @@ impl Background {
     /// The subscriptions of the revision in service.
     pub(crate) fn listeners(&self) -> Vec<Arc<Listener>> {
         self.listeners.read().clone()
+    }
+
+    /// Detached tasks that wait for their turn.
+    pub(crate) fn tasks_waiting(&self) -> usize {
+        self.tasks.waiting()
     }
 
     /// Whether a revision's subscriptions fit the manifest and the grants.
@@ -238,9 +239,9 @@ impl Background {
         let spec = spec(config);
         let tasks = Arc::clone(&self.tasks);
         let children = || -> Result<_, SpecError> {
-            let subscribers = Supervisor::child(ChildSpec::supervisor(SUBSCRIBERS), spec, Vec::new())?;
+            let subscribers = Supervisor::child(ChildSpec::supervisor(Branch::Subscribers.as_str()), spec, Vec::new())?;
             let tasks =
-                Child::new(ChildSpec::worker(WORKER_OF_TASKS), move |context| Arc::clone(&tasks).serve(context));
+                Child::new(ChildSpec::worker(Branch::Tasks.as_str()), move |context| Arc::clone(&tasks).serve(context));
             let warmers = Supervisor::child(ChildSpec::supervisor(WARMERS), spec, Vec::new())?;
             Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, tasks, warmers])
         };
@@ -260,7 +261,7 @@ impl Background {
     }
 
     fn subscribers(&self) -> Option<Handle> {
-        self.own()?.nested(&SUBSCRIBERS.into())
+        self.own()?.nested(&Branch::Subscribers.as_str().into())
     }
 
     fn subscribe(

@@ -73,6 +73,11 @@ impl Tasks {
         })
     }
 
+    /// How many wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Takes what a reloaded manifest says. Tasks that wait already go on waiting, whatever the new bound.
     pub(crate) fn configure(&self, settings: TaskSettings) {
         *self.settings.write() = settings;

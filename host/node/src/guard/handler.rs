@@ -96,7 +96,12 @@ impl HandlerGuard {
 
     /// Whether calls are rejected, or let through one at a time.
     pub(crate) fn is_open(&self) -> bool {
-        self.live.load().as_ref().is_some_and(|live| live.breaker.state() != BreakerState::Closed)
+        self.state().is_some_and(|state| state != BreakerState::Closed)
+    }
+
+    /// What its breaker is doing, if it has one.
+    pub(crate) fn state(&self) -> Option<BreakerState> {
+        self.live.load().as_ref().map(|live| live.breaker.state())
     }
 
     /// Replaces the breaker by a closed one with these settings, or by none.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use skep_manifest::BreakerConfig;
+use skep_supervision::breaker::BreakerState;
 use skep_supervision::{BreakerOptions, Bus, Environment};
 use skep_types::{Clock, PluginName};
 
@@ -23,7 +24,8 @@ pub(crate) enum Branch {
 }
 
 impl Branch {
-    fn as_str(self) -> &'static str {
+    /// Its name in paths.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
             Self::Subscribers => "subscribers",
@@ -66,6 +68,15 @@ impl Guards {
             HandlerGuard::new(&self.plugin, handler, options, Arc::clone(&self.shared))
         });
         Arc::clone(guard)
+    }
+
+    /// What the breaker of a handler is doing, if breakers are on. One that nobody has called yet is closed.
+    pub(crate) fn breaker(&self, branch: Branch, name: &str) -> Option<BreakerState> {
+        let inner = self.inner.lock();
+        match inner.handlers.get(&(branch, name.to_owned())) {
+            Some(guard) => guard.state(),
+            None => inner.config.enabled.then_some(BreakerState::Closed),
+        }
     }
 
     /// Another entry of the manifest, or another revision, is in service.

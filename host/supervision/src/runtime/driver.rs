@@ -99,7 +99,7 @@ impl Driver {
         let now = environment.clock.now();
         let specs = children.iter().map(|child| child.spec.clone()).collect();
         let tree = Mutex::new(Tree::new(spec, specs, fastrand::Rng::new(), now)?);
-        let shared = Arc::new(Shared { path, since: now, tree, nested: Mutex::default() });
+        let shared = Arc::new(Shared { path, tree, nested: Mutex::default() });
         let inbox = Arc::<Inbox>::default();
         let (ended, end) = watch::channel(None);
         let handle = Handle { inbox: Arc::clone(&inbox), shared: Arc::clone(&shared), ended: end };

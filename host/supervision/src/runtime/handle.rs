@@ -12,7 +12,7 @@ use super::child::Child;
 use super::inbox::{Down, Inbox, Letter};
 use crate::events::Bus;
 use crate::exit::ExitReason;
-use crate::tree::{ChildId, ChildKind, ChildState, ChildView, Command, Refused, Tree, TreeState};
+use crate::tree::{ChildId, ChildKind, ChildState, ChildView, Command, Refused, Strategy, Tree, TreeState};
 
 /// What all supervisors of a host share.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ pub struct Node {
     pub kind: ChildKind,
     /// What it is doing, as a child of its supervisor. A root runs until it has ended.
     pub state: ChildState,
-    /// Since when it does.
+    /// Since when it does; for a supervisor that runs: since when it watches its children, backs off or has given up.
     pub since: Instant,
     /// How often it was started again after a failure of its own.
     pub restarts: u64,
@@ -42,6 +42,8 @@ pub struct Node {
     pub last_exit: Option<ExitReason>,
     /// What it is doing as a supervisor: backing off until when, given up.
     pub supervisor: Option<TreeState>,
+    /// Its strategy, if it is a supervisor that runs.
+    pub strategy: Option<Strategy>,
     /// Its children in start order.
     pub children: Vec<Node>,
 }
@@ -68,7 +70,6 @@ pub(super) type Nested = Arc<Mutex<Option<Handle>>>;
 /// What a driver and its handles share. Each lock is held for a moment and never together with another.
 pub(super) struct Shared {
     pub(super) path: Arc<str>,
-    pub(super) since: Instant,
     pub(super) tree: Mutex<Tree>,
     /// Where children that run leave their handles, if they are supervisors.
     pub(super) nested: Mutex<HashMap<ChildId, Nested>>,
@@ -101,9 +102,9 @@ impl Handle {
     #[must_use]
     pub fn snapshot(&self) -> Node {
         let last_exit = self.ended.borrow().clone();
-        let (supervisor, children) = {
+        let (supervisor, since, strategy, children) = {
             let tree = self.shared.tree.lock();
-            (tree.state(), tree.children().collect::<Vec<_>>())
+            (tree.state(), tree.since(), tree.strategy(), tree.children().collect::<Vec<_>>())
         };
         let path = &self.shared.path;
         Node {
@@ -111,10 +112,11 @@ impl Handle {
             path: Arc::clone(path),
             kind: ChildKind::Supervisor,
             state: if last_exit.is_some() { ChildState::Down } else { ChildState::Running },
-            since: self.shared.since,
+            since,
             restarts: 0,
             last_exit,
             supervisor: Some(supervisor),
+            strategy: Some(strategy),
             children: children.into_iter().map(|view| self.child_node(view)).collect(),
         }
     }
@@ -127,10 +129,11 @@ impl Handle {
             id: view.id,
             kind: view.kind,
             state: view.state,
-            since: view.since,
+            since: below.as_ref().map_or(view.since, |below| below.since),
             restarts: view.restarts,
             last_exit: view.last_exit,
             supervisor: below.as_ref().and_then(|below| below.supervisor),
+            strategy: below.as_ref().and_then(|below| below.strategy),
             children: below.map(|below| below.children).unwrap_or_default(),
         }
     }

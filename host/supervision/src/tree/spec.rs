@@ -47,6 +47,16 @@ pub enum Strategy {
     RestForOne,
 }
 
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OneForOne => "one-for-one",
+            Self::OneForAll => "one-for-all",
+            Self::RestForOne => "rest-for-one",
+        })
+    }
+}
+
 /// When a child that ended by itself is started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Restart {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::children::Process;
 use super::work::Work;
-use super::{ChildId, ChildKind, Phase, Tree};
+use super::{ChildId, ChildKind, Phase, Strategy, Tree};
 use crate::exit::ExitReason;
 
 /// What a supervisor is doing.
@@ -69,6 +69,18 @@ impl Tree {
             (Phase::BackingOff { until }, None) => TreeState::BackingOff { until, round: self.rounds },
             (Phase::GaveUp, None) => TreeState::GaveUp,
         }
+    }
+
+    /// Since when it watches its children, backs off, has given up or is over.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.phase_since
+    }
+
+    /// Who else is started again with a child that is.
+    #[must_use]
+    pub fn strategy(&self) -> Strategy {
+        self.spec.strategy
     }
 
     /// Whether there is a child of that name, running or not.

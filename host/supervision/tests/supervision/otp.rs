@@ -58,5 +58,4 @@ fn compare_live() {
             std::fs::write(folder().join(format!("golden/{seed:02}.trace")), format!("{schedule}\n{trace}")).unwrap();
         }
     }
-    println!("{SCHEDULES} schedules: our tree and OTP's did the same");
 }

@@ -3,7 +3,7 @@
 //! | subscription | topics | does |
 //! |---|---|---|
 //! | `on_numbers` | `numbers:*` | publishes `TOPIC TEXT` on `seen`, event `seen`, as many as come in one call joined by `+` |
-//! | `on_poison` | `poison:*` | dies as the text says: `trap`, `spin`, `oom`, `panic`, `host-panic`, `err`, `sleep`; anything else is published on `seen` |
+//! | `on_poison` | `poison:*` | dies as the text says: `trap`, `spin`, `oom`, `panic`, `host-panic`, `err`, `sleep`, `crash` (its loop, too); `unless-mended` is an error unless the variable `MENDED` is set; anything else is published on `seen` |
 //! | `echo_own` | `loop:*` | publishes what it heard to the same topic, not to itself |
 //! | `echo_all` | `endless:*` | the same, to itself too, unless the text is `stop` |
 //! | `on_json` | `json:*` | takes a number; anything else does not decode |
@@ -32,6 +32,9 @@ mod listeners {
             "panic" => hostile_common::panic(),
             "host-panic" => hostile_common::host_panic(),
             "sleep" => std::thread::sleep(Duration::from_secs(3600)),
+            // The harness has the host panic where it sets such a message aside.
+            "crash" => return Err("panic in the host".into()),
+            "unless-mended" if std::env::var_os("MENDED").is_none() => return Err("not mended yet".into()),
             "err" => return Err("the message asked for an error".into()),
             text => return seen(topic, text),
         }
