@@ -7,6 +7,7 @@ use skep_bindings::jobs::Inserted;
 use skep_bindings::store::{self, Committed, Op, Page, Place, Refusal};
 use skep_bindings::types::Error;
 use skep_jobs::Jobs;
+use skep_manifest::{KeyPattern, KeySelector};
 use skep_store::{Check, Commit, CommitError, Item, Key, ListRequest, Outgoing, Publish, Store, Timestamp, Write};
 use skep_types::{Clock, PluginName};
 
@@ -37,11 +38,9 @@ pub struct StoreGrants {
 /// Data of another plugin that the manifest gives to this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantedSpace {
-    /// Whose data.
-    pub space: PluginName,
-    /// How its keys begin; empty: all of it.
-    pub prefix: String,
-    /// What may be done with it.
+    /// Which keys, and whose.
+    pub keys: KeySelector,
+    /// What may be done with them.
     pub access: Access,
 }
 
@@ -59,24 +58,30 @@ impl CallState {
         self.env.store.as_ref().ok_or_else(|| Error::Unavailable("this host has no store".to_owned()))
     }
 
-    /// Whose data a guest means, if it may do this with the keys that begin so.
-    fn space(&self, named: Option<&str>, key: &str, wanted: Access) -> Result<PluginName, Error> {
+    /// Whose data a guest means, if it may do this with the keys that `covered` accepts.
+    fn space(
+        &self,
+        named: Option<&str>,
+        wanted: Access,
+        covered: impl Fn(&KeyPattern) -> bool,
+    ) -> Result<PluginName, Error> {
         let own = self.stats.plugin();
         let Some(named) = named.filter(|named| *named != own.as_str()) else { return Ok(own.clone()) };
-        let granted = self.store()?.others.iter().filter(|other| other.space.as_str() == named);
-        let mut fitting = granted.filter(|other| key.starts_with(&other.prefix));
-        let found = fitting.find(|other| wanted == Access::Read || other.access == Access::ReadWrite);
-        found.map(|other| other.space.clone()).ok_or_else(|| {
+        let mut granted = self.store()?.others.iter().filter(|other| other.keys.owner.as_str() == named);
+        let allowed = |other: &&GrantedSpace| wanted == Access::Read || other.access == Access::ReadWrite;
+        let found = granted.find(|other| allowed(other) && covered(&other.keys.pattern));
+        found.map(|other| other.keys.owner.clone()).ok_or_else(|| {
             let word = if wanted == Access::Read { "read" } else { "read-write" };
             Error::Denied(format!(
-                "the data of `{named}` is not granted for this key; write `store = {{ \"{named}\" = \"{word}\" }}` in the plugin's grants"
+                "the data of `{named}` is not granted for this; write `store = {{ \"{named}/*\" = \"{word}\" }}`, or some \
+                 of its keys, in the plugin's grants"
             ))
         })
     }
 
     fn place(&self, place: Place, wanted: Access) -> Result<Key, Error> {
         self.stats.owe(place.key.len());
-        Ok(Key { space: self.space(place.space.as_deref(), &place.key, wanted)?, key: place.key })
+        Ok(Key { space: self.space(place.space.as_deref(), wanted, |keys| keys.matches(&place.key))?, key: place.key })
     }
 
     /// Items on their way to the guest, if they are not more than one answer may have.
@@ -168,7 +173,7 @@ impl store::Host for CallState {
         let mut of = self.stats.plugin().clone();
         for key in &keys {
             self.stats.owe(key.len());
-            of = self.space(space.as_deref(), key, Access::Read)?;
+            of = self.space(space.as_deref(), Access::Read, |keys| keys.matches(key))?;
         }
         let grants = self.store()?;
         let items = grants.store.get(of, keys, grants.now()).await.map_err(refused)?;
@@ -183,7 +188,7 @@ impl store::Host for CallState {
         limit: u32,
     ) -> Result<Page, Error> {
         self.stats.owe(prefix.len());
-        let space = self.space(space.as_deref(), &prefix, Access::Read)?;
+        let space = self.space(space.as_deref(), Access::Read, |keys| keys.covers(&prefix))?;
         let grants = self.store()?;
         let limit = if limit == 0 { LIST_MAX } else { (limit as usize).min(LIST_MAX) };
         let bytes_max = self.env.answer_bytes_max / 2;

@@ -1,0 +1,164 @@
+//! What outlives the process: the store, and the jobs in it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `lock` | the data directory is one host's |
+//! | `hearing` | what a commit changed goes to whom it concerns: jobs begin, messages leave |
+//! | `perform` | an attempt at a job is a call like any other |
+//! | `settings` | from the manifest and a component's definitions to queues and schedules |
+//! | `meter` | counters and gauges |
+//!
+//! A job belongs to its plugin and not to a revision: each attempt is performed by the revision in service when it begins.
+
+use std::sync::{Arc, Weak};
+
+use anyhow::Context as _;
+use skep_jobs::{Ear, Jobs, Retention};
+use skep_manifest::{HostConfig, StoreAccess};
+use skep_pubsub::PubSub;
+use skep_runtime::{Access, GrantedSpace, Revision, StoreGrants};
+use skep_store::{Durability, SqliteOptions, SqliteStore, Store};
+use skep_types::{ByteSize, Clock, PluginName};
+
+use crate::plugin::Plugin;
+use crate::spec::Settings;
+
+mod hearing;
+mod lock;
+mod meter;
+mod perform;
+mod settings;
+
+pub(crate) use meter::describe;
+
+/// The store's file in the data directory.
+const FILE: &str = "store.sqlite";
+/// The largest value that any manifest can allow; what a plugin may is checked where it asks.
+const VALUE_MAX: ByteSize = ByteSize::mib(64);
+/// Bytes of writes that wait for the disk: over it the store has too much to do.
+const WAITING_MAX: ByteSize = ByteSize::mib(128);
+
+/// The store of a host, and who works on its jobs.
+pub(crate) struct Durable {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) jobs: Jobs,
+    clock: Arc<dyn Clock>,
+    meter: meter::Gauges,
+    // Until the store has let go of its files.
+    _lock: lock::DataLock,
+}
+
+impl Durable {
+    /// Opens the store in the data directory. Jobs begin when their plugins are there.
+    ///
+    /// # Errors
+    /// When another host has the directory, or the store's file cannot be used; the message says what to do.
+    pub(crate) async fn open(host: &HostConfig, clock: Arc<dyn Clock>, pubsub: PubSub) -> anyhow::Result<Self> {
+        let (data, ear) = (host.data.clone(), Ear::new());
+        let hearing: Arc<dyn skep_store::Observer> = Arc::new(hearing::Hearing { ear: Arc::clone(&ear), pubsub });
+        let options = SqliteOptions {
+            durability: match host.store.durability {
+                skep_manifest::Durability::Full => Durability::Full,
+                skep_manifest::Durability::Normal => Durability::Normal,
+            },
+            value_bytes_max: VALUE_MAX,
+            commit_bytes_max: VALUE_MAX,
+            waiting_bytes_max: WAITING_MAX,
+            ..SqliteOptions::new(data.join(FILE))
+        };
+        let open = move || -> anyhow::Result<_> {
+            let making = || format!("writing to the data directory {}", data.display());
+            std::fs::create_dir_all(&data).with_context(making)?;
+            let lock = lock::DataLock::take(&data)?;
+            Ok((lock, SqliteStore::open(options, hearing)?))
+        };
+        let (lock, store) = tokio::task::spawn_blocking(open).await.context("opening the store")??;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let config = host.jobs;
+        let options = skep_jobs::Options {
+            node: host.name.clone(),
+            lease: config.lease,
+            grace: config.shutdown_grace,
+            retention: Retention {
+                completed: config.keep_completed,
+                cancelled: config.keep_failed,
+                discarded: config.keep_failed,
+            },
+            limits: skep_jobs::Limits {
+                args_bytes_max: VALUE_MAX,
+                output_bytes_max: VALUE_MAX,
+                ..skep_jobs::Limits::default()
+            },
+            observer: Arc::new(meter::Counted::default()),
+            ..skep_jobs::Options::default()
+        };
+        let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
+        Ok(Self { store, jobs, clock, meter: meter::Gauges::default(), _lock: lock })
+    }
+
+    /// What a plugin may do with the store under these settings.
+    pub(crate) fn granted(&self, settings: &Settings) -> StoreGrants {
+        let others = settings.config.grants.store.iter().map(|(keys, access)| GrantedSpace {
+            keys: keys.clone(),
+            access: match access {
+                StoreAccess::Read => Access::Read,
+                StoreAccess::ReadWrite => Access::ReadWrite,
+            },
+        });
+        StoreGrants {
+            store: Arc::clone(&self.store),
+            jobs: self.jobs.clone(),
+            clock: Arc::clone(&self.clock),
+            others: others.collect(),
+            value_bytes_max: settings.config.store.value_bytes.as_usize(),
+        }
+    }
+
+    /// Whether a revision's jobs fit the manifest.
+    ///
+    /// # Errors
+    /// What does not fit, and what to write.
+    pub(crate) fn check(settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
+        settings::jobs(settings, revision)?.check().context("the plugin's jobs")
+    }
+
+    /// Makes what is done of a plugin's jobs what its revision in service and its settings say.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub(crate) fn apply(
+        &self,
+        plugin: &Weak<Plugin>,
+        settings: &Settings,
+        revision: &Revision,
+    ) -> anyhow::Result<()> {
+        self.store.set_quota(settings.name.clone(), settings.config.store.quota.0);
+        let performer = perform::PluginJobsPerformer::new(plugin);
+        self.jobs.configure(&settings.name, settings::jobs(settings, revision)?, Arc::new(performer))?;
+        Ok(())
+    }
+
+    /// Nothing of a plugin begins any more; its jobs wait for it to come back.
+    pub(crate) fn detach(&self, plugin: &PluginName) {
+        self.jobs.detach(plugin);
+    }
+
+    /// Brings the gauges up to date, before they are read.
+    pub(crate) async fn measure(&self) {
+        self.meter.measure(&*self.store).await;
+    }
+
+    /// Lets jobs end for their grace, gives back those that do not, and closes the store.
+    pub(crate) async fn stop(&self) {
+        let stopped = self.jobs.stop().await;
+        if stopped.interrupted > 0 {
+            tracing::info!(jobs = stopped.interrupted, "jobs were interrupted by the shutdown; they begin anew at the next start");
+        }
+        if stopped.left > 0 {
+            tracing::warn!(jobs = stopped.left, "the ends of jobs could not be written; they are done again at the next start");
+        }
+        if let Err(error) = self.store.close().await {
+            tracing::error!(%error, "closing the store");
+        }
+    }
+}
