@@ -1,0 +1,74 @@
+//! The jobs engine: work that must happen, kept in the durable [store](skep_store), done by whoever the host says. The model is
+//! Oban's, with leases in the place of a guess about what is dead.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`service`] | the handle: plugins come and go, jobs are inserted, awaited, cancelled |
+//! | [`definition`], [`options`] | what a plugin brings; what the host says |
+//! | [`attempt`] | who performs a job, and how it is told to stop |
+//! | [`outcome`], [`backoff`] | what becomes of a job when an attempt has ended: the state machine |
+//! | [`enqueue`], [`unique`] | from what a caller asks for to what is inserted |
+//! | [`cron`], [`missed`], `schedules` | when a schedule ticks, which ticks are made up for, who acts on them |
+//! | [`rate`] | how often jobs of a queue may begin |
+//! | `queue` | the loop of a queue: one write per round settles what ended and leases anew |
+//! | [`ear`] | what the store tells; without it everything is found by the [poll](Options::poll) |
+//! | `leases`, `staging`, `pruner`, `upkeep` | the other loops |
+//! | `core`, `registry`, `held`, `waiters` | what the loops share: who is there, what is on lease, who waits |
+//! | [`view`], [`observe`] | what operators see, and who counts |
+//!
+//! # How a job is never lost, and never done by two at once
+//! A job is leased for [six seconds](Options::lease) with a fence, a number that only the last lease has. The host extends the
+//! leases of all jobs in its hands, also of those that wait to be settled while the store fails. A job whose lease ran out is
+//! available again; whoever comes back late, from a pause or a partition, is refused by its fence. So an attempt that takes
+//! longer than its lease is done once, and a dead host's job is taken over within ten seconds.
+//!
+//! # Bounds
+//! Per queue, `concurrency` attempts run, and at most [`prefetch_max`](Limits::prefetch_max) more are on lease; as many again
+//! may wait to be settled, and while the store fails no more are leased. Queues, definitions and schedules of a plugin, those
+//! who wait for an end, arguments and outputs have limits of their own, and what passes them is refused.
+//!
+//! Nothing here knows wasm, HTTP or a manifest. Time comes from the injected [`Clock`](skep_types::Clock).
+
+pub mod attempt;
+pub mod backoff;
+mod core;
+pub mod cron;
+pub mod definition;
+pub mod ear;
+pub mod enqueue;
+pub mod error;
+mod held;
+mod leases;
+pub mod missed;
+pub mod observe;
+pub mod options;
+pub mod outcome;
+mod pruner;
+mod queue;
+pub mod rate;
+mod registry;
+mod retry;
+mod schedules;
+pub mod service;
+mod staging;
+mod time;
+pub mod unique;
+mod upkeep;
+pub mod view;
+mod waiters;
+
+pub use attempt::{AttemptContext, Performer, Performing, Stop, StopReason};
+pub use cron::{Cron, CronError};
+pub use definition::{CONCURRENCY_MAX, Definition, PluginJobs, QueueOptions, Schedule, When};
+pub use ear::Ear;
+pub use enqueue::JobSpec;
+pub use error::Error;
+pub use missed::Missed;
+pub use observe::{AttemptEnded, JobObserver};
+pub use options::{Limits, Options, Retention};
+pub use outcome::{Outcome, OutcomeKind};
+pub use rate::RateLimit;
+pub use schedules::META;
+pub use service::{JobStatus, Jobs, Stopped};
+pub use unique::{Parts, UniqueSpec};
+pub use view::{QueueView, ScheduleView};
