@@ -46,11 +46,13 @@ pub struct QueueOptions {
     pub concurrency: NonZeroU32,
     /// How often they begin. Default: as often as they can.
     pub rate: Option<RateLimit>,
+    /// Nothing begins, whatever an operator says. Default: false.
+    pub paused: bool,
 }
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { concurrency: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN), rate: None }
+        Self { concurrency: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN), rate: None, paused: false }
     }
 }
 
@@ -205,7 +207,7 @@ mod tests {
         for bad in [vec![definition(10, 1)], vec![definition(0, 0)], vec![definition(0, 1); 2]] {
             assert!(matches!(with(bad).check(), Err(Error::Invalid(_))));
         }
-        let options = QueueOptions { concurrency: NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap(), rate: None };
+        let options = QueueOptions { concurrency: NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap(), rate: None, paused: false };
         let queues = BTreeMap::from([(name("q"), options)]);
         assert!(matches!(PluginJobs { queues, ..PluginJobs::default() }.check(), Err(Error::Invalid(_))));
         let queues = (0..QUEUES_MAX).map(|at| (name(&format!("q{at}")), QueueOptions::default())).collect();

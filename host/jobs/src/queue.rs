@@ -109,7 +109,8 @@ impl Queue {
         let state = self.state.lock();
         let said = state.setup.as_ref().map_or(0, |setup| setup.options.concurrency.get());
         let concurrency = state.operator.concurrency.unwrap_or(said).min(CONCURRENCY_MAX) as usize;
-        Terms { setup: state.setup.clone(), paused: state.operator.paused, concurrency }
+        let paused = state.operator.paused || state.setup.as_ref().is_some_and(|setup| setup.options.paused);
+        Terms { setup: state.setup.clone(), paused, concurrency }
     }
 
     pub(crate) fn at_work(&self) -> AtWork {

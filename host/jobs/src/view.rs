@@ -19,7 +19,7 @@ pub struct QueueView {
     pub counts: [u64; 8],
     /// Whether its plugin is here. Otherwise its jobs wait.
     pub served: bool,
-    /// Whether an operator paused it.
+    /// Whether an operator, or its plugin, paused it.
     pub paused: bool,
     /// Attempts at once on this host.
     pub concurrency: usize,
@@ -83,7 +83,7 @@ impl Jobs {
             QueueView {
                 counts,
                 served: terms.as_ref().is_some_and(|terms| terms.setup.is_some()),
-                paused: operator.paused,
+                paused: terms.as_ref().map_or(operator.paused, |terms| terms.paused),
                 concurrency: terms.as_ref().map_or(0, |terms| terms.concurrency),
                 scaled: operator.concurrency.is_some(),
                 rate: terms.as_ref().and_then(crate::queue::Terms::rate),

@@ -23,6 +23,7 @@ mod bucket_meter;
 pub mod build;
 pub mod caches;
 pub mod control;
+mod durable;
 mod guard;
 pub mod meter;
 pub mod node;

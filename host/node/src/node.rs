@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::background::Services;
 use crate::build;
 use crate::caches::Buckets;
+use crate::durable::Durable;
 use crate::guard::probation::Prepared;
 use crate::guard::{self, follow::follow};
 use crate::meter::{self, Meter};
@@ -113,12 +114,14 @@ impl Node {
         crate::topics::describe();
         crate::streams::describe();
         crate::background::describe();
+        crate::durable::describe();
         guard::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
         let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
-        let services = Services { topics: Arc::clone(&topics), environment, root };
+        let durable = Durable::open(host, Arc::clone(&clock), topics.pubsub.clone()).await?;
+        let services = Services { topics: Arc::clone(&topics), durable: Arc::new(durable), environment, root };
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
@@ -215,7 +218,8 @@ impl Node {
             Some(server) => server.shutdown(drain).await,
             None => true,
         };
-        // Subscribers and tasks have their own time to end what they are at.
+        // Jobs, subscribers and tasks have their own time to end what they are at.
+        self.services.durable.stop().await;
         self.services.root.stop().await;
         // What is still open is cut off with its reason instead of being dropped with the process.
         for plugin in self.plugins.load().values() {
@@ -346,8 +350,8 @@ impl Node {
         buckets: Vec<GrantedBucket>,
     ) -> anyhow::Result<Prepared> {
         let (observer, calls) = plugin.observer();
-        let topics = self.topics.granted(settings);
-        let given = Given { buckets, topics, tasks: plugin.background().task_grant(settings) };
+        let (topics, store) = (self.topics.granted(settings), self.services.durable.granted(settings));
+        let given = Given { buckets, topics, store, tasks: plugin.background().task_grant(settings) };
         let spec = settings.for_runtime(wasm, given, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
@@ -440,6 +444,7 @@ async fn upkeep(node: Weak<Node>) {
         node.buckets.upkeep();
         node.topics.upkeep();
         node.rates.sweep();
+        node.services.durable.measure().await;
     }
 }
 

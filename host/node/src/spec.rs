@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route, SseOpen};
-use skep_runtime::{GrantedBucket, Needs, PluginSpec, TaskGrant, TopicGrants};
+use skep_runtime::{GrantedBucket, Needs, PluginSpec, StoreGrants, TaskGrant, TopicGrants};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -14,6 +14,8 @@ pub struct Given {
     pub buckets: Vec<GrantedBucket>,
     /// The engines behind its topics, and what it may do there.
     pub topics: TopicGrants,
+    /// The durable store, and what it may do there.
+    pub store: StoreGrants,
     /// What its tasks may use.
     pub tasks: TaskGrant,
 }
@@ -83,11 +85,13 @@ impl Settings {
             grants: config.grants.clone(),
             buckets: given.buckets,
             topics: given.topics,
+            store: Some(given.store),
             tasks: given.tasks,
             needs: Needs {
                 http: config.routes.iter().any(|route| route.sse.is_none()),
                 event_streams: sse().any(|sse| sse.open == SseOpen::Handler),
                 subscribers: !config.subscribers.is_empty(),
+                jobs: !config.cron.is_empty(),
                 warmers: !config.warmers.is_empty(),
             },
             fingerprint: config.settings_fingerprint(),

@@ -27,6 +27,7 @@ use skep_supervision::{
 };
 use skep_types::PluginName;
 
+use crate::durable::Durable;
 use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
 use crate::spec::Settings;
@@ -56,6 +57,7 @@ pub(crate) fn describe() {
 #[derive(Clone)]
 pub(crate) struct Services {
     pub(crate) topics: Arc<Topics>,
+    pub(crate) durable: Arc<Durable>,
     pub(crate) environment: Environment,
     /// The supervisor of all plugins.
     pub(crate) root: Handle,
@@ -123,6 +125,7 @@ impl Background {
     /// # Errors
     /// Which does not, and what to write.
     pub(crate) fn check(&self, settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
+        Durable::check(settings, revision)?;
         let grants = self.services.topics.granted(settings);
         let declared = &revision.declared().subscriptions;
         for subscription in declared {
@@ -153,6 +156,7 @@ impl Background {
     ) -> anyhow::Result<()> {
         let mut supervised = self.supervised.lock().await;
         self.tasks.configure(task_settings(settings));
+        self.services.durable.apply(plugin, settings, revision)?;
         let config = settings.config.supervision;
         if *supervised != Some(config) {
             if supervised.take().is_some() {
@@ -229,6 +233,7 @@ impl Background {
 
     /// Stops everything, and waits for what is at work as long as supervisors do.
     pub(crate) async fn stop(&self) {
+        self.services.durable.detach(&self.name);
         let mut supervised = self.supervised.lock().await;
         if supervised.take().is_some() {
             self.end().await;

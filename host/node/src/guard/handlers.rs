@@ -19,6 +19,8 @@ pub(crate) enum Branch {
     Http,
     /// A subscription, by the component's name for it.
     Subscribers,
+    /// A job, by the component's name for it.
+    Jobs,
     /// A task, by the component's name for it.
     Tasks,
 }
@@ -29,6 +31,7 @@ impl Branch {
         match self {
             Self::Http => "http",
             Self::Subscribers => "subscribers",
+            Self::Jobs => "jobs",
             Self::Tasks => "tasks",
         }
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use skep_bindings::jobs::{self, Inserted, JobId, Parts, Replace, State, States, Status, Unique};
 use skep_bindings::types::Error;
-use skep_jobs::{JobSpec, UniqueSpec};
-use skep_store::{After, Commit, Conflict, Ends, JobState, NewJob, StateSet, Timestamp};
+use skep_jobs::{JobSpec, JobStatus, UniqueSpec};
+use skep_store::{After, Commit, Conflict, Ends, JobState, NewJob, StateSet};
 use skep_types::HandlerName;
 
 use super::store::{inserted, refused};
@@ -25,17 +25,18 @@ const STATES: [(States, JobState); 8] = [
 
 impl CallState {
     /// What the guest wants done, in the store's words, with what the plugin's definitions say of it.
-    pub(super) fn new_jobs(&self, jobs: Vec<jobs::NewJob>, now: Timestamp) -> Result<Vec<NewJob>, Error> {
+    pub(super) fn new_jobs(&self, jobs: Vec<jobs::NewJob>) -> Result<Vec<NewJob>, Error> {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let specs = jobs.into_iter().map(|job| self.spec(job)).collect::<Result<_, _>>()?;
-        self.store()?.jobs.prepare(self.stats.plugin(), specs, now).map_err(denied)
+        self.store()?.jobs.prepare(self.stats.plugin(), specs).map_err(denied)
     }
 
     fn spec(&self, job: jobs::NewJob) -> Result<JobSpec, Error> {
         let meta: usize = job.meta.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.stats.owe(job.name.len() + job.args.len() + meta);
+        self.stats.owe(job.name.len() + meta);
+        self.value(job.args.len())?;
         let after = |after: jobs::After| match after {
             jobs::After::Job(id) => After::Job(skep_store::JobId(id)),
             jobs::After::Place(at) => After::Place(at as usize),
@@ -54,8 +55,8 @@ impl CallState {
         })
     }
 
-    fn status(&self, job: skep_store::Job, attempts: &[skep_store::Attempt]) -> Status {
-        let (output, last_error) = (job.output.map(Vec::from), attempts.last().map(|attempt| attempt.error.clone()));
+    fn status(&self, JobStatus { job, last_error }: JobStatus) -> Status {
+        let (output, last_error) = (job.output.map(Vec::from), last_error.map(|attempt| attempt.error));
         self.stats.owe(output.as_ref().map_or(0, Vec::len) + last_error.as_ref().map_or(0, String::len));
         Status {
             state: state(job.state),
@@ -72,7 +73,7 @@ impl jobs::Host for CallState {
     async fn enqueue(&mut self, jobs: Vec<jobs::NewJob>) -> Result<Vec<Inserted>, Error> {
         let grants = self.store()?.clone();
         let mut commit = Commit::new(self.stats.plugin().clone(), grants.now());
-        commit.jobs = self.new_jobs(jobs, commit.now)?;
+        commit.jobs = self.new_jobs(jobs)?;
         let committed = grants.store.commit(commit).await.map_err(|error| match error {
             skep_store::CommitError::Store(error) => refused(error),
             skep_store::CommitError::Conflict(_) | skep_store::CommitError::Duplicate(_) => Error::Conflict,
@@ -82,20 +83,19 @@ impl jobs::Host for CallState {
 
     async fn cancel(&mut self, id: JobId) -> Result<bool, Error> {
         let jobs = self.store()?.jobs.clone();
-        jobs.cancel(self.stats.plugin(), skep_store::JobId(id)).await.map_err(denied)
+        jobs.cancel(skep_store::JobId(id), Some(self.stats.plugin())).await.map_err(denied)
     }
 
     async fn get(&mut self, id: JobId) -> Result<Status, Error> {
         let jobs = self.store()?.jobs.clone();
-        let (job, attempts) = jobs.job(self.stats.plugin(), skep_store::JobId(id)).await.map_err(denied)?;
-        Ok(self.status(job, &attempts))
+        let status = jobs.get(skep_store::JobId(id), Some(self.stats.plugin())).await.map_err(denied)?;
+        Ok(self.status(status))
     }
 
     async fn await_(&mut self, id: JobId, wait: u64) -> Result<Status, Error> {
         let (jobs, wait) = (self.store()?.jobs.clone(), Duration::from_millis(wait));
-        let ended = jobs.await_end(self.stats.plugin(), skep_store::JobId(id), wait).await;
-        let (job, attempts) = ended.map_err(denied)?;
-        Ok(self.status(job, &attempts))
+        let ended = jobs.await_end(skep_store::JobId(id), Some(self.stats.plugin()), wait).await;
+        Ok(self.status(ended.map_err(denied)?))
     }
 }
 

@@ -33,6 +33,8 @@ pub struct StoreGrants {
     pub clock: Arc<dyn Clock>,
     /// Data of other plugins.
     pub others: Vec<GrantedSpace>,
+    /// The longest value of an item, and arguments of a job, in bytes.
+    pub value_bytes_max: usize,
 }
 
 /// Data of another plugin that the manifest gives to this one.
@@ -79,6 +81,13 @@ impl CallState {
         })
     }
 
+    /// Whether something of the guest is short enough to be kept.
+    pub(super) fn value(&self, bytes: usize) -> Result<(), Error> {
+        self.stats.owe(bytes);
+        let most = self.store()?.value_bytes_max;
+        if bytes > most { Err(Error::TooLarge(most as u64)) } else { Ok(()) }
+    }
+
     fn place(&self, place: Place, wanted: Access) -> Result<Key, Error> {
         self.stats.owe(place.key.len());
         Ok(Key { space: self.space(place.space.as_deref(), wanted, |keys| keys.matches(&place.key))?, key: place.key })
@@ -111,7 +120,7 @@ impl CallState {
                 }
                 Op::Set(set) => {
                     let key = self.place(set.at, Access::ReadWrite)?;
-                    self.stats.owe(set.value.len());
+                    self.value(set.value.len())?;
                     commit.writes.push(Write::Set { key, value: set.value.into(), expires: set.expires });
                 }
                 Op::Delete(place) => commit.writes.push(Write::Delete(self.place(place, Access::ReadWrite)?)),
@@ -133,7 +142,7 @@ impl CallState {
                 }
             }
         }
-        commit.jobs = self.new_jobs(jobs, commit.now)?;
+        commit.jobs = self.new_jobs(jobs)?;
         Ok((commit, places))
     }
 }
