@@ -7,6 +7,7 @@
 //! | [`item`] | key-value data as it is read |
 //! | [`job`] | jobs as they are kept, leased and settled |
 //! | [`error`] | every way to be refused |
+//! | [`sqlite`] | the backend in one file |
 //!
 //! The store keeps; it decides nothing about jobs but what has to be decided inside a transaction: who leases one, which
 //! unique one was first, when the last that another waits for has ended. When a job is tried again, or given up, is said by
@@ -18,6 +19,7 @@ pub mod commit;
 pub mod error;
 pub mod item;
 pub mod job;
+pub mod sqlite;
 pub mod store;
 
 pub use commit::{Check, Commit, Committed, Key, Outgoing, Publish, Tick, Write};
@@ -28,6 +30,7 @@ pub use job::{
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
 pub use store::{Changes, Observer, PluginUsage, SettledAndLeased, Store, StoreFuture};
+pub use sqlite::{Durability, OpenError, SqliteOptions, SqliteStore};
 
 /// Milliseconds since 1970, wall time.
 pub type Timestamp = u64;

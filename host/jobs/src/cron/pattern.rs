@@ -29,11 +29,11 @@ pub(super) fn parse(expression: &str) -> Result<(croner::Cron, bool), CronError>
     for (field, names) in [(minute, &[][..]), (hour, &[]), (day, &[]), (month, &NAMES[..12]), (weekday, &NAMES[12..])] {
         check(field, names).map_err(|why| refused(&why))?;
     }
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let pattern = parser.parse(&fields).map_err(|error| refused(&error.to_string()))?;
     if !happens(day, month, weekday) {
         return Err(CronError::Never(short(expression)));
     }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let pattern = parser.parse(&fields).map_err(|error| refused(&error.to_string()))?;
     Ok((pattern, matches!(*hour, "*" | "*/1" | "0-23")))
 }
 

@@ -26,6 +26,7 @@ pub enum Fault {
 pub struct Memory {
     state: Mutex<State>,
     observers: Mutex<Vec<Arc<dyn Observer>>>,
+    deaf: Mutex<bool>,
     /// One for each write, from the front.
     pub faults: Mutex<VecDeque<Fault>>,
 }
@@ -55,6 +56,11 @@ impl Memory {
         self.observers.lock().push(observer);
     }
 
+    /// Whether nobody hears of changes.
+    pub fn deaf(&self, deaf: bool) {
+        *self.deaf.lock() = deaf;
+    }
+
     /// Carries a write out, tells the observers, and answers.
     fn write<T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
@@ -75,7 +81,7 @@ impl Memory {
         let answer = write(&mut state);
         let changes = std::mem::take(&mut state.changes);
         drop(state);
-        let observers = self.observers.lock().clone();
+        let observers = if *self.deaf.lock() { Vec::new() } else { self.observers.lock().clone() };
         for observer in observers {
             observer.changed(changes.clone());
         }

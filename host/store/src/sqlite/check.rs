@@ -1,0 +1,70 @@
+//! What of an operation's arguments can be refused without the database.
+
+use super::options::{COMMIT_AFTER_MAX, COMMIT_OPS_MAX, KEY_BYTES_MAX, SqliteOptions};
+use crate::commit::{Commit, Key, Outgoing, Write};
+use crate::error::Error;
+use crate::job::{Settle, Settled};
+
+/// Whether a commit keeps the rules and the limits. Answers its bytes.
+pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, Error> {
+    let ops =
+        commit.checks.len() + commit.writes.len() + commit.jobs.len() + commit.messages.len() + commit.ticks.len();
+    if ops > COMMIT_OPS_MAX {
+        return Err(Error::TooLarge(COMMIT_OPS_MAX as u64));
+    }
+    let mut bytes = 0;
+    for check in &commit.checks {
+        bytes += key(&check.key)?;
+    }
+    for write in &commit.writes {
+        bytes += match write {
+            Write::Set { key: at, value: data, .. } => key(at)? + value(data.len(), options)?,
+            Write::Delete(at) | Write::Sum { key: at, .. } => key(at)?,
+        };
+    }
+    if commit.jobs.iter().map(|job| job.after.len()).sum::<usize>() > COMMIT_AFTER_MAX {
+        return Err(Error::TooLarge(COMMIT_AFTER_MAX as u64));
+    }
+    for job in &commit.jobs {
+        if job.priority > 9 {
+            return Err(Error::Invalid("a priority is 0 to 9".to_owned()));
+        }
+        if job.max_attempts == 0 {
+            return Err(Error::Invalid("a job has at least one attempt".to_owned()));
+        }
+        let meta: usize = job.meta.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
+        bytes += value(job.args.len(), options)? + value(meta, options)?;
+    }
+    for Outgoing::Publish(publish) in &commit.messages {
+        bytes += value(publish.data.len() + publish.event.as_ref().map_or(0, String::len), options)?;
+    }
+    let limit = options.commit_bytes_max.0;
+    if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// Whether outputs fit. Answers the bytes of all.
+pub(super) fn settles(settles: &[Settle], options: &SqliteOptions) -> Result<usize, Error> {
+    let mut bytes = 0;
+    for settle in settles {
+        bytes += match &settle.as_ {
+            Settled::Completed { output } => value(output.as_ref().map_or(0, |output| output.len()), options)?,
+            _ => 0,
+        };
+    }
+    Ok(bytes)
+}
+
+fn key(key: &Key) -> Result<usize, Error> {
+    if key.key.len() > KEY_BYTES_MAX {
+        return Err(Error::TooLarge(KEY_BYTES_MAX as u64));
+    }
+    if key.key.is_empty() || key.key.chars().any(char::is_control) {
+        return Err(Error::Invalid("a key has 1 to 1,024 bytes, and no control characters".to_owned()));
+    }
+    Ok(key.key.len())
+}
+
+fn value(bytes: usize, options: &SqliteOptions) -> Result<usize, Error> {
+    let limit = options.value_bytes_max.0;
+    if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
+}

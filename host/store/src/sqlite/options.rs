@@ -1,0 +1,79 @@
+//! What the store is told when it opens.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use skep_types::ByteSize;
+
+/// The most checks, writes, jobs, messages and ticks of a commit, counted together.
+pub const COMMIT_OPS_MAX: usize = 1_000;
+/// The most jobs that the jobs of one commit wait for, counted together.
+pub const COMMIT_AFTER_MAX: usize = 10_000;
+/// The longest key of an item, in bytes.
+pub const KEY_BYTES_MAX: usize = 1_024;
+/// The most queues of a plugin: each costs memory for good.
+pub const QUEUES_MAX: usize = 1_000;
+/// The longest text of a failed attempt, in bytes; longer ones are cut.
+pub const ERROR_BYTES_MAX: usize = 4 * 1024;
+/// How many failed attempts of a job are kept: the last ones.
+pub const ATTEMPTS_KEPT: u64 = 20;
+/// What an item counts for beside its key and its value, in bytes.
+pub const ITEM_OVERHEAD: u64 = 64;
+/// What a job counts for beside its arguments, its output, what its author wants to know, and its errors, in bytes.
+pub const JOB_OVERHEAD: u64 = 256;
+/// What a message that has not left counts for beside its topic, event and data, in bytes.
+pub const MESSAGE_OVERHEAD: u64 = 64;
+
+/// What the store is told when it opens.
+#[derive(Clone, Debug)]
+pub struct SqliteOptions {
+    /// The database. Its folder must be there; beside it are its log and its index, `…-wal` and `…-shm`. One process has
+    /// it open, which the host sees to; two are slower and have to wait for each other, but break nothing.
+    pub path: PathBuf,
+    /// What a power loss may cost. Default: nothing.
+    pub durability: Durability,
+    /// Threads that read, each with a connection. Default: 2.
+    pub readers: NonZeroUsize,
+    /// Writes that wait for the writer, and reads that wait for a reader. One more is [`Busy`](crate::Error::Busy).
+    /// Default: 4,096.
+    pub waiting_max: usize,
+    /// Bytes of writes that wait for the writer. Default: 64 MiB.
+    pub waiting_bytes_max: ByteSize,
+    /// The longest value of an item, arguments of a job, output of a job and data of a message. Default: 1 MiB.
+    pub value_bytes_max: ByteSize,
+    /// The most bytes of a commit: keys, values, arguments, data. Default: 8 MiB.
+    pub commit_bytes_max: ByteSize,
+    /// Pages of the database that each connection keeps in memory. Default: 16 MiB.
+    pub page_cache: ByteSize,
+}
+
+impl SqliteOptions {
+    /// The defaults, with this file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            durability: Durability::Full,
+            readers: NonZeroUsize::new(2).unwrap_or(NonZeroUsize::MIN),
+            waiting_max: 4_096,
+            waiting_bytes_max: ByteSize::mib(64),
+            value_bytes_max: ByteSize::mib(1),
+            commit_bytes_max: ByteSize::mib(8),
+            page_cache: ByteSize::mib(16),
+        }
+    }
+}
+
+/// What a write that was answered survives. Killing the host costs nothing in either, and neither damages the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A power loss too: every group of writes waits until the disk has it (`synchronous = FULL`).
+    #[default]
+    Full,
+    /// A power loss, or a crash of the system, may cost the last writes, all of a commit or nothing of it
+    /// (`synchronous = NORMAL`).
+    Normal,
+    /// Nothing that the system does: for tests that have to see a loss.
+    #[doc(hidden)]
+    Off,
+}

@@ -1,0 +1,86 @@
+//! Tables, and how they came to be. A file says in `user_version` how many of [`MIGRATIONS`] it has seen.
+
+/// "skep", so that nobody takes the file for something else.
+pub(super) const APPLICATION_ID: i32 = 0x736b_6570;
+
+/// Each brings a file from the version before it to its own; the first one makes an empty file version 1. They are never
+/// changed once they are released.
+pub(super) const MIGRATIONS: [&str; 1] = [V1];
+
+/// The version that this host reads and writes.
+pub(super) const VERSION: usize = MIGRATIONS.len();
+
+/// Names are written once, in `plugins` and `queues`; rows have their numbers. A job's small parts (arguments, output, meta)
+/// are in its row, large ones in `blobs`, so that a row stays narrow where many are looked at. Indexes are partial: a job is in
+/// one of them at a time, and those that are done cost nothing where jobs are leased.
+const V1: &str = "
+CREATE TABLE counters(
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  version INTEGER NOT NULL, job INTEGER NOT NULL, fence INTEGER NOT NULL, message INTEGER NOT NULL
+) STRICT;
+INSERT INTO counters VALUES (1, 0, 0, 0, 0);
+
+CREATE TABLE plugins(
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+  items INTEGER NOT NULL DEFAULT 0, jobs INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE items(
+  plugin INTEGER NOT NULL, key BLOB NOT NULL, version INTEGER NOT NULL, expires INTEGER, value BLOB NOT NULL,
+  PRIMARY KEY (plugin, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX items_expiring ON items(expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE queues(
+  id INTEGER PRIMARY KEY, plugin INTEGER NOT NULL, name TEXT NOT NULL,
+  suspended INTEGER NOT NULL DEFAULT 0, scheduled INTEGER NOT NULL DEFAULT 0, available INTEGER NOT NULL DEFAULT 0,
+  executing INTEGER NOT NULL DEFAULT 0, retryable INTEGER NOT NULL DEFAULT 0, completed INTEGER NOT NULL DEFAULT 0,
+  cancelled INTEGER NOT NULL DEFAULT 0, discarded INTEGER NOT NULL DEFAULT 0,
+  paused INTEGER NOT NULL DEFAULT 0, concurrency INTEGER, said INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (plugin, name)
+) STRICT;
+
+-- state: 0 suspended, 1 scheduled, 2 available, 3 executing, 4 retryable, 5 completed, 6 cancelled, 7 discarded.
+-- waiting, of suspended ones: how many jobs it waits for, or -1 for a revision that knows its name.
+-- ends: 0 those before it must complete, 1 any end will do. dependants: 1 if one waits for it.
+-- failures: how many failed attempts there were. bytes: what it counts for. blobs: which parts are in blobs, as bits.
+CREATE TABLE jobs(
+  id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, waiting INTEGER,
+  priority INTEGER NOT NULL, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
+  inserted INTEGER NOT NULL, run_at INTEGER NOT NULL, attempted INTEGER, ended INTEGER,
+  fence INTEGER, until INTEGER, worker TEXT,
+  ends INTEGER NOT NULL, dependants INTEGER NOT NULL, failures INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  blobs INTEGER NOT NULL, name TEXT NOT NULL, ukey BLOB, meta BLOB, args BLOB, output BLOB
+) STRICT;
+CREATE INDEX jobs_available ON jobs(queue, priority, run_at) WHERE state = 2;
+CREATE INDEX jobs_due ON jobs(run_at) WHERE state IN (1, 4);
+CREATE INDEX jobs_leased ON jobs(until) WHERE state = 3;
+CREATE INDEX jobs_ended ON jobs(state, ended) WHERE state >= 5;
+CREATE INDEX jobs_unknown ON jobs(queue, name) WHERE waiting = -1;
+
+-- id: the job's number times 4, plus 0 for args, 1 for output, 2 for meta.
+CREATE TABLE blobs(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+
+CREATE TABLE attempts(
+  job INTEGER NOT NULL, seq INTEGER NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL, error TEXT NOT NULL,
+  PRIMARY KEY (job, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE uniques(
+  plugin INTEGER NOT NULL, key BLOB NOT NULL, job INTEGER NOT NULL, until INTEGER, states INTEGER NOT NULL,
+  PRIMARY KEY (plugin, key)
+) STRICT, WITHOUT ROWID;
+
+-- job waits for before.
+CREATE TABLE waits(before INTEGER NOT NULL, job INTEGER NOT NULL, PRIMARY KEY (before, job)) STRICT, WITHOUT ROWID;
+-- Jobs that ended, but those that wait for them were too many to be told at once.
+CREATE TABLE ending(job INTEGER PRIMARY KEY, now INTEGER NOT NULL) STRICT;
+
+CREATE TABLE ticks(
+  plugin INTEGER NOT NULL, schedule TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (plugin, schedule)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE outbox(
+  id INTEGER PRIMARY KEY, plugin INTEGER NOT NULL, topic TEXT NOT NULL, event TEXT, data BLOB NOT NULL
+) STRICT;
+";

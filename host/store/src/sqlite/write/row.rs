@@ -1,0 +1,235 @@
+//! A job's row, and how it goes from one state to another.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::Timestamp;
+use crate::job::{JobId, JobState};
+use crate::sqlite::blob::{self, Part};
+use crate::sqlite::options::{ATTEMPTS_KEPT, ERROR_BYTES_MAX};
+use crate::sqlite::tx::{Tx, len, number, sql};
+
+/// The state in a row.
+pub(in crate::sqlite) fn state(value: i64) -> JobState {
+    let state = usize::try_from(value).ok().and_then(|at| JobState::ALL.get(at));
+    // Only states are ever written.
+    state.copied().unwrap_or(JobState::Discarded)
+}
+
+/// What is asked of a row that is to change.
+#[derive(Clone, Copy)]
+pub(super) struct JobRow {
+    pub(super) id: i64,
+    pub(super) queue: i64,
+    pub(super) state: JobState,
+    pub(super) waiting: i64,
+    pub(super) attempt: i64,
+    pub(super) max_attempts: i64,
+    pub(super) run_at: i64,
+    pub(super) fence: i64,
+    pub(super) any_end: bool,
+    pub(super) dependants: bool,
+    pub(super) failures: i64,
+    pub(super) bytes: i64,
+    pub(super) blobs: i64,
+}
+
+/// The columns that [`JobRow::read`] wants, in its order.
+macro_rules! columns {
+    () => {
+        "id, queue, state, waiting, attempt, max_attempts, run_at, fence, ends, dependants, failures, bytes, blobs"
+    };
+}
+pub(super) use columns;
+
+impl JobRow {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            queue: row.get(1)?,
+            state: state(row.get(2)?),
+            waiting: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
+            attempt: row.get(4)?,
+            max_attempts: row.get(5)?,
+            run_at: row.get(6)?,
+            fence: row.get::<_, Option<i64>>(7)?.unwrap_or(0),
+            any_end: row.get::<_, i64>(8)? != 0,
+            dependants: row.get::<_, i64>(9)? != 0,
+            failures: row.get(10)?,
+            bytes: row.get(11)?,
+            blobs: row.get(12)?,
+        })
+    }
+
+    pub(super) fn load(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+        tx.connection
+            .prepare_cached(concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?1"))?
+            .query_row([id], Self::read)
+            .optional()
+    }
+
+    pub(super) fn job(&self) -> JobId {
+        JobId(number(self.id))
+    }
+
+    /// Where it goes when nothing keeps it back but its time.
+    pub(super) fn ready(&self, now: Timestamp) -> JobState {
+        if self.run_at > sql(now) { JobState::Scheduled } else { JobState::Available }
+    }
+
+    /// Keeps how an attempt failed. What it counts for goes with the next change of the row.
+    pub(super) fn failed(&mut self, tx: &mut Tx<'_>, now: Timestamp, error: &str) -> rusqlite::Result<()> {
+        let error = error.get(..error.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or_default();
+        self.failures += 1;
+        tx.connection
+            .prepare_cached("INSERT INTO attempts(job, seq, attempt, at, error) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![self.id, self.failures, self.attempt, sql(now), error])?;
+        self.count(tx, len(error.as_bytes()));
+        let old = self.failures - sql(ATTEMPTS_KEPT);
+        if old > 0 {
+            let gone: Option<i64> = tx
+                .connection
+                .prepare_cached("DELETE FROM attempts WHERE job = ?1 AND seq = ?2 RETURNING octet_length(error)")?
+                .query_row([self.id, old], |row| row.get(0))
+                .optional()?;
+            self.count(tx, -gone.unwrap_or(0));
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, tx: &mut Tx<'_>, bytes: i64) {
+        self.bytes += bytes;
+        tx.charge(self.queue, 0, bytes);
+    }
+
+    /// Makes it final, whatever it was before, and tells those that wait for it.
+    pub(super) fn end(&mut self, tx: &mut Tx<'_>, to: JobState, now: Timestamp) -> rusqlite::Result<()> {
+        self.end_with(tx, to, now, None)
+    }
+
+    /// The same, with what it returned.
+    pub(super) fn end_with(
+        &mut self,
+        tx: &mut Tx<'_>,
+        to: JobState,
+        now: Timestamp,
+        output: Option<&[u8]>,
+    ) -> rusqlite::Result<()> {
+        if let Some(output) = output {
+            self.count(tx, len(output));
+            if blob::inline(output).is_none() {
+                blob::write(tx.connection, self.id, Part::Output, output)?;
+                self.blobs |= Part::Output.bit();
+            }
+        }
+        tx.connection
+            .prepare_cached(
+                "UPDATE jobs SET state = ?2, ended = ?3, waiting = NULL, fence = NULL, until = NULL, worker = NULL,
+                   failures = ?4, bytes = ?5, blobs = ?6, output = ?7 WHERE id = ?1",
+            )?
+            .execute(params![
+                self.id,
+                to as u8,
+                sql(now),
+                self.failures,
+                self.bytes,
+                self.blobs,
+                output.and_then(blob::inline)
+            ])?;
+        self.moves(tx, to);
+        tx.effects.ended.push((self.job(), to));
+        Ok(())
+    }
+
+    /// Puts it into a state that waits: for a worker, for its time, or for a revision.
+    pub(super) fn wait(&mut self, tx: &mut Tx<'_>, to: JobState) -> rusqlite::Result<()> {
+        let waiting = (to == JobState::Suspended).then_some(self.waiting);
+        tx.connection
+            .prepare_cached(
+                "UPDATE jobs SET state = ?2, run_at = ?3, waiting = ?4, attempt = ?5, max_attempts = ?6, failures = ?7,
+                   bytes = ?8, fence = NULL, until = NULL, worker = NULL WHERE id = ?1",
+            )?
+            .execute(params![
+                self.id,
+                to as u8,
+                self.run_at,
+                waiting,
+                self.attempt,
+                self.max_attempts,
+                self.failures,
+                self.bytes
+            ])?;
+        self.moves(tx, to);
+        Ok(())
+    }
+
+    /// Makes it available now, with at least one more attempt, whatever it was before.
+    pub(super) fn revive(&mut self, tx: &mut Tx<'_>, now: Timestamp) -> rusqlite::Result<()> {
+        let output: i64 = tx
+            .connection
+            .prepare_cached(
+                "SELECT coalesce(length(output), (SELECT length(data) FROM blobs WHERE blobs.id = jobs.id * 4 + 1), 0)
+                 FROM jobs WHERE id = ?1",
+            )?
+            .query_row([self.id], |row| row.get(0))?;
+        self.count(tx, -output);
+        blob::delete(tx.connection, self.id, self.blobs & Part::Output.bit())?;
+        self.blobs &= !Part::Output.bit();
+        tx.connection
+            .prepare_cached("UPDATE jobs SET ended = NULL, output = NULL, blobs = ?2 WHERE id = ?1")?
+            .execute([self.id, self.blobs])?;
+        self.max_attempts = self.max_attempts.max(self.attempt + 1);
+        self.run_at = sql(now);
+        self.wait(tx, JobState::Available)
+    }
+
+    fn moves(&mut self, tx: &mut Tx<'_>, to: JobState) {
+        tx.state.moved(self.queue, Some(self.state), Some(to));
+        tx.announce(self.queue, to, self.run_at);
+        self.state = to;
+    }
+
+    /// Deletes it, and all that belongs to it. It is final, so nothing waits for it.
+    pub(super) fn delete(&self, tx: &mut Tx<'_>) -> rusqlite::Result<()> {
+        let ukey: Option<Vec<u8>> = tx
+            .connection
+            .prepare_cached("DELETE FROM jobs WHERE id = ?1 RETURNING ukey")?
+            .query_row([self.id], |row| row.get(0))?;
+        if let Some(ukey) = ukey
+            && let Some(plugin) = tx.plugin_of(self.queue)
+        {
+            tx.connection
+                .prepare_cached("DELETE FROM uniques WHERE plugin = ?1 AND key = ?2 AND job = ?3")?
+                .execute(params![plugin, ukey, self.id])?;
+        }
+        blob::delete(tx.connection, self.id, self.blobs)?;
+        if self.failures > 0 {
+            tx.connection.prepare_cached("DELETE FROM attempts WHERE job = ?1")?.execute([self.id])?;
+        }
+        tx.state.moved(self.queue, Some(self.state), None);
+        tx.charge(self.queue, -1, -self.bytes);
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Counts what the plugin of this queue has more, or less.
+    pub(super) fn charge(&mut self, queue: i64, jobs: i64, bytes: i64) {
+        if let Some(plugin) = self.state.queue(queue).map(|queue| queue.queue.plugin.clone()) {
+            self.state.used(&plugin, 0, jobs, bytes);
+        }
+    }
+
+    /// The number of the plugin of this queue.
+    pub(super) fn plugin_of(&self, queue: i64) -> Option<i64> {
+        Some(self.state.plugin(&self.state.queue(queue)?.queue.plugin)?.id)
+    }
+
+    /// Whoever waits for work, or for its time, is told when the group is durable.
+    pub(super) fn announce(&mut self, queue: i64, state: JobState, run_at: i64) {
+        match state {
+            JobState::Available => self.effects.available(queue),
+            JobState::Scheduled | JobState::Retryable => self.effects.due(number(run_at)),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The engine from outside, over the port.
+//!
+//! | module | shows |
+//! |---|---|
+//! | `life` | the life of a job, a commit and a message, from end to end |
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod life;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use skep_store::{
+    Changes, Check, Commit, Ends, Key, LeaseRequest, NewJob, Observer, QueueRef, SqliteOptions, SqliteStore, Timestamp,
+    Write,
+};
+use skep_types::{HandlerName, PluginName};
+use tempfile::TempDir;
+
+const NOW: Timestamp = 1_700_000_000_000;
+
+/// Remembers what it was told.
+#[derive(Default)]
+struct Told(Mutex<Vec<Changes>>);
+
+impl Observer for Told {
+    fn changed(&self, changes: Changes) {
+        self.0.lock().push(changes);
+    }
+}
+
+impl Told {
+    fn take(&self) -> Vec<Changes> {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    fn publishes(&self) -> Vec<String> {
+        let told = self.take();
+        let texts = told.iter().flat_map(|changes| &changes.publishes);
+        texts.map(|publish| String::from_utf8(publish.data.to_vec()).unwrap()).collect()
+    }
+}
+
+struct Fixture {
+    store: SqliteStore,
+    told: Arc<Told>,
+    folder: TempDir,
+}
+
+fn fixture() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let told = Arc::new(Told::default());
+    let store = SqliteStore::open(options(&folder), Arc::clone(&told) as Arc<_>).unwrap();
+    Fixture { store, told, folder }
+}
+
+fn options(folder: &TempDir) -> SqliteOptions {
+    SqliteOptions::new(folder.path().join("store.sqlite"))
+}
+
+fn plugin(name: &str) -> PluginName {
+    PluginName::new(name).unwrap()
+}
+
+fn name(name: &str) -> HandlerName {
+    HandlerName::new(name).unwrap()
+}
+
+fn queue(text: &str) -> QueueRef {
+    QueueRef { plugin: plugin("shop"), queue: name(text) }
+}
+
+fn key(text: &str) -> Key {
+    Key { space: plugin("shop"), key: text.to_owned() }
+}
+
+fn commit(now: Timestamp) -> Commit {
+    Commit::new(plugin("shop"), now)
+}
+
+fn set(text: &str, value: &str) -> Write {
+    Write::Set { key: key(text), value: Bytes::copy_from_slice(value.as_bytes()), expires: None }
+}
+
+fn check(text: &str, version: Option<u64>) -> Check {
+    Check { key: key(text), version }
+}
+
+fn job(args: &str) -> NewJob {
+    NewJob {
+        queue: name("mail"),
+        name: name("welcome"),
+        args: Bytes::copy_from_slice(args.as_bytes()),
+        priority: 0,
+        run_at: None,
+        max_attempts: 3,
+        unique: None,
+        after: Vec::new(),
+        ends: Ends::Completed,
+        meta: Vec::new(),
+    }
+}
+
+fn lease(limit: usize, now: Timestamp) -> LeaseRequest {
+    LeaseRequest { queue: queue("mail"), limit, worker: "node/1".to_owned(), now, until: now + 10_000 }
+}
