@@ -5,5 +5,7 @@ pub use crate::{
     HeaderValue, Html, IntoResponse, Json, Method, Opening, Path, Query, Redirect, Rejection, Request, RequestExt,
     Response, Result, ResultExt, Router, StatusCode, Uri, cache, header,
     jobs::{self, Job, JobError, JobResult, JobResultExt},
-    json, presence, pubsub, pubsub::Message, skep, store, task,
+    json, presence, pubsub,
+    pubsub::Message,
+    skep, store, task,
 };

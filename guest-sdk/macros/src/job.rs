@@ -80,7 +80,8 @@ fn set(settings: &mut Settings, name: &str, pair: &MetaNameValue) -> Result<(), 
         }
         "timeout" => {
             let timeout = text(&pair.value).as_deref().and_then(duration_ms).filter(|ms| *ms > 0);
-            let text = "a timeout is a text of whole numbers with ms, s, m or h, such as \"500ms\", \"30s\" or \"1m30s\"";
+            let text =
+                "a timeout is a text of whole numbers with ms, s, m or h, such as \"500ms\", \"30s\" or \"1m30s\"";
             settings.timeout_ms = Some(timeout.ok_or_else(|| Error::new_spanned(&pair.value, text))?);
         }
         _ => {
@@ -141,11 +142,11 @@ fn is_context(ty: &Type) -> bool {
 }
 
 /// What it is given, and whether it wants to know who it is.
-fn parameters(function: &ItemFn) -> (Option<&Type>, bool) {
+fn parameters(function: &ItemFn) -> (Option<&Type>, Option<&Type>) {
     let mut types = arguments(function);
     match (types.next(), types.next()) {
-        (Some(ty), None) if is_context(ty) => (None, true),
-        (args, context) => (args, context.is_some()),
+        (Some(ty), None) if is_context(ty) => (None, Some(ty)),
+        both => both,
     }
 }
 
@@ -156,7 +157,9 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
         .enumerate()
         .filter_map(|(index, ty)| {
             let text = match ty {
-                _ if index > 1 => "a job takes its arguments as one value, and `&Job`; a struct or a tuple holds several",
+                _ if index > 1 => {
+                    "a job takes its arguments as one value, and `&Job`; a struct or a tuple holds several"
+                }
                 _ if index == 1 && !is_context(ty) => "what is known of the job comes second, as `&Job`",
                 _ if index == 1 => return None,
                 Type::Reference(_) if types.len() > 1 || !is_context(ty) => {
@@ -174,7 +177,10 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
             errors.push(Error::new_spanned(&function.sig.ident, text));
         }
         ReturnType::Type(_, ty) if is_impl(ty) => {
-            errors.push(Error::new_spanned(ty, "name the type that a job returns: it is kept, and read by who awaits it"));
+            errors.push(Error::new_spanned(
+                ty,
+                "name the type that a job returns: it is kept, and read by who awaits it",
+            ));
         }
         ReturnType::Type(..) => {}
     }
@@ -185,8 +191,8 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
 fn beside(function: &ItemFn, settings: &Settings) -> TokenStream {
     let (name, vis) = (&function.sig.ident, &function.vis);
     let unit: Type = syn::parse_quote!(());
-    let (args, has_context) = parameters(function);
-    let has_args = args.is_some();
+    let (args, context) = parameters(function);
+    let is_given = args.is_some().then(|| quote!(args));
     let args = args.unwrap_or(&unit);
     let output = match &function.sig.output {
         ReturnType::Type(_, ty) => &**ty,
@@ -195,17 +201,17 @@ fn beside(function: &ItemFn, settings: &Settings) -> TokenStream {
     // Errors about what it returns stand there, and not at the attribute.
     let span = Span::call_site().located_at(output.span());
     let value = quote_spanned!(span=> <#output as ::skep_sdk::__private::Performed>::Output);
-    let given = match (has_args, has_context) {
-        (true, true) => quote!(args, job),
-        (true, false) => quote!(args),
-        (false, true) => quote!(job),
-        (false, false) => quote!(),
-    };
-    let call = quote_spanned!(span=> #name(#given));
+    let context = context.map(|ty| {
+        let span = Span::call_site().located_at(ty.span());
+        quote_spanned!(span=> job)
+    });
+    let given = is_given.into_iter().chain(context);
+    let call = quote_spanned!(span=> #name(#(#given),*));
     let perform = quote_spanned!(span=> ::skep_sdk::__private::Performed::into_result(#call));
     let text = name.to_string();
     let key = text.trim_start_matches("r#");
-    let doc = format!("The job `{key}`, by its name: `{key}::enqueue(&args)`, or `{key}::job(&args)` with more to say.");
+    let doc =
+        format!("The job `{key}`, by its name: `{key}::enqueue(&args)`, or `{key}::job(&args)` with more to say.");
     let Settings { queue, max_attempts, priority, timeout_ms } = settings;
     let timeout = match timeout_ms {
         Some(ms) => quote!(::std::option::Option::Some(::std::time::Duration::from_millis(#ms))),

@@ -51,7 +51,9 @@ impl Durable {
         let rules = space.and_then(|space| self.rules.get(space)).copied().unwrap_or_default();
         if rules.denied {
             let space = space.unwrap_or_default();
-            return Err(Error::Denied(format!("the manifest does not grant it: `grants.store = {{ {space} = \"read\" }}`")));
+            return Err(Error::Denied(format!(
+                "the manifest does not grant it: `grants.store = {{ {space} = \"read\" }}`"
+            )));
         }
         Ok(rules)
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::WORLD;
-use crate::__private::bindings::imports::skep::plugin::types::Error;
 pub(crate) use crate::__private::bindings::imports::skep::plugin::jobs::{
     After, Inserted, NewJob, Parts, Replace, State, States, Status, Unique,
 };
+use crate::__private::bindings::imports::skep::plugin::types::Error;
 use crate::{
     __private::bindings::workers::exports::skep::plugin::job_handler::{Definition, Job, Outcome},
     jobs::{Worker, worker},
@@ -296,7 +296,10 @@ pub(crate) fn all() -> Vec<Kept> {
 /// Does all that is due, and what comes of it. Returns how many attempts that were.
 pub(crate) fn perform_all() -> usize {
     let attempts = (0..PERFORMED_MAX).take_while(|_| perform_next()).count();
-    assert!(attempts < PERFORMED_MAX, "{PERFORMED_MAX} jobs were done, and there are more: do they enqueue each other?");
+    assert!(
+        attempts < PERFORMED_MAX,
+        "{PERFORMED_MAX} jobs were done, and there are more: do they enqueue each other?"
+    );
     attempts
 }
 
@@ -358,6 +361,7 @@ fn settle(job: &mut Kept, outcome: Outcome, now: u64) {
 
 /// Oban's curve without its jitter: 15 s and 2^attempt s; over more than 20 attempts the curve is stretched.
 fn backoff_ms(attempt: u16, max_attempts: u16) -> u64 {
-    let attempt = if max_attempts <= 20 { attempt.min(20) } else { (u32::from(attempt) * 20 / u32::from(max_attempts)) as u16 };
+    let attempt =
+        if max_attempts <= 20 { attempt.min(20) } else { (u32::from(attempt) * 20 / u32::from(max_attempts)) as u16 };
     (15 + (1_u64 << attempt)) * 1000
 }

@@ -19,7 +19,9 @@ use crate::{Error, Result, capability::refused, clock, codec};
 pub fn job<A: Serialize + ?Sized>(name: &str, args: &A) -> NewJob {
     let (args, unfit) = match codec::to_json(args) {
         Ok(args) => (args, None),
-        Err(error) => (Vec::new(), Some(Error::from(error).context(format!("writing the arguments of the job `{name}`")))),
+        Err(error) => {
+            (Vec::new(), Some(Error::from(error).context(format!("writing the arguments of the job `{name}`"))))
+        }
     };
     let new = host::NewJob {
         name: name.to_owned(),

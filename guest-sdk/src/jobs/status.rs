@@ -5,7 +5,9 @@ use std::{fmt, time::Duration, time::SystemTime};
 use serde::de::DeserializeOwned;
 
 use super::{JobId, host};
-use crate::{__private::bindings::imports::skep::plugin::types as wit, Error, Result, capability::refused, clock, codec};
+use crate::{
+    __private::bindings::imports::skep::plugin::types as wit, Error, Result, capability::refused, clock, codec,
+};
 
 /// Where a job is in its life; the words are Oban's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

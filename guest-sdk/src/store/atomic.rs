@@ -264,10 +264,7 @@ fn doing(ops: Vec<host::Op>) -> String {
 }
 
 /// Tries again as long as somebody else is faster.
-pub(super) fn until_it_holds<R>(
-    doing: &str,
-    mut attempt: impl FnMut() -> Result<Result<R, CommitError>>,
-) -> Result<R> {
+pub(super) fn until_it_holds<R>(doing: &str, mut attempt: impl FnMut() -> Result<Result<R, CommitError>>) -> Result<R> {
     for _ in 0..ATTEMPTS {
         match attempt()? {
             Err(CommitError::Conflict(_)) => {}

@@ -74,11 +74,11 @@ pub use error::CommitError;
 pub use item::Item;
 pub use key::Key;
 pub use list::{Items, Page};
-pub use space::{Space, space};
+pub use space::{Space, own, space};
 pub use transaction::{Transaction, transaction};
 
 /// This plugin's own.
-const OWN: Space = Space(None);
+const OWN: Space = own();
 
 /// The value of a key, if there is one.
 ///
@@ -108,7 +108,9 @@ pub fn get_item<T: DeserializeOwned>(key: &str) -> Result<Option<Item<T>>> {
 ///
 /// # Errors
 /// As [`Space::get_many`].
-pub fn get_many<T: DeserializeOwned>(keys: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Option<Item<T>>>> {
+pub fn get_many<T: DeserializeOwned>(
+    keys: impl IntoIterator<Item = impl Into<String>>,
+) -> Result<Vec<Option<Item<T>>>> {
     OWN.get_many(keys)
 }
 

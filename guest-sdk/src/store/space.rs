@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Item, Items, Key, Page, atomic::{atomic, until_it_holds}, host};
+use super::{
+    Item, Items, Key, Page,
+    atomic::{atomic, until_it_holds},
+    host,
+};
 use crate::{Result, capability::refused, codec};
 
 /// Whoever loses so many races in a row should ask for less at once.
@@ -25,6 +29,12 @@ pub struct Space(pub(super) Option<String>);
 /// ```
 pub fn space(plugin: impl Into<String>) -> Space {
     Space(Some(plugin.into()))
+}
+
+/// This plugin's data, for code that takes anybody's. The functions of [`store`](crate::store) are the same.
+#[must_use]
+pub const fn own() -> Space {
+    Space(None)
 }
 
 impl Space {
@@ -112,7 +122,11 @@ impl Space {
         Ok(Page { items, cursor: page.cursor })
     }
 
-    pub(super) fn page_bytes(&self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page<Vec<u8>>> {
+    /// As [`page`](Self::page), with the bytes as they are.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn page_bytes(&self, prefix: &str, cursor: Option<&str>, limit: u32) -> Result<Page<Vec<u8>>> {
         let page = host::list(self.name(), prefix, cursor, limit);
         let page = page.map_err(|error| refused(error, self.key(prefix).doing("listing keys from")))?;
         let items = page.items.into_iter().map(|item| Item::new(self.name(), item)).collect();

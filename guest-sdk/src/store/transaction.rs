@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Atomic, Committed, Item, Key, Space, atomic::{atomic, until_it_holds}, host};
+use super::{
+    Atomic, Committed, Item, Key, Space,
+    atomic::{atomic, until_it_holds},
+    host,
+};
 use crate::{Error, Result, codec, jobs::NewJob};
 
 /// Runs `work` and commits what it said, if nothing that it read has changed meanwhile; if something has, it runs again.
