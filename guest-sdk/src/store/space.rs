@@ -85,11 +85,22 @@ impl Space {
         &self,
         keys: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Vec<Option<Item<T>>>> {
+        self.get_many_bytes(keys)?.into_iter().map(|item| item.map(Item::decode).transpose()).collect()
+    }
+
+    /// As [`get_many`](Self::get_many), with the bytes as they are.
+    ///
+    /// # Errors
+    /// When the host refuses.
+    pub fn get_many_bytes(
+        &self,
+        keys: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Vec<Option<Item<Vec<u8>>>>> {
         let keys: Vec<String> = keys.into_iter().map(Into::into).collect();
         let first = || self.key(keys.first().map_or("", String::as_str));
         let items = host::get_many(self.name(), &keys);
         let items = items.map_err(|error| refused(error, first().doing("reading keys from")))?;
-        items.into_iter().map(|item| item.map(|item| Item::new(self.name(), item).decode()).transpose()).collect()
+        Ok(items.into_iter().map(|item| item.map(|item| Item::new(self.name(), item))).collect())
     }
 
     /// What a sum is now; zero if there is none.

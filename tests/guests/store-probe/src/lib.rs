@@ -15,7 +15,7 @@
 //! | `/commit?ops=` | a commit of operations, split at `;`: see below |
 //! | `/commit-hold?ops=&end=` | the same, then ends as told: `return`, `trap`, `panic`, `spin` |
 //! | `/append?k=&v=&n=` | appends the text `n` times, each in a transaction; answers the value |
-//! | `/transfer?from=&to=&by=` | moves so much between two numbers, in a transaction; 409 `too little` if there is not enough |
+//! | `/transfer?from=&to=&by=` | moves so much between two numbers, in a transaction; 500 `too little` if there is not enough |
 //! | `/done` | what the job `keep` wrote |
 //!
 //! Operations: `check KEY VERSION`, `absent KEY`, `set KEY TEXT`, `set_for KEY MS TEXT`, `big KEY BYTES`, `delete KEY`,
@@ -71,7 +71,7 @@ fn operate(route: &str, query: &Query) -> Result<Response> {
         "get" => shown(space.get_item_bytes(key)?),
         "get-many" => {
             let keys = query.get("keys").unwrap_or_default().split(',');
-            keys.map(|key| Ok(shown(space.get_item_bytes(key)?))).collect::<Result<Vec<_>>>()?.join("\n")
+            space.get_many_bytes(keys)?.into_iter().map(shown).collect::<Vec<_>>().join("\n")
         }
         "set" => {
             let value = query.get("v").unwrap_or("v");

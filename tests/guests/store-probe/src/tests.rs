@@ -18,6 +18,7 @@ fn routes_do_as_the_query_says() {
         (ask("/list-all?prefix=p"), ask("/list?prefix=p&limit=1")),
         ("1200".into(), "p000000 x\ncursor p000000".into())
     );
+    assert_eq!(ask("/get-many?keys=x,k"), "none\n1 - honey");
     assert_eq!(ask("/append?k=t&v=ab&n=3"), "ababab");
     assert_eq!(ask("/sum?k=a&by=5"), "5");
     assert_eq!((ask("/transfer?by=4"), ask("/counter?k=b")), ("1".into(), "4".into()));
