@@ -108,6 +108,16 @@ pub(crate) fn refused(error: wit::Error, doing: String) -> Error {
     Error::from(CapabilityError::from(error)).context(doing)
 }
 
+/// An error shows so much of a key: a client may have made it.
+const KEY_SHOWN_CHARS: usize = 64;
+
+/// A key, for the log.
+pub(crate) fn shown(key: &str) -> String {
+    let shown: String = key.chars().take(KEY_SHOWN_CHARS).flat_map(char::escape_debug).collect();
+    let more = if key.chars().nth(KEY_SHOWN_CHARS).is_some() { "…" } else { "" };
+    format!("{shown}{more}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

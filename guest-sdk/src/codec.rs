@@ -54,6 +54,15 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, crate::E
     })
 }
 
+/// A value that somebody else may have left out: nothing at all, and `{}` for what takes nothing, are null.
+pub(crate) fn from_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, crate::Error> {
+    match bytes {
+        b"" => from_json(b"null"),
+        b"{}" => from_json(bytes).or_else(|error| from_json(b"null").map_err(|_| error)),
+        _ => from_json(bytes),
+    }
+}
+
 impl fmt::Display for CodecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{CapabilityError, IntoResponse, Rejection, Response, StatusCode, web::error_response};
+use crate::{CapabilityError, IntoResponse, Rejection, Response, StatusCode, store::CommitError, web::error_response};
 
 /// A handler's result; the error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -88,12 +88,16 @@ impl Error {
 
 impl<E: Into<BoxError>> From<E> for Error {
     fn from(error: E) -> Self {
-        match error.into().downcast::<Rejection>() {
+        let cause = match error.into().downcast::<Rejection>() {
             // A rejection is written for the client, so it passes as it is.
             Ok(rejection) => {
                 let (status, code, message) = rejection.into_parts();
-                Self::new(status, message).code(code)
+                return Self::new(status, message).code(code);
             }
+            Err(cause) => cause,
+        };
+        match cause.downcast::<CommitError>() {
+            Ok(refused) => refused.into_error(),
             Err(cause) => {
                 let status = cause.downcast_ref().map(CapabilityError::status);
                 let error = Self::from_cause(Some(cause));

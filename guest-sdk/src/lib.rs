@@ -30,6 +30,8 @@
 //! - **To tell whoever listens**: [`pubsub`], on every node; [`skep::subscribe`] and [`skep::subscribers`] listen.
 //! - **To tell browsers**: [`skep::event_stream`], with [`EventStream`] for yes. Connections belong to the host.
 //! - **Who is there**: [`presence`].
+//! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
+//! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
 //! - **Work beside the call**, after the answer or in parallel: [`task`], [`skep::task`] and [`skep::tasks`].
 //! - **What is warm** before anybody asks: [`skep::warmer`].
 //! - **More than one handler** in a plugin: [`Router`].
@@ -47,15 +49,18 @@
 #[doc(hidden)]
 pub mod __private;
 pub mod cache;
+pub mod jobs;
 pub mod prelude;
 pub mod presence;
 pub mod pubsub;
+pub mod store;
 pub mod task;
 pub mod test;
 
 #[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
 mod allocator;
 mod capability;
+mod clock;
 mod codec;
 mod context;
 #[cfg(not(target_arch = "wasm32"))]

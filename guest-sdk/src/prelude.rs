@@ -3,6 +3,9 @@
 pub use crate::{
     Bytes, Client, Context, Cookie, Cookies, Error, Event, EventStream, Form, FromRequest, HeaderMap, HeaderName,
     HeaderValue, Html, IntoResponse, Json, Method, Opening, Path, Query, Redirect, Rejection, Request, RequestExt,
-    Response, Result, ResultExt, Router, StatusCode, Uri, cache, header, json, presence, pubsub, pubsub::Message, skep,
-    task,
+    Response, Result, ResultExt, Router, StatusCode, Uri, cache, header,
+    jobs::{self, Job, JobError, JobResult, JobResultExt},
+    json, presence, pubsub,
+    pubsub::Message,
+    skep, store, task,
 };

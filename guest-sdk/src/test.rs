@@ -14,7 +14,8 @@
 //!
 //! What the host keeps, as a [`cache`](crate::cache), is in memory: each test has its own, and moves its clock by
 //! [`advance`]. What is published is recorded for [`published`], [`deliver`] hands a message to a subscriber,
-//! [`TestRequest::open`] opens an event stream, and tasks run at once.
+//! [`TestRequest::open`] opens an event stream, and tasks run at once. What is kept in the [`store`](mod@crate::store) is in
+//! memory too, and [`perform_jobs`] does the jobs that are due.
 //!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
 #![allow(clippy::panic, reason = "a test fails by a panic, at its own line")]
@@ -22,7 +23,11 @@
 #[cfg(not(target_arch = "wasm32"))]
 mod bucket;
 #[cfg(not(target_arch = "wasm32"))]
+mod jobs;
+#[cfg(not(target_arch = "wasm32"))]
 mod pubsub;
+#[cfg(not(target_arch = "wasm32"))]
+mod store;
 #[cfg(not(target_arch = "wasm32"))]
 mod stream;
 #[cfg(not(target_arch = "wasm32"))]
@@ -40,7 +45,11 @@ use crate::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use bucket::{TestBucket, advance, bucket};
 #[cfg(not(target_arch = "wasm32"))]
+pub use jobs::{TestJob, job, jobs, perform_jobs, worker};
+#[cfg(not(target_arch = "wasm32"))]
 pub use pubsub::{Published, TestTopic, deliver, deliver_all, message, published, topic};
+#[cfg(not(target_arch = "wasm32"))]
+pub use store::{TestSpace, fail_commit, store_space};
 #[cfg(not(target_arch = "wasm32"))]
 pub use stream::{TestStream, owner};
 #[cfg(not(target_arch = "wasm32"))]

@@ -95,6 +95,12 @@ guest!(
     /// Uses topics, presence, tasks and event streams, by the SDK.
     pubsub_probe, "pubsub_probe.wasm");
 guest!(
+    /// Enqueues jobs and does them, by the SDK.
+    jobs_probe, "jobs_probe.wasm");
+guest!(
+    /// Uses `skep:plugin/store`, by the SDK.
+    store_probe, "store_probe.wasm");
+guest!(
     /// Listens, and answers no HTTP requests.
     subscriber_only, "subscriber_only.wasm");
 guest!(

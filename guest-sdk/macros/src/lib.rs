@@ -6,6 +6,7 @@
 mod event_stream;
 mod export;
 mod http;
+mod job;
 mod many;
 mod subscribe;
 mod task;
@@ -168,6 +169,69 @@ pub fn task(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn tasks(arguments: TokenStream, item: TokenStream) -> TokenStream {
     task::TASK.expand_module(&arguments.into(), item.into()).into()
+}
+
+/// Makes a function the plugin's job: work that must happen, kept durably and tried again when it fails.
+///
+/// It takes one value of any serde type that has a place in JSON, or nothing; then, if it wants to know its id or which
+/// attempt this is, `&Job`. It returns `JobResult`, or `JobResult<T>` of what is kept for those who await it, or a `Result`
+/// with any error that `?` takes in a handler. It stays an ordinary function, and a type of the same name beside it
+/// enqueues it: `welcome::enqueue(&args)?`, or `welcome::job(&args)` for one with more to say. A plugin has one such
+/// function; `#[skep::jobs]` makes it several.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[skep::job(queue = "mail", max_attempts = 5, timeout = "30s")]
+/// fn welcome(user: User, job: &Job) -> JobResult {
+///     if !user.exists()? {
+///         return Err(JobError::cancel("the account is gone"));
+///     }
+///     mail::send(&user.address, job.id)?;                           // an error: again, after a while
+///     Ok(())
+/// }
+///
+/// #[skep::http]
+/// fn sign_up(Form(user): Form<User>) -> Result<StatusCode> {
+///     welcome::job(&user).in_(MINUTE).unique_by(&user.name).enqueue()?;
+///     Ok(StatusCode::ACCEPTED)
+/// }
+/// ```
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `queue` | `"default"` | the queue; `[plugins.shop.queues.mail]` in the manifest says how many of it run at once |
+/// | `max_attempts` | 20 | how often it is tried before it is discarded |
+/// | `priority` | 0 | 0 to 9; in its queue low ones come first |
+/// | `timeout` | what the manifest says | the wall time of one attempt |
+///
+/// Each attempt is a call like any other: in an instance of its own, with the plugin's limits. A trap or a limit that ends
+/// it is an error. It is done *at least* once: a host that dies at the wrong moment does it again.
+#[proc_macro_attribute]
+pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    job::JOB.expand_one(&arguments.into(), item.into()).into()
+}
+
+/// Makes the functions of a module that stand under `#[job]` the plugin's jobs. What holds for each of them is what
+/// `#[skep::job]` says; the rest of the module stays as it is. A plugin has one such module.
+///
+/// ```text
+/// #[skep::jobs]
+/// mod work {
+///     use skep_sdk::prelude::*;
+///
+///     #[job(queue = "mail")]
+///     pub fn welcome(user: super::User) -> JobResult { .. }
+///
+///     #[job(queue = "images", max_attempts = 3)]
+///     pub fn resize(image: super::Image) -> JobResult<super::Thumb> { .. }
+/// }
+///
+/// let thumb = work::resize::enqueue(&image)?;
+/// ```
+#[proc_macro_attribute]
+pub fn jobs(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    job::JOB.expand_module(&arguments.into(), item.into()).into()
 }
 
 /// Makes a function the one that says whether a client may listen to a topic, and what it sees first. The connection

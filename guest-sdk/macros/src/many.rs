@@ -7,7 +7,7 @@ use syn::{Attribute, Error, Item, ItemFn, ItemMod, Meta};
 use crate::export::{Rules, combine};
 
 /// A pair of macros.
-pub(crate) struct Many {
+pub(crate) struct Many<S> {
     /// What holds for each of the functions.
     pub(crate) rules: Rules,
     /// How a function in the module is marked, `task`.
@@ -15,25 +15,25 @@ pub(crate) struct Many {
     /// As the author writes it on the module, `#[skep::tasks]`.
     pub(crate) module: &'static str,
     /// What the attribute of a function says.
-    pub(crate) settings: fn(&TokenStream, &ItemFn) -> Result<String, Error>,
+    pub(crate) settings: fn(&TokenStream, &ItemFn) -> Result<S, Error>,
     /// What else cannot be one.
     pub(crate) refuse: fn(&ItemFn) -> Vec<Error>,
     /// Items beside the function: what asks the compiler about the author's types, and what the author calls.
-    pub(crate) beside: fn(&ItemFn) -> TokenStream,
+    pub(crate) beside: fn(&ItemFn, &S) -> TokenStream,
     /// The `use`s, and the `impl` of the world's interface for `Plugin`, with the call of `export!`.
-    pub(crate) export: fn(&[Entry]) -> TokenStream,
+    pub(crate) export: fn(&[Entry<S>]) -> TokenStream,
 }
 
 /// One of the functions.
-pub(crate) struct Entry {
+pub(crate) struct Entry<S> {
     pub(crate) function: Ident,
     /// Its name in the host: that of the function.
     pub(crate) name: String,
     /// What its attribute says.
-    pub(crate) settings: String,
+    pub(crate) settings: S,
 }
 
-impl Many {
+impl<S> Many<S> {
     /// On a function that is the only one of the plugin.
     pub(crate) fn expand_one(&self, arguments: &TokenStream, item: TokenStream) -> TokenStream {
         let function = match self.rules.function(item) {
@@ -42,7 +42,7 @@ impl Many {
         };
         match self.entry(arguments, &function) {
             Ok(entry) => {
-                let (items, export) = (self.items(&function), self.exported(&[entry]));
+                let (items, export) = (self.items(&function, &entry.settings), self.exported(&[entry]));
                 quote!(#items #export)
             }
             Err(error) => {
@@ -81,8 +81,8 @@ impl Many {
             };
             match settings(&attribute).and_then(|settings| self.entry(&settings, &function)) {
                 Ok(entry) => {
+                    items.push(self.items(&function, &entry.settings));
                     entries.push(entry);
-                    items.push(self.items(&function));
                 }
                 Err(error) => {
                     errors.push(error);
@@ -103,7 +103,7 @@ impl Many {
     }
 
     /// What the host knows of a function, or everything that is wrong with it.
-    fn entry(&self, arguments: &TokenStream, function: &ItemFn) -> Result<Entry, Error> {
+    fn entry(&self, arguments: &TokenStream, function: &ItemFn) -> Result<Entry<S>, Error> {
         let mut errors = self.rules.signature(function);
         errors.extend((self.refuse)(function));
         let ident = &function.sig.ident;
@@ -115,20 +115,20 @@ impl Many {
             );
             errors.push(Error::new_spanned(ident, text));
         }
-        let settings = (self.settings)(arguments, function).unwrap_or_else(|error| {
-            errors.push(error);
-            String::new()
-        });
-        match combine(errors) {
-            Some(error) => Err(error),
-            None => Ok(Entry { function: ident.clone(), name, settings }),
+        match ((self.settings)(arguments, function), combine(errors)) {
+            (Ok(settings), None) => Ok(Entry { function: ident.clone(), name, settings }),
+            (Ok(_), Some(error)) | (Err(error), None) => Err(error),
+            (Err(error), Some(mut all)) => {
+                all.combine(error);
+                Err(all)
+            }
         }
     }
 
     /// The function with what stands beside it.
-    fn items(&self, function: &ItemFn) -> TokenStream {
+    fn items(&self, function: &ItemFn, settings: &S) -> TokenStream {
         let name = &function.sig.ident;
-        let beside = (self.beside)(function);
+        let beside = (self.beside)(function, settings);
         quote! {
             #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
             #function
@@ -137,7 +137,7 @@ impl Many {
         }
     }
 
-    fn exported(&self, entries: &[Entry]) -> TokenStream {
+    fn exported(&self, entries: &[Entry<S>]) -> TokenStream {
         let once = entries.first().map(|entry| self.rules.once(&entry.function));
         let export = (self.export)(entries);
         quote! {

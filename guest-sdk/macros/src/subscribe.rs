@@ -12,7 +12,7 @@ use crate::{
 /// As in the host; a topic of another plugin has the plugin's name and a `/` before it.
 const TOPIC_BYTES_MAX: usize = 255;
 
-pub(crate) const SUBSCRIBE: Many = Many {
+pub(crate) const SUBSCRIBE: Many<String> = Many {
     rules: Rules {
         attribute: "#[skep::subscribe]",
         noun: "a subscriber",
@@ -90,7 +90,7 @@ fn is_batch(ty: &Type) -> bool {
     is_short_reference(ty, |inner| matches!(inner, Type::Slice(_)))
 }
 
-fn check(function: &ItemFn) -> TokenStream {
+fn check(function: &ItemFn, _: &String) -> TokenStream {
     let values = arguments(function).filter(|ty| !matches!(ty, Type::Reference(_)));
     let values = values.map(|ty| quote_spanned!(ty.span()=> const _: () = ::skep_sdk::__private::message::<#ty>();));
     let name = &function.sig.ident;
@@ -104,7 +104,7 @@ fn check(function: &ItemFn) -> TokenStream {
     quote!(#(#values)* #answer)
 }
 
-fn export(entries: &[Entry]) -> TokenStream {
+fn export(entries: &[Entry<String>]) -> TokenStream {
     let functions: Vec<_> = entries.iter().map(|entry| &entry.function).collect();
     let names: Vec<_> = entries.iter().map(|entry| &entry.name).collect();
     let topics = entries.iter().map(|entry| &entry.settings);

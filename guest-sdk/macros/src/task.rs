@@ -9,7 +9,7 @@ use crate::{
     many::{Entry, Many},
 };
 
-pub(crate) const TASK: Many = Many {
+pub(crate) const TASK: Many<()> = Many {
     rules: Rules {
         attribute: "#[skep::task]",
         noun: "a task",
@@ -25,9 +25,9 @@ pub(crate) const TASK: Many = Many {
     export,
 };
 
-fn settings(arguments: &TokenStream, _: &ItemFn) -> Result<String, Error> {
+fn settings(arguments: &TokenStream, _: &ItemFn) -> Result<(), Error> {
     if arguments.is_empty() {
-        return Ok(String::new());
+        return Ok(());
     }
     Err(Error::new_spanned(arguments, "a task's attribute takes no arguments; its limits are written in skep.toml"))
 }
@@ -59,7 +59,7 @@ fn refuse(function: &ItemFn) -> Vec<Error> {
 }
 
 /// What carries the name: a type, because the function has it as a value.
-fn beside(function: &ItemFn) -> TokenStream {
+fn beside(function: &ItemFn, (): &()) -> TokenStream {
     let (name, vis) = (&function.sig.ident, &function.vis);
     let unit: Type = syn::parse_quote!(());
     let args = arguments(function).next();
@@ -113,7 +113,7 @@ fn beside(function: &ItemFn) -> TokenStream {
     }
 }
 
-fn export(entries: &[Entry]) -> TokenStream {
+fn export(entries: &[Entry<()>]) -> TokenStream {
     let types: Vec<_> = entries.iter().map(|entry| &entry.function).collect();
     let names: Vec<_> = entries.iter().map(|entry| &entry.name).collect();
     quote! {

@@ -27,6 +27,8 @@ pub mod http {
             "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
             "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
         },
         pub_export_macro: true,
         export_macro_name: "export_http",
@@ -45,10 +47,32 @@ pub mod event_streams {
             "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
             "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
         },
         pub_export_macro: true,
         export_macro_name: "export_event_streams",
         default_bindings_module: "skep_sdk::__private::bindings::event_streams",
+    });
+}
+
+pub mod workers {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "workers",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_workers",
+        default_bindings_module: "skep_sdk::__private::bindings::workers",
     });
 }
 
@@ -65,6 +89,8 @@ pub mod subscribers {
             "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
             "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
         },
         pub_export_macro: true,
         export_macro_name: "export_subscribers",
@@ -84,6 +110,8 @@ pub mod background {
             "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
             "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
         },
         pub_export_macro: true,
         export_macro_name: "export_background",
@@ -103,6 +131,8 @@ pub mod warmers {
             "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
             "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
         },
         pub_export_macro: true,
         export_macro_name: "export_warmers",

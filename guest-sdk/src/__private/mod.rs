@@ -10,6 +10,7 @@ use crate::{
     web::Answer,
 };
 pub use crate::{
+    jobs::worker::{Performed, definition, perform, typed_job},
     pubsub::{Subscriber, subscriber::receive},
     stream::{Opener, open},
     task::{

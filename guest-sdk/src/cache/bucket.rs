@@ -8,10 +8,12 @@ use super::{
     Ttl,
     host::{self, Condition},
 };
-use crate::{__private::bindings::imports::skep::plugin::types as wit, Error, Result, capability::refused, codec};
-
-/// An error shows so much of a key: a client may have made it.
-const KEY_SHOWN_CHARS: usize = 64;
+use crate::{
+    __private::bindings::imports::skep::plugin::types as wit,
+    Error, Result,
+    capability::{refused, shown},
+    codec,
+};
 
 /// A bucket of the host. A clone is the same bucket, and costs nothing.
 #[derive(Clone)]
@@ -205,9 +207,7 @@ impl Bucket {
 
     /// For the log.
     fn doing(&self, verb: &str, key: &str) -> String {
-        let shown: String = key.chars().take(KEY_SHOWN_CHARS).flat_map(char::escape_debug).collect();
-        let more = if key.chars().nth(KEY_SHOWN_CHARS).is_some() { "…" } else { "" };
-        format!("{verb} `{shown}{more}` in the cache `{}`", self.0.name)
+        format!("{verb} `{}` in the cache `{}`", shown(key), self.0.name)
     }
 }
 

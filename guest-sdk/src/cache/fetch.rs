@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Bucket, Ttl, host, ttl::millis};
-use crate::{__private::bindings::imports::skep::plugin::types as wit, Error, Result, codec};
+use super::{Bucket, Ttl, host};
+use crate::{__private::bindings::imports::skep::plugin::types as wit, Error, Result, clock::millis, codec};
 
 /// How long a caller waits for another one's load, unless it says otherwise. Far below the deadline of a call, so that
 /// there is time left to answer.

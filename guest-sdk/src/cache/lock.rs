@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Bucket, host, ttl::millis};
-use crate::{__private::bindings::imports::skep::plugin::types as wit, Result};
+use super::{Bucket, host};
+use crate::{__private::bindings::imports::skep::plugin::types as wit, Result, clock::millis};
 
 /// A lock, held until this is dropped or the call ends, whichever way: a panic and a deadline free it too.
 #[derive(Debug)]

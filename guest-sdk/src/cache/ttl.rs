@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::host::Lifetime;
+use crate::clock::millis;
 
 /// How long an entry lives from its write on. A [`Duration`] is one.
 ///
@@ -36,17 +37,4 @@ impl Ttl {
             Self::Keep => Lifetime::Keep,
         }
     }
-}
-
-/// Rounded up: what is short is not nothing.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}
-
-#[test]
-fn a_duration_is_rounded_up_to_milliseconds() {
-    assert_eq!(
-        [Duration::ZERO, Duration::from_nanos(1), Duration::from_millis(7), Duration::MAX].map(millis),
-        [0, 1, 7, u64::MAX]
-    );
 }

@@ -143,7 +143,7 @@ impl Bucket {
 }
 
 /// Decimal text, as strictly as it is written.
-fn number(text: &[u8]) -> Result<i64, Error> {
+pub(super) fn number(text: &[u8]) -> Result<i64, Error> {
     let text = std::str::from_utf8(text).ok().filter(|text| !text.starts_with('+'));
     let number = text.and_then(|text| text.parse().ok());
     number.ok_or_else(|| Error::Invalid("the value is not a whole number of 64 bits".into()))

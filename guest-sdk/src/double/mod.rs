@@ -1,19 +1,27 @@
 //! The host's part in native tests: in memory, a world of its own for every thread, and so for every test.
 
 pub(crate) mod cache;
+pub(crate) mod durable;
 mod flight;
+pub(crate) mod jobs;
 pub(crate) mod presence;
 pub(crate) mod pubsub;
 mod store;
 pub(crate) mod tasks;
 
-use std::{cell::RefCell, collections::BTreeMap, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use store::Store;
 
 /// What a test's calls share.
-#[derive(Default)]
 pub(crate) struct World {
+    /// When the test began, in whole milliseconds since the Unix epoch.
+    began: Duration,
+    /// How far the test has moved the clock.
     now: Duration,
     /// Versions, fences and leases: never the same number twice.
     last_number: u64,
@@ -21,6 +29,25 @@ pub(crate) struct World {
     pubsub: pubsub::Pubsub,
     presence: presence::Presence,
     tasks: tasks::Tasks,
+    durable: durable::Durable,
+    jobs: jobs::Jobs,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let began_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        Self {
+            began: Duration::from_millis(began_ms.try_into().unwrap_or(0)),
+            now: Duration::ZERO,
+            last_number: 0,
+            buckets: BTreeMap::new(),
+            pubsub: pubsub::Pubsub::default(),
+            presence: presence::Presence::default(),
+            tasks: tasks::Tasks::default(),
+            durable: durable::Durable::default(),
+            jobs: jobs::Jobs::default(),
+        }
+    }
 }
 
 thread_local! {
@@ -33,10 +60,20 @@ impl World {
         self.last_number
     }
 
+    /// The time of day, in milliseconds since the Unix epoch.
+    fn timestamp(&self) -> u64 {
+        self.began.saturating_add(self.now).as_millis().try_into().unwrap_or(u64::MAX)
+    }
+
     /// Every bucket exists, as soon as somebody names it.
     fn bucket(&mut self, name: &str) -> &mut Store {
         self.buckets.entry(name.to_owned()).or_default()
     }
+}
+
+/// The time of day.
+pub(crate) fn wall() -> SystemTime {
+    crate::clock::moment(WORLD.with_borrow(World::timestamp))
 }
 
 /// Moves the clock that entries end by.

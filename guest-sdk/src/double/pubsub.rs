@@ -49,20 +49,32 @@ impl Pubsub {
 }
 
 pub(crate) fn publish(topic: &str, event: Option<&str>, data: &[u8], delivery: Delivery) -> Result<Option<u64>, Error> {
+    WORLD.with_borrow_mut(|world| send(&mut world.pubsub, topic, event, data, delivery))
+}
+
+/// What may be published, apart from the data.
+pub(super) fn check(pubsub: &Pubsub, topic: &str, event: Option<&str>) -> Result<Rules, Error> {
     if event.is_some_and(|event| event.len() > EVENT_BYTES_MAX || event.contains(['\r', '\n'])) {
         return Err(Error::Invalid(format!("an event has at most {EVENT_BYTES_MAX} bytes, without line breaks")));
     }
-    WORLD.with_borrow_mut(|world| {
-        let pubsub = &mut world.pubsub;
-        let id = pubsub.rules(topic)?.retained.then(|| {
-            let last = pubsub.last_ids.entry(topic.to_owned()).or_default();
-            *last += 1;
-            *last
-        });
-        let message = Message { topic: topic.to_owned(), event: event.map(str::to_owned), id, data: data.to_owned() };
-        pubsub.published.push((message, delivery));
-        Ok(id)
-    })
+    pubsub.rules(topic)
+}
+
+pub(super) fn send(
+    pubsub: &mut Pubsub,
+    topic: &str,
+    event: Option<&str>,
+    data: &[u8],
+    delivery: Delivery,
+) -> Result<Option<u64>, Error> {
+    let id = check(pubsub, topic, event)?.retained.then(|| {
+        let last = pubsub.last_ids.entry(topic.to_owned()).or_default();
+        *last += 1;
+        *last
+    });
+    let message = Message { topic: topic.to_owned(), event: event.map(str::to_owned), id, data: data.to_owned() };
+    pubsub.published.push((message, delivery));
+    Ok(id)
 }
 
 pub(crate) fn since(topic: &str, after: Option<u64>, limit: u32) -> Result<History, Error> {
