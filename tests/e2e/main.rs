@@ -14,6 +14,7 @@ mod examples;
 mod foreign;
 mod given;
 mod http;
+mod jobs;
 mod keyvalue;
 mod kills;
 mod knobs;

@@ -207,7 +207,8 @@ mod tests {
         for bad in [vec![definition(10, 1)], vec![definition(0, 0)], vec![definition(0, 1); 2]] {
             assert!(matches!(with(bad).check(), Err(Error::Invalid(_))));
         }
-        let options = QueueOptions { concurrency: NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap(), rate: None, paused: false };
+        let options =
+            QueueOptions { concurrency: NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap(), rate: None, paused: false };
         let queues = BTreeMap::from([(name("q"), options)]);
         assert!(matches!(PluginJobs { queues, ..PluginJobs::default() }.check(), Err(Error::Invalid(_))));
         let queues = (0..QUEUES_MAX).map(|at| (name(&format!("q{at}")), QueueOptions::default())).collect();

@@ -83,12 +83,7 @@ impl Doors {
                 pool.share(http.concurrency),
             ),
             // Each queue keeps to its own number, as subscriptions do.
-            jobs: door(
-                previous.map(|doors| &doors.jobs),
-                http.concurrency,
-                JOBS_WAITING,
-                pool.share(http.concurrency),
-            ),
+            jobs: door(previous.map(|doors| &doors.jobs), http.concurrency, JOBS_WAITING, pool.share(http.concurrency)),
             tasks: std::array::from_fn(|level| {
                 // What goes on behind the first door is what the first is for; a single place keeps it going.
                 let share = if level == 0 { pool.share(tasks.concurrency) } else { 1 };

@@ -95,7 +95,8 @@ fn read(plugin: &PluginName, name: &str, topics: &str) -> Result<Subscription, F
 
 fn read_job(said: job_handler::Definition) -> Result<Definition, Failure> {
     let name = HandlerName::new(&said.name).map_err(|error| bad(format!("a job: {error}")))?;
-    let queue = HandlerName::new(&said.queue).map_err(|error| bad(format!("the queue of the job `{name}`: {error}")))?;
+    let queue =
+        HandlerName::new(&said.queue).map_err(|error| bad(format!("the queue of the job `{name}`: {error}")))?;
     if said.priority > PRIORITY_MAX {
         return Err(bad(format!("the job `{name}` has priority {}, and the lowest is {PRIORITY_MAX}", said.priority)));
     }

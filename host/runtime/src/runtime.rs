@@ -327,12 +327,7 @@ fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
             "has settings for subscribers",
             "no `skep:plugin/subscriber@0.1.0`",
         ),
-        (
-            needs.jobs,
-            shape.handlers.jobs,
-            "schedules jobs",
-            "no `skep:plugin/job-handler@0.1.0`",
-        ),
+        (needs.jobs, shape.handlers.jobs, "schedules jobs", "no `skep:plugin/job-handler@0.1.0`"),
         (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),
     ] {
         anyhow::ensure!(

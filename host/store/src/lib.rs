@@ -29,8 +29,8 @@ pub use job::{
     After, Attempt, Conflict, Ends, Fence, Inserted, Job, JobFilter, JobId, JobPage, JobState, Lease, LeaseRequest,
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
-pub use store::{Changes, Observer, PluginUsage, SettledAndLeased, Store, StoreFuture};
 pub use sqlite::{Durability, OpenError, SqliteOptions, SqliteStore};
+pub use store::{Changes, Observer, PluginUsage, SettledAndLeased, Store, StoreFuture};
 
 /// Milliseconds since 1970, wall time.
 pub type Timestamp = u64;

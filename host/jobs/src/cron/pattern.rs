@@ -10,8 +10,8 @@ use super::CronError;
 /// The longest expression, in bytes: all minutes, hours and days as lists fit in.
 const EXPRESSION_BYTES_MAX: usize = 1024;
 const NAMES: [&str; 19] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "sun", "mon", "tue", "wed", "thu",
-    "fri", "sat",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "sun", "mon", "tue", "wed",
+    "thu", "fri", "sat",
 ];
 
 /// The pattern, and whether it says something of every hour.

@@ -13,7 +13,10 @@ use crate::{Attempt, Rig, clock, quiet_options, spec, two_jobs};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Enqueue { max_attempts: u16, in_ms: u64 },
+    Enqueue {
+        max_attempts: u16,
+        in_ms: u64,
+    },
     /// The attempt at this place ends.
     End(usize, End),
     Cancel(usize),
@@ -99,7 +102,8 @@ impl World {
         for (id, model) in &mut self.jobs {
             let lease = self.rigs[0].memory_job(*id).await.0.lease;
             // A dead host may hold leases that it never knew of.
-            let dead = |at: usize| !self.alive[at] && lease.as_ref().is_some_and(|lease| lease.worker.starts_with(NODES[at]));
+            let dead =
+                |at: usize| !self.alive[at] && lease.as_ref().is_some_and(|lease| lease.worker.starts_with(NODES[at]));
             model.loose |= dead(0) || dead(1);
         }
         self.check().await;
@@ -119,7 +123,11 @@ impl World {
     }
 
     async fn take(&mut self, step: Step) {
-        let any: Vec<JobId> = { let mut ids: Vec<_> = self.jobs.keys().copied().collect(); ids.sort(); ids };
+        let any: Vec<JobId> = {
+            let mut ids: Vec<_> = self.jobs.keys().copied().collect();
+            ids.sort();
+            ids
+        };
         match step {
             Step::Enqueue { max_attempts, in_ms } => {
                 let rig = self.host();

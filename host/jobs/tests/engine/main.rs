@@ -36,8 +36,8 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use skep_jobs::{
-    AttemptContext, AttemptEnded, Definition, Ear, JobObserver, JobSpec, Jobs, Options, Outcome, OutcomeKind, Performer,
-    PluginJobs, QueueOptions, Stop,
+    AttemptContext, AttemptEnded, Definition, Ear, JobObserver, JobSpec, Jobs, Options, Outcome, OutcomeKind,
+    Performer, PluginJobs, QueueOptions, Stop,
 };
 use skep_store::{Job, JobId, JobState, QueueRef, Store};
 use skep_types::{HandlerName, ManualClock, PluginName};

@@ -15,8 +15,7 @@ pub(super) struct Hearing {
 impl Observer for Hearing {
     fn changed(&self, mut changes: Changes) {
         for message in std::mem::take(&mut changes.publishes) {
-            let publish =
-                Publish { event: message.event.map(Into::into), data: message.data, ..Publish::default() };
+            let publish = Publish { event: message.event.map(Into::into), data: message.data, ..Publish::default() };
             // It was checked when it was committed; what is left is a node with too many topics.
             if let Err(error) = self.pubsub.publish(&message.topic, publish) {
                 tracing::warn!(topic = %message.topic, %error, "a committed message could not be published");

@@ -126,12 +126,7 @@ impl Durable {
     ///
     /// # Errors
     /// What does not fit.
-    pub(crate) fn apply(
-        &self,
-        plugin: &Weak<Plugin>,
-        settings: &Settings,
-        revision: &Revision,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn apply(&self, plugin: &Weak<Plugin>, settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
         self.store.set_quota(settings.name.clone(), settings.config.store.quota.0);
         let performer = perform::PluginJobsPerformer::new(plugin);
         self.jobs.configure(&settings.name, settings::jobs(settings, revision)?, Arc::new(performer))?;
@@ -152,10 +147,16 @@ impl Durable {
     pub(crate) async fn stop(&self) {
         let stopped = self.jobs.stop().await;
         if stopped.interrupted > 0 {
-            tracing::info!(jobs = stopped.interrupted, "jobs were interrupted by the shutdown; they begin anew at the next start");
+            tracing::info!(
+                jobs = stopped.interrupted,
+                "jobs were interrupted by the shutdown; they begin anew at the next start"
+            );
         }
         if stopped.left > 0 {
-            tracing::warn!(jobs = stopped.left, "the ends of jobs could not be written; they are done again at the next start");
+            tracing::warn!(
+                jobs = stopped.left,
+                "the ends of jobs could not be written; they are done again at the next start"
+            );
         }
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "closing the store");

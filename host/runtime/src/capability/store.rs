@@ -171,11 +171,7 @@ impl store::Host for CallState {
         Ok(items.pop().flatten())
     }
 
-    async fn get_many(
-        &mut self,
-        space: Option<String>,
-        keys: Vec<String>,
-    ) -> Result<Vec<Option<store::Item>>, Error> {
+    async fn get_many(&mut self, space: Option<String>, keys: Vec<String>) -> Result<Vec<Option<store::Item>>, Error> {
         if keys.len() > OPERATIONS_MAX {
             return Err(Error::TooLarge(OPERATIONS_MAX as u64));
         }
