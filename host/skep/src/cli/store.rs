@@ -49,8 +49,8 @@ pub(crate) enum StoreCommand {
     },
     /// Have the node write a copy of its store, as it is at one moment, while it goes on
     #[command(
-        after_help = "The node writes it, with its own rights, to a file that is not there yet. To go back to it, stop the \
-                            node and put the copy in the place of the store's file."
+        after_help = "The node writes it, with its own rights, to a file that is not there yet. To go back to it, stop the node, \
+                      take all of the store's files away and put the copy in the place of the main one."
     )]
     Backup {
         /// The file to write, on the node's host
