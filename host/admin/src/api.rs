@@ -5,14 +5,23 @@ use serde::{Deserialize, Serialize};
 pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
 pub use dead::{DeadLetter, PREVIEW_BYTES_MAX, Retried};
 pub use events::EventStatus;
+pub use jobs::{
+    AttemptStatus, DataStatus, Enqueued, JobDetail, JobFilter, JobOp, JobPage, JobState, JobStatus, LeaseStatus,
+    Operated, UnknownState, WaitingFor,
+};
 pub use lines::Line;
+pub use queues::{JobCounts, QueueStatus, RateStatus, ScheduleStatus};
+pub use store::{BackedUp, StoreUsage, StoredItem, StoredKey, StoredKeyPage};
 pub use topics::{MemberCount, MemberPage, MemberStatus, MessageStatus, MetaStatus, Published, TopicPage, TopicStatus};
 pub use tree::{BreakerStatus, NodeKind, Resumed, TreeNode};
 
 mod caches;
 mod dead;
 mod events;
+mod jobs;
 mod lines;
+mod queues;
+mod store;
 mod topics;
 mod tree;
 

@@ -20,6 +20,9 @@ use crate::logs::LogLine;
 
 mod caches;
 mod follow;
+mod jobs;
+mod queues;
+mod store;
 mod supervision;
 mod topics;
 
@@ -71,7 +74,12 @@ impl Client {
         Self { endpoint, http: HttpClient::builder(TokioExecutor::new()).build_http() }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<http::Response<Incoming>> {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> anyhow::Result<http::Response<Incoming>> {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.endpoint.address))

@@ -10,26 +10,30 @@ use futures_util::Stream;
 use crate::api::{Deployed, Line, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogHub;
 pub use caches::CacheControl;
+pub use durable::DurableControl;
 pub use supervision::SupervisionControl;
 pub use topics::TopicControl;
 
 mod caches;
+mod durable;
 mod supervision;
 mod topics;
 
-/// Why a command was not carried out. Nothing is changed then.
+/// Why a command was not carried out. Nothing is changed then, unless it says so.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin, revision, bucket, entry, subscription or supervisor.
+    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue or schedule.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
+    /// It cannot be done now, through no fault of who asks: the store fails, or has too much to do. It may be tried again.
+    Unavailable(String),
 }
 
 impl std::fmt::Display for ControlError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotFound(what) | Self::Refused(what) => f.write_str(what),
+            Self::NotFound(what) | Self::Refused(what) | Self::Unavailable(what) => f.write_str(what),
         }
     }
 }
@@ -76,6 +80,11 @@ pub trait Control: CacheControl + TopicControl {
 
     /// Its supervision tree, if it has one.
     fn supervision(&self) -> Option<&dyn SupervisionControl> {
+        None
+    }
+
+    /// Its store, jobs, queues and schedules, if it has them.
+    fn durable(&self) -> Option<&dyn DurableControl> {
         None
     }
 }

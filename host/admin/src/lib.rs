@@ -15,6 +15,8 @@ pub mod logs;
 pub mod server;
 
 pub use client::{Client, Endpoint};
-pub use control::{CacheControl, Control, ControlError, ControlFuture, Lines, SupervisionControl, TopicControl};
+pub use control::{
+    CacheControl, Control, ControlError, ControlFuture, DurableControl, Lines, SupervisionControl, TopicControl,
+};
 pub use logs::{LogHub, LogLine};
 pub use server::AdminServer;

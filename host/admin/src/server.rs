@@ -24,7 +24,11 @@ use crate::api::ErrorBody;
 use crate::control::{Control, ControlError};
 
 mod caches;
+mod durable;
+mod jobs;
 mod lines;
+mod queues;
+mod store;
 mod supervision;
 mod topics;
 
@@ -91,6 +95,9 @@ fn router(admin: Admin) -> Router {
         .merge(caches::router())
         .merge(topics::router())
         .merge(supervision::router())
+        .merge(jobs::router())
+        .merge(queues::router())
+        .merge(store::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()
@@ -120,6 +127,7 @@ impl IntoResponse for ControlError {
         match self {
             Self::NotFound(what) => error(StatusCode::NOT_FOUND, what),
             Self::Refused(why) => error(StatusCode::UNPROCESSABLE_ENTITY, why),
+            Self::Unavailable(why) => error(StatusCode::SERVICE_UNAVAILABLE, why),
         }
     }
 }

@@ -6,10 +6,16 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cache::{Cache, CacheCommand};
+pub(crate) use jobs::{Jobs, JobsCommand, List, Part, Which};
+pub(crate) use queues::{Cron, CronCommand, Queues, QueuesCommand};
+pub(crate) use store::{Store, StoreCommand};
 pub(crate) use supervision::{Dead, DeadCommand, Events, OfSubscription, Resume};
 pub(crate) use topics::{Presence, Publish, Tail, Topics};
 
 mod cache;
+mod jobs;
+mod queues;
+mod store;
 mod supervision;
 mod topics;
 
@@ -86,6 +92,14 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Look at messages whose subscriber failed for good; give them once more, or forget them
     Dead(Dead),
+    /// Look at jobs: list, show; retry, cancel or delete them, one or many
+    Jobs(Jobs),
+    /// List the queues of jobs, and how full they are; pause, resume, scale
+    Queues(Queues),
+    /// List schedules with their last and next tick; run one now
+    Cron(Cron),
+    /// See what plugins keep in the store and how much; write a copy of it
+    Store(Store),
     /// Have the node read its manifest again: all of it or nothing
     Reload(Dir),
 }

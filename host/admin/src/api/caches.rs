@@ -95,8 +95,30 @@ impl ValueText {
     pub fn of(bytes: &[u8]) -> Self {
         match std::str::from_utf8(bytes) {
             Ok(text) => Self::Text(text.to_owned()),
-            Err(_) => Self::Hex(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()),
+            Err(_) => Self::hex(bytes),
         }
+    }
+
+    /// Writes down how bytes begin: at most so many of them; of a text no part of a character.
+    #[must_use]
+    pub fn preview(bytes: &[u8], bytes_max: usize) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::Text(text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default().to_owned()),
+            Err(_) => Self::hex(bytes.get(..bytes_max).unwrap_or(bytes)),
+        }
+    }
+
+    /// How many bytes are written down.
+    #[must_use]
+    pub fn length(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Hex(digits) => digits.len() / 2,
+        }
+    }
+
+    fn hex(bytes: &[u8]) -> Self {
+        Self::Hex(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
     }
 
     /// The bytes again; none if the digits are not what [`of`](Self::of) writes.

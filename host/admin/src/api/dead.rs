@@ -36,12 +36,7 @@ impl DeadLetter {
     /// How data begins: at most [`PREVIEW_BYTES_MAX`] bytes; a text stays one.
     #[must_use]
     pub fn preview(data: &[u8]) -> ValueText {
-        match std::str::from_utf8(data) {
-            Ok(text) => {
-                ValueText::Text(text.get(..text.floor_char_boundary(PREVIEW_BYTES_MAX)).unwrap_or_default().to_owned())
-            }
-            Err(_) => ValueText::of(data.get(..PREVIEW_BYTES_MAX).unwrap_or(data)),
-        }
+        ValueText::preview(data, PREVIEW_BYTES_MAX)
     }
 }
 

@@ -13,11 +13,15 @@ use crate::api::{
     RevisionStatus, TopicPage, TreeNode, ValueText,
 };
 use crate::control::{CacheControl, Control, ControlError, ControlFuture, Lines, SupervisionControl, TopicControl};
-use crate::{Client, Endpoint, LogHub};
+use crate::{Client, DurableControl, Endpoint, LogHub};
 
-/// A node with a tree of its own, or without one.
+mod durable;
+
+/// A node with a tree and a store of its own, or without.
+#[derive(Default)]
 struct Fake {
     supervises: bool,
+    durable: Option<durable::Durable>,
     logs: LogHub,
 }
 
@@ -105,6 +109,9 @@ impl Control for Fake {
     fn supervision(&self) -> Option<&dyn SupervisionControl> {
         self.supervises.then_some(self)
     }
+    fn durable(&self) -> Option<&dyn DurableControl> {
+        Some(self.durable.as_ref()?)
+    }
 }
 
 /// Names that a path or a query must not take apart.
@@ -176,7 +183,10 @@ impl SupervisionControl for Fake {
 }
 
 async fn start(supervises: bool) -> (AdminServer, Client) {
-    let fake = Fake { supervises, logs: LogHub::default() };
+    serve(Fake { supervises, ..Fake::default() }).await
+}
+
+async fn serve(fake: Fake) -> (AdminServer, Client) {
     let server = AdminServer::start(Arc::new(fake), ([127, 0, 0, 1], 0).into(), "token").await.unwrap();
     let client = Client::new(Endpoint { address: server.address(), token: "token".to_owned() });
     (server, client)

@@ -4,10 +4,13 @@ mod cache;
 mod check;
 mod dead;
 mod events;
+mod jobs;
 mod new;
 mod operate;
 mod output;
+mod queues;
 mod serve;
+mod store;
 mod time;
 mod topics;
 mod tree;
@@ -39,6 +42,10 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Events(args) => events::run(args).await,
         Command::Resume(args) => tree::resume(args).await,
         Command::Dead(args) => dead::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
+        Command::Queues(args) => queues::run(args).await,
+        Command::Cron(args) => queues::cron(args).await,
+        Command::Store(args) => store::run(args).await,
         Command::Reload(args) => operate::reload(args).await,
     }
 }
