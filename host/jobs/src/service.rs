@@ -202,6 +202,24 @@ impl Jobs {
         Ok(self.0.store.operate(filter, op, before, self.0.time.wall()).await?)
     }
 
+    /// Inserts the job of a schedule now, as at a tick; its ticks stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the plugin has no such schedule; what the store says.
+    pub async fn run_now(&self, plugin: &PluginName, schedule: &HandlerName) -> Result<Inserted, Error> {
+        let core = &self.0;
+        let mut commit = Commit::new(plugin.clone(), core.time.wall());
+        {
+            let registry = core.registry.lock();
+            let entry = registry.plugins.get(plugin).ok_or(Error::NotFound)?;
+            let scheduled = entry.schedules.get(schedule).ok_or(Error::NotFound)?;
+            let (definitions, limits) = (&entry.definitions, &core.options.limits);
+            let prepare = Prepare { definitions, knows_queue: &|_| true, limits, now: commit.now };
+            commit.jobs = scheduled.jobs(schedule, &[commit.now], &prepare)?;
+        }
+        core.store.commit(commit).await?.jobs.pop().ok_or(Error::NotFound)
+    }
+
     /// Pauses a queue, on all nodes and over restarts, or lets it go on. What runs runs on.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_admin::api::{Deployed, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
-use skep_admin::{Control, ControlError, ControlFuture, LogHub, SupervisionControl};
+use skep_admin::{Control, ControlError, ControlFuture, DurableControl, LogHub, SupervisionControl};
 use skep_runtime::Allocation;
 
 use crate::node::Node;
@@ -12,6 +12,7 @@ use crate::plugin::Plugin;
 use crate::store::Origin;
 
 mod caches;
+mod durable;
 mod events;
 mod supervision;
 mod topics;
@@ -126,6 +127,10 @@ impl Control for NodeControl {
     }
 
     fn supervision(&self) -> Option<&dyn SupervisionControl> {
+        Some(self)
+    }
+
+    fn durable(&self) -> Option<&dyn DurableControl> {
         Some(self)
     }
 }

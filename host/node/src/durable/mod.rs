@@ -11,13 +11,14 @@
 //! A job belongs to its plugin and not to a revision: each attempt is performed by the revision in service when it begins.
 
 use std::sync::{Arc, Weak};
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
 use skep_jobs::{Ear, Jobs, Retention};
 use skep_manifest::{HostConfig, StoreAccess};
 use skep_pubsub::PubSub;
 use skep_runtime::{Access, GrantedSpace, Revision, StoreGrants};
-use skep_store::{Durability, SqliteOptions, SqliteStore, Store};
+use skep_store::{Durability, SqliteOptions, SqliteStore, Store, Timestamp};
 use skep_types::{ByteSize, Clock, PluginName};
 
 use crate::plugin::Plugin;
@@ -136,6 +137,12 @@ impl Durable {
     /// Nothing of a plugin begins any more; its jobs wait for it to come back.
     pub(crate) fn detach(&self, plugin: &PluginName) {
         self.jobs.detach(plugin);
+    }
+
+    /// Wall time, as the store counts it: in milliseconds since 1970.
+    pub(crate) fn now(&self) -> Timestamp {
+        let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(wall.as_millis()).unwrap_or(Timestamp::MAX)
     }
 
     /// Brings the gauges up to date, before they are read.
