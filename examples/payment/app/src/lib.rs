@@ -21,7 +21,7 @@ struct NewPayment {
 }
 
 /// Answers at once. The payment and the job that charges it are written together: neither is there without the other.
-fn pay(Form(new): Form<NewPayment>) -> Result<(StatusCode, [(&'static str, String); 1], Json<u64>)> {
+fn pay(Form(new): Form<NewPayment>) -> Result<impl IntoResponse> {
     let id = u64::try_from(store::sum("payments", 1)?)?;
     let payment = Payment { cents: new.cents, state: State::Pending };
     store::atomic().set(payment::key(id), &payment).enqueue(charge::job(&id)).commit()?;
