@@ -72,17 +72,13 @@ fn has(states: States, state: State) -> bool {
 }
 
 impl Kept {
-    /// What has to be the same in another job.
-    fn kind(&self) -> Option<(&str, bool, Option<&str>, Option<&[u8]>, Option<&str>)> {
+    /// What has to be the same in another job: the name, and of queue, arguments and key those that count.
+    fn kind(&self) -> Option<(&str, [Option<&[u8]>; 3])> {
         let unique = self.unique.as_ref()?;
         let has = |part| unique.by & part == part;
-        Some((
-            &self.name,
-            has(Parts::KEY),
-            has(Parts::QUEUE).then_some(self.queue.as_str()),
-            has(Parts::ARGS).then_some(&self.args[..]),
-            unique.key.as_deref().filter(|_| has(Parts::KEY)),
-        ))
+        let key = unique.key.as_deref().unwrap_or_default();
+        let parts = [(Parts::QUEUE, self.queue.as_bytes()), (Parts::ARGS, &self.args), (Parts::KEY, key.as_bytes())];
+        Some((&self.name, parts.map(|(part, bytes)| has(part).then_some(bytes))))
     }
 
     fn keeps_out(&self, other: &Self, now: u64) -> bool {

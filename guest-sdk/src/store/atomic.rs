@@ -1,6 +1,6 @@
 //! Commits: data, jobs and messages, all of it or nothing.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -106,13 +106,12 @@ impl Atomic {
 
     /// Keeps bytes as they are.
     pub fn set_bytes(self, key: impl Into<Key>, value: impl Into<Vec<u8>>) -> Self {
-        self.set_until(key, value, None)
+        self.set_until(key.into(), value.into(), None)
     }
 
-    /// Keeps bytes as they are until this moment; `None` keeps them until they are deleted.
-    pub fn set_until(self, key: impl Into<Key>, value: impl Into<Vec<u8>>, ends: Option<SystemTime>) -> Self {
-        let expires = ends.map(clock::timestamp);
-        self.with(host::Op::Set(host::Set { at: key.into().place(), value: value.into(), expires }))
+    /// Keeps bytes as they are for so long.
+    pub fn set_bytes_for(self, key: impl Into<Key>, value: impl Into<Vec<u8>>, ttl: Duration) -> Self {
+        self.set_until(key.into(), value.into(), Some(clock::timestamp_in(ttl)))
     }
 
     /// Deletes a key. It need not be there.
@@ -210,9 +209,13 @@ impl Atomic {
         })
     }
 
+    pub(super) fn set_until(self, key: Key, value: Vec<u8>, expires: Option<u64>) -> Self {
+        self.with(host::Op::Set(host::Set { at: key.place(), value, expires }))
+    }
+
     fn encode<T: Serialize + ?Sized>(self, key: Key, value: &T, expires: Option<u64>) -> Self {
-        match codec::encode(value) {
-            Ok(value) => self.with(host::Op::Set(host::Set { at: key.place(), value, expires })),
+        match codec::to_json(value) {
+            Ok(value) => self.set_until(key, value, expires),
             Err(error) => self.unfit(Error::from(error).context(key.doing("writing"))),
         }
     }

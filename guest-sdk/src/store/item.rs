@@ -29,9 +29,9 @@ impl Item<Vec<u8>> {
 
     pub(super) fn decode<T: DeserializeOwned>(self) -> Result<Item<T>> {
         let Self { key, value, version, expires } = self;
-        match codec::decode(&value) {
+        match codec::from_json(&value) {
             Ok(value) => Ok(Item { key, value, version, expires }),
-            Err(error) => Err(Error::from(error).context(key.doing("reading"))),
+            Err(error) => Err(error.context(key.doing("reading"))),
         }
     }
 

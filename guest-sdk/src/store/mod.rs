@@ -36,9 +36,9 @@
 //! 1,024 bytes without control characters.
 //!
 //! # Values
-//! are written in [postcard](https://docs.rs/postcard)'s format, as in a [`cache`](crate::cache#values), with the same rules.
-//! They outlive a deploy: change the key with the type ("v2:user:7"), or write a format that tells its fields by
-//! [`set_bytes`]. A [`sum`] is a decimal text and read by [`counter`].
+//! are written as JSON, which tells its fields and which operators can read. They outlive deploys: give new fields a
+//! `#[serde(default)]`, or change the key with the type ("v2:user:7"). For a format of one's own there is [`set_bytes`]. A
+//! [`sum`] is a decimal text and read by [`counter`].
 //!
 //! # Errors
 //! are the SDK's [`Error`](crate::Error) with a [`CapabilityError`](crate::CapabilityError) inside, and name the key; a commit

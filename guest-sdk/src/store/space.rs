@@ -9,7 +9,7 @@ use super::{
     atomic::{atomic, until_it_holds},
     host,
 };
-use crate::{Result, capability::refused, codec};
+use crate::{Result, capability::refused, clock, codec};
 
 /// Whoever loses so many races in a row should ask for less at once.
 pub(super) const ATTEMPTS: u32 = 32;
@@ -171,6 +171,14 @@ impl Space {
         atomic().set_bytes(self.key(key), value).write()
     }
 
+    /// Keeps bytes as they are for so long.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub fn set_bytes_for(&self, key: &str, value: impl Into<Vec<u8>>, ttl: Duration) -> Result<()> {
+        atomic().set_bytes_for(self.key(key), value, ttl).write()
+    }
+
     /// Deletes a key. It need not be there.
     ///
     /// # Errors
@@ -222,8 +230,9 @@ impl Space {
                 None => (atomic().check_absent(&key), None),
             };
             let Some(new) = change(old.map(|item| item.value)) else { return Ok(Ok(None)) };
-            let bytes = codec::encode(&new).map_err(|error| crate::Error::from(error).context(key.doing("writing")))?;
-            Ok(commit.set_until(key.clone(), bytes, ends).commit().map(|_| Some(new)))
+            let bytes =
+                codec::to_json(&new).map_err(|error| crate::Error::from(error).context(key.doing("writing")))?;
+            Ok(commit.set_until(key.clone(), bytes, ends.map(clock::timestamp)).commit().map(|_| Some(new)))
         })
     }
 

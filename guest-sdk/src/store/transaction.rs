@@ -71,8 +71,8 @@ impl Transaction {
         let key = key.into();
         match self.writes.last_of(&key) {
             Some(host::Op::Set(set)) => {
-                let value = codec::decode(&set.value);
-                return value.map(Some).map_err(|error| Error::from(error).context(key.doing("reading")));
+                let value = codec::from_json(&set.value);
+                return value.map(Some).map_err(|error| error.context(key.doing("reading")));
             }
             Some(host::Op::Sum(_)) => {
                 return Err(Error::from("the transaction adds to it").context(key.doing("reading")));

@@ -2,18 +2,21 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod double;
+mod greeting;
 mod mail;
-mod welcome;
 
+use greeting::{SignUp, welcome};
 use skep_sdk::{
     jobs::{JobId, State},
     prelude::*,
 };
-use welcome::{SignUp, welcome};
 
 #[skep::http]
 fn app() -> Router {
-    Router::new().get("/", || Html(include_str!("../web/page.html"))).post("/sign-ups", sign_up).get("/sign-ups/{id}", show)
+    Router::new()
+        .get("/", || Html(include_str!("../web/page.html")))
+        .post("/sign-ups", sign_up)
+        .get("/sign-ups/{id}", show)
 }
 
 /// Answers at once: whether the mail server is there is nothing that a visitor should wait for.
@@ -23,7 +26,7 @@ fn sign_up(Form(new): Form<SignUp>) -> Result<Redirect> {
         return Err(Error::new(StatusCode::UNPROCESSABLE_ENTITY, "an address has an @"));
     }
     // Whoever clicks twice gets one mail.
-    let job = welcome::job(&SignUp { address: address.to_owned() }).unique_for(welcome::HOUR).enqueue()?;
+    let job = welcome::job(&SignUp { address: address.to_owned() }).unique_for(greeting::HOUR).enqueue()?;
     Ok(Redirect::to(format!("/sign-ups/{}", job.id)))
 }
 
@@ -35,8 +38,11 @@ fn show(Path(id): Path<JobId>) -> Result<impl IntoResponse> {
         State::Cancelled | State::Discarded => "We could not send you a mail. Is the address right?\n".to_owned(),
         _ => format!("Your mail waits to be sent. Attempts: {} of {}.\n", mail.attempt, mail.max_attempts),
     };
-    let again = (!mail.state.is_final()).then_some([("refresh", "1")]);
-    Ok((again, text))
+    let mut headers = HeaderMap::new();
+    if !mail.state.is_final() {
+        headers.insert(header::REFRESH, HeaderValue::from_static("1"));
+    }
+    Ok((headers, text))
 }
 
 #[cfg(test)]

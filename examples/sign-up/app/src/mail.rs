@@ -7,7 +7,8 @@ use skep_sdk::prelude::*;
 #[cfg(target_arch = "wasm32")]
 pub fn send(id: jobs::JobId, to: &str, text: &str) -> Result<StatusCode> {
     let request = waki::Client::new().post("http://postbox.skep.internal/mails");
-    let request = request.header("content-type", "application/json").body(json!({"id": id, "to": to, "text": text}).to_string());
+    let request =
+        request.header("content-type", "application/json").body(json!({"id": id, "to": to, "text": text}).to_string());
     let response = request.send().map_err(|error| error.to_string())?;
     Ok(StatusCode::from_u16(response.status_code())?)
 }

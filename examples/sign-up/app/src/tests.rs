@@ -43,7 +43,7 @@ fn a_mail_server_that_is_broken_is_asked_eight_times() {
     let answer = sign_up("maja@bees.example");
     for _ in 0..8 {
         assert_eq!(test::perform_jobs(), 1);
-        test::advance(welcome::HOUR);
+        test::advance(greeting::HOUR);
     }
     assert_eq!(test::jobs()[0].state, State::Discarded);
     assert!(shown(&answer).starts_with("We could not"));

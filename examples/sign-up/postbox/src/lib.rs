@@ -48,7 +48,8 @@ mod tests {
 
     #[test]
     fn it_sends_a_mail_when_it_is_asked_for_the_third_time() {
-        let send = |to: &str| test::post("/mails").json(&Mail { id: 7, to: to.into(), text: "hi".into() }).send(app).status();
+        let send =
+            |to: &str| test::post("/mails").json(&Mail { id: 7, to: to.into(), text: "hi".into() }).send(app).status();
         let answers = [(); 4].map(|()| send("maja@bees.example").as_u16());
         assert_eq!(answers, [503, 503, 202, 202]);
         assert_eq!(send("nobody@bees.example"), StatusCode::UNPROCESSABLE_ENTITY);

@@ -10,9 +10,8 @@ use skep_sdk::{
 };
 
 pub(crate) fn answer(route: &str, query: &Query) -> Result<Response> {
-    let ops = query.get("ops").unwrap_or_default().split(';').map(str::trim).filter(|op| !op.is_empty());
-    let commit = ops.fold(Ok(store::atomic()), |commit: Result<Atomic>, op| add(commit?, op))?;
-    let committed = commit.commit();
+    let mut ops = query.get("ops").unwrap_or_default().split(';').map(str::trim).filter(|op| !op.is_empty());
+    let committed = ops.try_fold(store::atomic(), add)?.commit();
     if route == "commit-hold" {
         match query.get("end").unwrap_or("return") {
             "trap" => hostile_common::trap(),
@@ -40,8 +39,7 @@ fn add(commit: Atomic, op: &str) -> Result<Atomic> {
         "set" => commit.set_bytes(at, rest),
         "set_for" => {
             let (ms, text) = rest.split_once(' ').context("reading a time")?;
-            let ends = std::time::SystemTime::now() + Duration::from_millis(ms.parse()?);
-            commit.set_until(at, text, Some(ends))
+            commit.set_bytes_for(at, text, Duration::from_millis(ms.parse()?))
         }
         "big" => commit.set_bytes(at, vec![b'x'; rest.parse()?]),
         "delete" => commit.delete(at),

@@ -77,10 +77,7 @@ fn operate(route: &str, query: &Query) -> Result<Response> {
             let value = query.get("v").unwrap_or("v");
             match query.number("ttl_ms", 0) {
                 0 => space.set_bytes(key, value)?,
-                ttl => {
-                    let ends = std::time::SystemTime::now() + Duration::from_millis(ttl);
-                    store::atomic().set_until(space.key(key), value, Some(ends)).commit()?;
-                }
+                ttl => space.set_bytes_for(key, value, Duration::from_millis(ttl))?,
             }
             "ok".to_owned()
         }
