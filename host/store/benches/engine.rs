@@ -77,7 +77,9 @@ fn baseline() -> (f64, f64, f64) {
     let folder = folder();
     let connection = rusqlite::Connection::open(folder.path().join("plain.sqlite")).unwrap();
     connection
-        .execute_batch("PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t(k TEXT PRIMARY KEY, v BLOB)")
+        .execute_batch(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t(k TEXT PRIMARY KEY, v BLOB)",
+        )
         .unwrap();
     let mut times = Vec::new();
     let start = Instant::now();
