@@ -19,7 +19,7 @@ pub(super) fn holder(tx: &Tx<'_>, plugin: i64, key: &[u8], now: Timestamp) -> ru
     let found = tx
         .connection
         .prepare_cached(
-            "SELECT job, until, states, state FROM uniques JOIN jobs ON jobs.id = job WHERE plugin = ?1 AND key = ?2",
+            "SELECT job, uniques.until, states, state FROM uniques JOIN jobs ON jobs.id = job WHERE plugin = ?1 AND key = ?2",
         )?
         .query_row(params![plugin, key], |row| {
             let until: Option<i64> = row.get(1)?;
