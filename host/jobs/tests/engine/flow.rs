@@ -83,8 +83,8 @@ async fn it_says_itself_that_it_should_not_be_done() {
 #[tokio::test]
 async fn a_panic_of_the_host_is_an_error_and_the_neighbours_survive() {
     let rig = Rig::new(10);
+    *rig.stage.panics.lock() = true;
     let (id, neighbour) = (rig.enqueue(spec("a")).await, rig.enqueue(spec("b")).await);
-    // It panics when the answer is forgotten.
     drop(rig.begun().await);
     rig.begun().await.done();
     assert_eq!((rig.state(id).await, rig.state(neighbour).await), (JobState::Retryable, JobState::Completed));

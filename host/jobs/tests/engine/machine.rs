@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skep_jobs::{JobSpec, Options, Outcome};
+use skep_jobs::{JobSpec, Options, Outcome, Retention};
 use skep_store::{JobId, JobState};
 
 use crate::memory::Fault;
-use crate::{Attempt, Rig, clock, quiet_options, spec, two_jobs};
+use crate::{Attempt, Rig, clock, quiet_options, secs, spec, two_jobs};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -78,7 +78,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let options = |node: &str| Options { alone: false, node: node.to_owned(), ..quiet_options() };
+        let retention = Retention { completed: secs(1 << 20), ..Retention::default() };
+        let options = |node: &str| Options { alone: false, node: node.to_owned(), retention, ..quiet_options() };
         let one = Rig::bare(options(NODES[0]));
         // Each host has a clock of its own, so that one can stand still.
         let two = Rig::on(Arc::clone(&one.memory), clock(), options(NODES[1]));

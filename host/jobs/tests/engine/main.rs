@@ -123,6 +123,8 @@ pub struct Stage {
     pub ended: Mutex<Vec<(JobId, u16, OutcomeKind)>>,
     /// Whether attempts go on when they are told to stop.
     pub stubborn: Mutex<bool>,
+    /// Whether attempts that the test forgets panic; otherwise they go on for good.
+    pub panics: Mutex<bool>,
 }
 
 impl Stage {
@@ -132,11 +134,18 @@ impl Stage {
             let (answer, answered) = oneshot::channel();
             let stop = context.stop.clone();
             stage.begun.lock().push_back(Attempt { job, context, revision, answer });
-            let stubborn = *stage.stubborn.lock();
+            let (stubborn, panics) = (*stage.stubborn.lock(), *stage.panics.lock());
             async move {
+                let answered = async {
+                    match answered.await {
+                        Ok(outcome) => outcome,
+                        Err(_) if panics => panic!("forgotten"),
+                        Err(_) => std::future::pending().await,
+                    }
+                };
                 tokio::select! {
                     biased;
-                    outcome = answered => outcome.unwrap_or_else(|_| panic!("forgotten")),
+                    outcome = answered => outcome,
                     _ = stop.raised(), if !stubborn => Outcome::Crashed("stopped".to_owned()),
                 }
             }
