@@ -80,7 +80,7 @@ pub fn two_jobs(concurrency: u32) -> PluginJobs {
         max_attempts: 3,
         timeout: Some(secs(60)),
     };
-    let options = QueueOptions { concurrency: NonZeroU32::new(concurrency).unwrap(), rate: None };
+    let options = QueueOptions { concurrency: NonZeroU32::new(concurrency).unwrap(), ..QueueOptions::default() };
     PluginJobs {
         queues: [(name("work"), options)].into(),
         definitions: vec![definition("a"), definition("b")],

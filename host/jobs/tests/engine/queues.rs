@@ -111,7 +111,7 @@ async fn a_queue_is_scaled_up_and_down() {
 async fn a_rate_is_kept_in_every_window_and_starves_nobody() {
     let rig = Rig::bare(Options::default());
     let rate = Some(RateLimit { count: NonZeroU32::new(5).unwrap(), period: secs(10) });
-    let options = QueueOptions { concurrency: NonZeroU32::new(3).unwrap(), rate };
+    let options = QueueOptions { concurrency: NonZeroU32::new(3).unwrap(), rate, ..QueueOptions::default() };
     rig.configure(PluginJobs { queues: [(crate::name("work"), options)].into(), ..two_jobs(1) }, 1);
     for _ in 0..20 {
         rig.enqueue(spec("a")).await;
