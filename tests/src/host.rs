@@ -72,6 +72,12 @@ impl Host {
         (Self::with_manifest(dir, read, Mode::Production, injected).await.unwrap(), clock)
     }
 
+    /// Starts a host by such a clock in a folder that another host left behind.
+    pub async fn in_folder_at(dir: TempDir, clock: &Arc<ManualClock>) -> anyhow::Result<Self> {
+        let (manifest, clock): (_, Arc<dyn Clock>) = (prepare(&dir)?, Arc::<ManualClock>::clone(clock));
+        Self::with_manifest(dir, manifest, Mode::Production, clock).await
+    }
+
     /// The same in any mode, with the error where it does not start.
     pub async fn try_start(manifest: &str, mode: Mode) -> anyhow::Result<Self> {
         Self::in_folder(folder(manifest)?, mode).await
@@ -107,6 +113,23 @@ impl Host {
         let admin = AdminServer::start(Arc::new(NodeControl(Arc::clone(&node))), any, TOKEN).await?;
         node.announce(&Endpoint { address: admin.address(), token: TOKEN.to_owned() })?;
         Ok(Self { node, address, admin, client: Client::new(), dir })
+    }
+
+    /// Moves the host's clock, and has the host look at it.
+    pub fn advance(&self, clock: &ManualClock, by: Duration) {
+        clock.advance(by);
+        self.node.look();
+    }
+
+    /// Shuts it down, and leaves its folder to the next one.
+    pub async fn stop(self) -> TempDir {
+        let Self { node, admin, dir, .. } = self;
+        drop(admin);
+        node.shutdown().await;
+        let left = Arc::downgrade(&node);
+        drop(node);
+        eventually("the node is gone", async || left.strong_count() == 0).await;
+        dir
     }
 
     pub fn path(&self) -> &Path {

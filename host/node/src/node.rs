@@ -161,6 +161,11 @@ impl Node {
         Ok(node)
     }
 
+    /// What waits for a time looks at the clock at once. For clocks that are set by hand.
+    pub fn look(&self) {
+        self.services.durable.jobs.look();
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn addresses(&self) -> Arc<Vec<SocketAddr>> {

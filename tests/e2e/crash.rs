@@ -1,0 +1,342 @@
+//! What a host that is killed under load leaves behind. `SKEP_CRASH_ROUNDS=300` makes the long run of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use reqwest::Client;
+use skep_admin::api::{Line, MessageStatus, ValueText};
+use skep_admin::{Client as Admin, Endpoint};
+use skep_tests::{eventually, guests, sse};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+const PLUGIN: &str = "crash";
+const HOST: &str = "crash.test";
+const ROUNDS: u64 = 8;
+const WRITERS: u64 = 6;
+/// Fewer than writers, so that some of them race.
+const CHAINS: u64 = 3;
+
+fn manifest() -> String {
+    let wasm = guests::store_probe();
+    format!(
+        "[plugins.{PLUGIN}]\nsource = {wasm:?}\nroutes = ['{HOST}/{{*path}}', \
+         {{ route = 'GET {HOST}/news', sse = {{ topic = 'news', open = 'anyone' }} }}]\n\
+         queues = {{ default = {{ concurrency = 3 }} }}\ntopics = {{ news = {{ retain = {{ messages = 10_000 }} }} }}\n"
+    )
+}
+
+/// `skep serve` in a process of its own.
+struct Skep {
+    child: Child,
+    url: String,
+    client: Client,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+impl Skep {
+    fn spawn(dir: &Path) -> Child {
+        let mut command = Command::new(guests::skep());
+        let command = command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir"]).arg(dir);
+        command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
+    }
+
+    async fn start(dir: &Path) -> Self {
+        let mut child = Self::spawn(dir);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let (mut said, mut url) = (Vec::new(), String::new());
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, address)) = line.split_once("listening on ") {
+                address.clone_into(&mut url);
+            }
+            let is_up = line.contains("administered on");
+            said.push(line);
+            if is_up {
+                break;
+            }
+        }
+        assert!(!url.is_empty(), "it does not start: {said:#?}");
+        let said = Arc::new(Mutex::new(said));
+        let (client, kept) = (Client::new(), Arc::clone(&said));
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                kept.lock().push(line);
+            }
+        });
+        Self { child, url, client, said }
+    }
+
+    async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+        let panics = self.said.lock().iter().any(|line| line.contains("panicked"));
+        assert!(!panics, "{:#?}", self.said.lock());
+    }
+
+    /// The answer, or nothing if there is none.
+    async fn get(&self, path: &str) -> Option<(u16, String)> {
+        let path = path.replace(' ', "+");
+        let request = self.client.get(format!("{}{path}", self.url)).header("host", HOST);
+        let response = request.send().await.ok()?;
+        Some((response.status().as_u16(), response.text().await.ok()?))
+    }
+
+    async fn ok(&self, path: &str) -> String {
+        let (status, body) = self.get(path).await.unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    /// A key's version and text, if there is an answer; both are 0 without an item.
+    async fn item(&self, key: &str) -> Option<(u64, u64)> {
+        let (status, body) = self.get(&format!("/get?k={key}")).await?;
+        assert_eq!(status, 200, "{body}");
+        let number = |at: usize| body.split(' ').nth(at).and_then(|text| text.parse().ok()).unwrap_or(0);
+        Some((number(0), number(2)))
+    }
+}
+
+/// What writers were told in one round.
+#[derive(Default)]
+struct Told {
+    /// Commits that were answered as done.
+    done: BTreeSet<u64>,
+    /// Commits that were not answered, or not clearly.
+    open: BTreeSet<u64>,
+    /// Commits that were refused.
+    refused: BTreeSet<u64>,
+}
+
+/// Commits until the host is gone. Each commit has a number, moves its chain on from the commit before, and leaves a link.
+async fn write(skep: &Skep, round: u64, chain: u64, numbers: &AtomicU64, told: &Mutex<Told>) {
+    let key = format!("chain{chain}");
+    let Some((mut version, mut before)) = skep.item(&key).await else { return };
+    loop {
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let check = if version == 0 { format!("absent {key}") } else { format!("check {key} {version}") };
+        let ops = format!(
+            "{check};set {key} {number};sum total 1;set {} {chain} {before};enqueue keep {number};publish news {number}",
+            link(round, number)
+        );
+        let answer = skep.get(&format!("/commit?ops={ops}")).await;
+        let now = match &answer {
+            Some((200, body)) => {
+                told.lock().done.insert(number);
+                Some((body.split(' ').next().unwrap().parse().unwrap(), number))
+            }
+            Some((409, body)) if body.starts_with("Conflict") => {
+                told.lock().refused.insert(number);
+                skep.item(&key).await
+            }
+            other => {
+                told.lock().open.insert(number);
+                if let Some(answer) = other {
+                    println!("round {round}: commit {number} was answered {answer:?}");
+                }
+                skep.item(&key).await
+            }
+        };
+        let Some(now) = now else { return };
+        (version, before) = now;
+    }
+}
+
+fn link(round: u64, number: u64) -> String {
+    format!("link:{round}:{number:08}")
+}
+
+/// Listens until the host is gone, and answers the numbers that were published.
+async fn listen(skep: &Skep) -> BTreeSet<u64> {
+    let request = skep.client.get(format!("{}/news", skep.url)).header("host", HOST);
+    let Ok(mut stream) = request.send().await else { return BTreeSet::new() };
+    assert_eq!(stream.status(), 200);
+    let mut text = Vec::new();
+    while let Ok(Some(chunk)) = stream.chunk().await {
+        text.extend_from_slice(&chunk);
+    }
+    let text = String::from_utf8(text).unwrap();
+    let whole = text.rfind("\n\n").map_or("", |end| &text[..end + 2]);
+    sse::events(whole).iter().map(|event| event.data.parse().unwrap()).collect()
+}
+
+/// Writers and a listener, until the host is killed at a random moment.
+async fn load(skep: Skep, round: u64, numbers: &Arc<AtomicU64>, after: Duration) -> (Told, BTreeSet<u64>) {
+    let Skep { mut child, url, client, said } = skep;
+    let told = Arc::new(Mutex::new(Told::default()));
+    let shared = || {
+        let dead = Command::new("true").spawn().unwrap();
+        Skep { child: dead, url: url.clone(), client: client.clone(), said: Arc::clone(&said) }
+    };
+    let writers = (0..WRITERS).map(|writer| {
+        let (skep, told, numbers) = (shared(), Arc::clone(&told), Arc::clone(numbers));
+        tokio::spawn(async move { write(&skep, round, writer % CHAINS, &numbers, &told).await })
+    });
+    let writers: Vec<_> = writers.collect();
+    let heard = shared();
+    let heard = tokio::spawn(async move { listen(&heard).await });
+    tokio::time::sleep(after).await;
+    child.kill().await.unwrap();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let heard = heard.await.unwrap();
+    let told = std::mem::take(&mut *told.lock());
+    (told, heard)
+}
+
+/// What has to be so whenever a host was killed, from round to round.
+#[derive(Default)]
+struct Kept {
+    heads: BTreeMap<u64, u64>,
+    total: u64,
+    told_again: usize,
+}
+
+impl Kept {
+    async fn verify(&mut self, skep: &Skep, dir: &Path, round: u64, told: &Told, heard: &BTreeSet<u64>) {
+        let links = links(skep, round).await;
+        let there: BTreeSet<u64> = links.keys().copied().collect();
+        println!(
+            "round {round}: {} acknowledged, {} open, {} refused; {} there",
+            told.done.len(),
+            told.open.len(),
+            told.refused.len(),
+            there.len()
+        );
+        let lost: Vec<_> = told.done.difference(&there).collect();
+        assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+        let ghosts: Vec<_> = there.iter().filter(|number| !told.done.contains(number) && !told.open.contains(number)).collect();
+        assert!(ghosts.is_empty(), "refused, and there: {ghosts:?}");
+        self.total += there.len() as u64;
+        assert_eq!(skep.ok("/counter?k=total").await, self.total.to_string(), "the sum");
+        self.chains(skep, &links).await;
+        let too_early: Vec<_> = heard.difference(&there).collect();
+        assert!(too_early.is_empty(), "published, and not there: {too_early:?}");
+        let again = published_again(dir).await;
+        assert!(again.is_subset(&there), "published after the restart, and not there: {again:?}");
+        self.told_again += again.len();
+        jobs(skep, dir, &there).await;
+    }
+
+    /// Each chain goes from its head back to where it was before the round, over each of its links once.
+    async fn chains(&mut self, skep: &Skep, links: &BTreeMap<u64, (u64, u64)>) {
+        let mut walked = 0;
+        for chain in 0..CHAINS {
+            let from = self.heads.get(&chain).copied().unwrap_or(0);
+            let (_, head) = skep.item(&format!("chain{chain}")).await.unwrap();
+            let mut at = head;
+            while at != from {
+                let (of, before) = links.get(&at).unwrap_or_else(|| panic!("chain {chain}: no link of {at}, back to {from}"));
+                assert_eq!(*of, chain, "the link of {at}");
+                walked += 1;
+                at = *before;
+            }
+            self.heads.insert(chain, head);
+        }
+        assert_eq!(walked, links.len(), "a commit went on from what was no longer there");
+    }
+}
+
+/// The links of a round: number, chain, number before.
+async fn links(skep: &Skep, round: u64) -> BTreeMap<u64, (u64, u64)> {
+    let (mut links, mut cursor) = (BTreeMap::new(), String::new());
+    loop {
+        let page = skep.ok(&format!("/list?prefix=link:{round}:{cursor}")).await;
+        let mut next = None;
+        for line in page.lines() {
+            let parts: Vec<_> = line.split(' ').collect();
+            match parts[..] {
+                ["cursor", at] => next = Some(format!("&cursor={at}")),
+                [key, chain, before] => {
+                    let number = key.rsplit(':').next().unwrap().parse().unwrap();
+                    links.insert(number, (chain.parse().unwrap(), before.parse().unwrap()));
+                }
+                _ => panic!("{line}"),
+            }
+        }
+        match next {
+            Some(next) => cursor = next,
+            None => return links,
+        }
+    }
+}
+
+fn admin(dir: &Path) -> Admin {
+    Admin::new(Endpoint::find(&dir.join(".skep")).unwrap())
+}
+
+/// What the outbox of the killed host had left, which the next one published.
+async fn published_again(dir: &Path) -> BTreeSet<u64> {
+    let admin = admin(dir);
+    let topic = format!("{PLUGIN}/news");
+    admin.publish(&topic, None, "0".into()).await.unwrap();
+    let mut numbers = BTreeSet::new();
+    let each = |line: Line<MessageStatus>| {
+        let Line::Item(MessageStatus { data: ValueText::Text(text), .. }) = line else { return ControlFlow::Continue(()) };
+        let number = text.parse().unwrap();
+        if number == 0 {
+            return ControlFlow::Break(());
+        }
+        numbers.insert(number);
+        ControlFlow::Continue(())
+    };
+    admin.tail(&topic, Some(0), each).await.unwrap();
+    numbers
+}
+
+/// Each commit's job is done, and has its effect once.
+async fn jobs(skep: &Skep, dir: &Path, there: &BTreeSet<u64>) {
+    let admin = admin(dir);
+    eventually("all jobs are done", async || {
+        let queues = admin.queues(Some(PLUGIN)).await.unwrap();
+        queues.iter().all(|queue| {
+            let counts = queue.counts;
+            let left = counts.suspended + counts.scheduled + counts.available + counts.executing + counts.retryable;
+            assert_eq!(counts.cancelled + counts.discarded, 0, "{queue:?}");
+            left == 0
+        })
+    })
+    .await;
+    let done = skep.ok("/done").await;
+    let mut done: Vec<u64> = done.split_whitespace().filter(|word| *word != "none").map(|word| word.parse().unwrap()).collect();
+    done.sort_unstable();
+    assert_eq!(done, there.iter().copied().collect::<Vec<_>>(), "the effects of jobs");
+    skep.ok("/delete?k=done").await;
+}
+
+fn rounds() -> u64 {
+    std::env::var("SKEP_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_under_load_keeps_what_it_acknowledged_and_nothing_by_half() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("skep.toml"), manifest()).unwrap();
+    std::fs::create_dir_all(dir.path().join(".skep")).unwrap();
+    std::os::unix::fs::symlink(guests::code_cache(), dir.path().join(".skep/cache")).unwrap();
+    let seed = std::env::var("SKEP_CRASH_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    println!("SKEP_CRASH_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (numbers, mut kept) = (Arc::new(AtomicU64::new(1)), Kept::default());
+    let mut skep = Skep::start(dir.path()).await;
+    for round in 0..rounds() {
+        let after = Duration::from_millis(random.u64(30..800));
+        let (told, heard) = load(skep, round, &numbers, after).await;
+        // Some of them do not live to see their own start.
+        for _ in 0..random.u8(..3) {
+            let mut stillborn = Skep::spawn(dir.path());
+            tokio::time::sleep(Duration::from_millis(random.u64(..400))).await;
+            stillborn.kill().await.unwrap();
+        }
+        skep = Skep::start(dir.path()).await;
+        kept.verify(&skep, dir.path(), round, &told, &heard).await;
+    }
+    println!("{} commits in all, {} messages were told again", kept.total, kept.told_again);
+    assert!(kept.total > 10 * rounds(), "there was no load");
+    skep.kill().await;
+}
