@@ -299,7 +299,10 @@ async fn large(rows: usize) {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let numbers = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}", "fsync on", "p50 us", "p99 us", "in a second", "ratio", "writer us");
+    println!(
+        "\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}",
+        "fsync on", "p50 us", "p99 us", "in a second", "ratio", "writer us"
+    );
     let plain = baseline();
     let base = plain.rate;
     row("plain SQLite, commits of 1 row, 1 caller", &plain, base);

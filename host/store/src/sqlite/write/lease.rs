@@ -25,7 +25,8 @@ pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Resul
         job.lease = Some(Lease { fence, worker: request.worker.clone(), until: request.until });
         tx.connection
             .prepare_cached(
-                "UPDATE jobs SET state = 3, attempt = ?2, attempted = ?3, fence = ?4, until = ?5, worker = ?6 WHERE id = ?1",
+                "UPDATE jobs SET state = 3, lane = -2, attempt = ?2, attempted = ?3, fence = ?4, rank = ?5, worker = ?6
+                 WHERE id = ?1",
             )?
             .execute(params![
                 sql(job.id.0),
@@ -43,7 +44,7 @@ pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Resul
 fn found(request: &LeaseRequest, tx: &Tx<'_>, queue: i64) -> rusqlite::Result<Vec<Job>> {
     let mut select = tx.connection.prepare_cached(
         "SELECT id, name, priority, attempt, max_attempts, inserted, run_at, blobs, args, meta
-         FROM jobs INDEXED BY jobs_available WHERE queue = ?1 AND state = 2 ORDER BY priority, run_at, id LIMIT ?2",
+         FROM jobs INDEXED BY jobs_lanes WHERE lane BETWEEN ?1 * 10 AND ?1 * 10 + 9 ORDER BY lane, rank, id LIMIT ?2",
     )?;
     let mut rows = select.query(params![queue, sql(request.limit as u64)])?;
     let mut jobs = Vec::new();
@@ -86,7 +87,7 @@ pub(in crate::sqlite) fn heartbeat((leases, until): &Beat, tx: &mut Tx<'_>) -> R
     for (id, fence) in leases {
         let extended = tx
             .connection
-            .prepare_cached("UPDATE jobs SET until = ?3 WHERE id = ?1 AND state = 3 AND fence = ?2")?
+            .prepare_cached("UPDATE jobs SET rank = ?3 WHERE id = ?1 AND state = 3 AND fence = ?2")?
             .execute([sql(id.0), sql(fence.0), sql(*until)])?;
         if extended == 0 {
             lost.push(Lost(*id));
