@@ -244,6 +244,7 @@ async fn jobs(base: f64) {
     let measured = enqueues(&store, 8, 100, 3).await;
     row("enqueue 100 jobs in a commit, 8 callers", &measured, base);
     for (workers, batch) in [(1, 64), (8, 64), (64, 8)] {
+        fill(&store, 160_000).await;
         let measured = perform(&store, workers, batch, 150_000).await;
         row(&format!("settle and lease {batch} jobs, {workers} workers"), &measured, base);
     }

@@ -61,7 +61,7 @@ impl Plan {
         self.bytes
     }
 
-    pub(super) fn of(tx: &Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
+    pub(super) fn of(tx: &mut Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
         enough_queues(tx, commit)?;
         let jobs = Vec::with_capacity(commit.jobs.len());
         let mut plan = Self { jobs, bytes: 0, overwritten: HashMap::default() };
@@ -115,7 +115,7 @@ impl Plan {
         Ok(holds.then(|| Planned::There(holder.job, state, present.overwrite(job, commit.now))))
     }
 
-    fn new_job(&mut self, tx: &Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
+    fn new_job(&mut self, tx: &mut Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
         let meta = blob::encode(&job.meta);
         let bytes = sql(JOB_OVERHEAD) + len(&job.args) + len(&meta);
         let mut new = New {
@@ -190,7 +190,7 @@ impl Plan {
 
 impl New {
     /// Waits for a job that is there, if it is the plugin's own and has not ended.
-    fn wait_for(&mut self, tx: &Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
+    fn wait_for(&mut self, tx: &mut Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
         let Some(row) = JobRow::load(tx, id)? else { return Ok(()) };
         if tx.state.queue(row.queue).is_none_or(|queue| queue.queue.plugin != commit.plugin) {
             return Ok(());
@@ -286,6 +286,9 @@ fn write_new(
     if new.state == JobState::Suspended {
         for before in waits {
             tx.connection.prepare_cached("INSERT INTO waits(before, job) VALUES (?1, ?2)")?.execute([before, id])?;
+            if let Some(leased) = tx.state.leased(before) {
+                leased.dependants = true;
+            }
             tx.connection
                 .prepare_cached("UPDATE jobs SET dependants = 1 WHERE id = ?1 AND dependants = 0")?
                 .execute([before])?;

@@ -33,8 +33,8 @@ pub(super) const fn lane(state: JobState, queue: i64, priority: i64) -> i64 {
 
 /// What is asked of a row that is to change.
 #[derive(Clone, Copy)]
-pub(super) struct JobRow {
-    pub(super) id: i64,
+pub(in crate::sqlite) struct JobRow {
+    pub(in crate::sqlite) id: i64,
     pub(super) queue: i64,
     pub(super) state: JobState,
     pub(super) waiting: i64,
@@ -78,7 +78,10 @@ impl JobRow {
         })
     }
 
-    pub(super) fn load(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn load(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+        if let Some(known) = tx.state.leased(id) {
+            return Ok(Some(*known));
+        }
         tx.connection
             .prepare_cached(concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?1"))?
             .query_row([id], Self::read)
@@ -217,6 +220,9 @@ impl JobRow {
     }
 
     fn moves(&mut self, tx: &mut Tx<'_>, to: JobState) {
+        if self.state == JobState::Executing {
+            tx.state.unlease(self.id);
+        }
         tx.state.moved(self.queue, Some(self.state), Some(to));
         tx.announce(self.queue, to, self.run_at);
         self.state = to;
