@@ -72,12 +72,31 @@ fn enqueue(jobs: usize) -> Commit {
     commit
 }
 
+/// Of many calls: microseconds each, how many in a second, and what each costs the thread that writes.
+struct Measured {
+    p50: f64,
+    p99: f64,
+    rate: f64,
+    work: f64,
+}
+
+impl Measured {
+    fn of(mut times: Vec<Duration>, count: usize, began: Instant, worked_before: f64) -> Self {
+        let rate = count as f64 / began.elapsed().as_secs_f64();
+        times.sort_unstable();
+        let [p50, p99] = [50, 99].map(|percent| times[times.len() * percent / 100].as_secs_f64() * 1e6);
+        Self { p50, p99, rate, work: (worked() - worked_before) / count as f64 }
+    }
+}
+
 /// Microseconds of a commit of one row, with its own fsync, and how many there are in a second.
-fn baseline() -> (f64, f64, f64) {
+fn baseline() -> Measured {
     let folder = folder();
     let connection = rusqlite::Connection::open(folder.path().join("plain.sqlite")).unwrap();
     connection
-        .execute_batch("PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t(k TEXT PRIMARY KEY, v BLOB)")
+        .execute_batch(
+            "PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t(k TEXT PRIMARY KEY, v BLOB)",
+        )
         .unwrap();
     let mut times = Vec::new();
     let start = Instant::now();
@@ -87,14 +106,20 @@ fn baseline() -> (f64, f64, f64) {
         insert.execute(rusqlite::params![format!("cart:{:06}", key.wrapping_mul(7919) % 100_000), ARGS]).unwrap();
         times.push(start.elapsed());
     }
-    let rate = 5_000.0 / start.elapsed().as_secs_f64();
-    let [p50, p99] = percentiles(&mut times);
-    (p50, p99, rate)
+    Measured::of(times, 5_000, start, worked())
 }
 
-fn percentiles(times: &mut [Duration]) -> [f64; 2] {
-    times.sort_unstable();
-    [50, 99].map(|percent| times[times.len() * percent / 100].as_secs_f64() * 1e6)
+/// Microseconds that the thread which writes has worked, waits not counted; 0 where the system does not say.
+fn worked() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let of_writer = tasks.filter(|task| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "store-write")
+    });
+    let nanos = of_writer.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1e3
 }
 
 /// So many callers, each one call after the other, for so long. Answers each call's time, and calls in a second.
@@ -102,8 +127,8 @@ async fn call<F: Future<Output = ()> + Send>(
     callers: usize,
     time: Duration,
     one: impl Fn(u64) -> F + Clone + Send + 'static,
-) -> ([f64; 2], f64) {
-    let (start, next) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+) -> Measured {
+    let (start, next, before) = (Instant::now(), Arc::new(AtomicU64::new(0)), worked());
     let tasks: Vec<_> = (0..callers)
         .map(|_| {
             let (one, next) = (one.clone(), Arc::clone(&next));
@@ -123,12 +148,12 @@ async fn call<F: Future<Output = ()> + Send>(
     for task in tasks {
         times.extend(task.await.unwrap());
     }
-    let rate = times.len() as f64 / start.elapsed().as_secs_f64();
-    (percentiles(&mut times), rate)
+    let count = times.len();
+    Measured::of(times, count, start, before)
 }
 
-fn row(name: &str, [p50, p99]: [f64; 2], rate: f64, base: f64) {
-    println!("{name:<52}{p50:>10.0}{p99:>10.0}{rate:>12.0}{:>8.1}", rate / base);
+fn row(name: &str, Measured { p50, p99, rate, work }: &Measured, base: f64) {
+    println!("{name:<52}{p50:>10.0}{p99:>10.0}{rate:>12.0}{:>8.1}{work:>10.1}", rate / base);
 }
 
 async fn commits(base: f64) {
@@ -139,24 +164,25 @@ async fn commits(base: f64) {
             let done = store.commit(set(number.wrapping_mul(7919)));
             async move { _ = done.await.unwrap() }
         };
-        let (times, rate) = call(callers, Duration::from_secs(3), commit).await;
-        row(&format!("commit of 1 item, {callers} callers"), times, rate, base);
+        let measured = call(callers, Duration::from_secs(3), commit).await;
+        row(&format!("commit of 1 item, {callers} callers"), &measured, base);
     }
 }
 
-async fn enqueues(store: &Arc<SqliteStore>, callers: usize, jobs: usize, secs: u64) -> ([f64; 2], f64) {
+async fn enqueues(store: &Arc<SqliteStore>, callers: usize, jobs: usize, secs: u64) -> Measured {
     let store = Arc::clone(store);
     let commit = move |_| {
         let done = store.commit(enqueue(jobs));
         async move { _ = done.await.unwrap() }
     };
-    let (times, rate) = call(callers, Duration::from_secs(secs), commit).await;
-    (times, rate * jobs as f64)
+    let measured = call(callers, Duration::from_secs(secs), commit).await;
+    let jobs = jobs as f64;
+    Measured { rate: measured.rate * jobs, work: measured.work / jobs, ..measured }
 }
 
 /// Workers that settle what they have and lease as many again, until so many jobs are done.
-async fn perform(store: &Arc<SqliteStore>, workers: usize, batch: usize, jobs: usize) -> ([f64; 2], f64) {
-    let start = Instant::now();
+async fn perform(store: &Arc<SqliteStore>, workers: usize, batch: usize, jobs: usize) -> Measured {
+    let (start, before) = (Instant::now(), worked());
     let tasks: Vec<_> = (0..workers)
         .map(|number| {
             let store = Arc::clone(store);
@@ -199,8 +225,7 @@ async fn perform(store: &Arc<SqliteStore>, workers: usize, batch: usize, jobs: u
         times.extend(more);
         done += jobs;
     }
-    let rate = done as f64 / start.elapsed().as_secs_f64();
-    (percentiles(&mut times), rate)
+    Measured::of(times, done, start, before)
 }
 
 async fn fill(store: &SqliteStore, jobs: usize) {
@@ -213,18 +238,19 @@ async fn jobs(base: f64) {
     let folder = folder();
     let store = open(&folder);
     for callers in [1, 32, 256] {
-        let (times, rate) = enqueues(&store, callers, 1, 3).await;
-        row(&format!("enqueue 1 job, {callers} callers"), times, rate, base);
+        let measured = enqueues(&store, callers, 1, 3).await;
+        row(&format!("enqueue 1 job, {callers} callers"), &measured, base);
     }
-    let (times, rate) = enqueues(&store, 8, 100, 3).await;
-    row("enqueue 100 jobs in a commit, 8 callers", times, rate, base);
+    let measured = enqueues(&store, 8, 100, 3).await;
+    row("enqueue 100 jobs in a commit, 8 callers", &measured, base);
     for (workers, batch) in [(1, 64), (8, 64), (64, 8)] {
-        let (times, rate) = perform(&store, workers, batch, 150_000).await;
-        row(&format!("settle and lease {batch} jobs, {workers} workers"), times, rate, base);
+        fill(&store, 160_000).await;
+        let measured = perform(&store, workers, batch, 150_000).await;
+        row(&format!("settle and lease {batch} jobs, {workers} workers"), &measured, base);
     }
 }
 
-async fn page(store: &Arc<SqliteStore>, state: Option<JobState>) -> ([f64; 2], f64) {
+async fn page(store: &Arc<SqliteStore>, state: Option<JobState>) -> Measured {
     let store = Arc::clone(store);
     let list = move |_| {
         let page = store.jobs(JobFilter { state, ..JobFilter::default() }, None, 50);
@@ -248,22 +274,22 @@ async fn large(rows: usize) {
             println!("{rows} jobs put there in {:.0} s", began.elapsed().as_secs_f64());
         }
         let mut found = Vec::new();
-        found.push(("enqueue/s, 256 callers", enqueues(&store, 256, 1, 3).await.1));
-        found.push(("settle and lease, jobs/s", perform(&store, 8, 64, 60_000).await.1));
-        found.push(("list page of 50, us", page(&store, None).await.0[0]));
-        found.push(("list page of 50 available, us", page(&store, Some(JobState::Available)).await.0[0]));
+        found.push(("enqueue/s, 256 callers", enqueues(&store, 256, 1, 3).await.rate));
+        found.push(("settle and lease, jobs/s", perform(&store, 8, 64, 60_000).await.rate));
+        found.push(("list page of 50, us", page(&store, None).await.p50));
+        found.push(("list page of 50 available, us", page(&store, Some(JobState::Available)).await.p50));
         let counts = Arc::clone(&store);
         let counts = move |_| {
             let counts = counts.queue_counts();
             async move { _ = counts.await.unwrap() }
         };
-        found.push(("counts, us", call(1, Duration::from_secs(1), counts).await.0[0]));
+        found.push(("counts, us", call(1, Duration::from_secs(1), counts).await.p50));
         let stage = Arc::clone(&store);
         let stage = move |_| {
             let staged = stage.stage(NOW, 100);
             async move { _ = staged.await.unwrap() }
         };
-        found.push(("stage nothing, us", call(1, Duration::from_secs(1), stage).await.0[0]));
+        found.push(("stage nothing, us", call(1, Duration::from_secs(1), stage).await.p50));
         all.push(found);
     }
     for ((name, few), (_, many)) in all[0].iter().zip(&all[1]) {
@@ -274,9 +300,13 @@ async fn large(rows: usize) {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let numbers = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}", "fsync on", "p50 us", "p99 us", "in a second", "ratio");
-    let (p50, p99, base) = baseline();
-    row("plain SQLite, commits of 1 row, 1 caller", [p50, p99], base, base);
+    println!(
+        "\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}",
+        "fsync on", "p50 us", "p99 us", "in a second", "ratio", "writer us"
+    );
+    let plain = baseline();
+    let base = plain.rate;
+    row("plain SQLite, commits of 1 row, 1 caller", &plain, base);
     commits(base).await;
     jobs(base).await;
     match numbers.unwrap_or(100_000) {

@@ -3,10 +3,12 @@
 //! | module | shows |
 //! |---|---|
 //! | `life` | the life of a job, a commit and a message, from end to end |
+//! | `model` | everything agrees with a naive model, whatever the order |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod life;
+mod model;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! A commit: everything is checked before anything is written.
 
-use foldhash::HashMap;
+use std::collections::BTreeMap;
+
 use rusqlite::{OptionalExtension, params};
 use skep_types::PluginName;
 
@@ -68,7 +69,7 @@ fn last_tick(tx: &Tx<'_>, tick: &Tick) -> rusqlite::Result<Option<i64>> {
 }
 
 /// What needs no more room than before is always let through, so that a plugin over its quota can make room.
-fn within_quotas(tx: &Tx<'_>, uses: &HashMap<&PluginName, (i64, i64)>) -> Result<(), Stop<CommitError>> {
+fn within_quotas(tx: &Tx<'_>, uses: &BTreeMap<&PluginName, (i64, i64)>) -> Result<(), Stop<CommitError>> {
     let quotas = tx.quotas.read();
     for (plugin, (_, more)) in uses {
         let used = tx.state.plugin(plugin).map_or(0, |plugin| plugin.bytes);

@@ -1,16 +1,17 @@
 //! What becomes of a commit's jobs.
 
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 
 use foldhash::HashMap;
 use rusqlite::params;
 
-use super::row::JobRow;
-use super::unique::{self, Holder};
+use super::row::{JobRow, lane};
+use super::unique;
 use crate::Timestamp;
 use crate::commit::Commit;
 use crate::error::{CommitError, Error};
-use crate::job::{After, Conflict, Ends, Inserted, JobId, JobState, NewJob, QueueRef, Replace};
+use crate::job::{After, Conflict, Ends, Inserted, JobId, JobState, NewJob, QueueRef, Unique};
 use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::{Stop, refuse};
 use crate::sqlite::options::{JOB_OVERHEAD, QUEUES_MAX};
@@ -20,14 +21,23 @@ use crate::sqlite::tx::{Tx, len, number, sql};
 pub(super) struct Plan {
     jobs: Vec<Planned>,
     bytes: i64,
+    /// Jobs that were there and are overwritten, as they are by then.
+    overwritten: HashMap<i64, Present>,
 }
 
 enum Planned {
     New(New),
-    /// This one is there; what of it is overwritten, and how many bytes it has more.
-    There(Holder, Option<i64>),
-    /// The one at this place of the commit came first.
-    Same(usize),
+    /// This one is there; how many bytes it has more when it is overwritten, if it is.
+    There(i64, JobState, Option<i64>),
+    /// The one at this place of the commit came first; the same of it.
+    Same(usize, Option<i64>),
+}
+
+/// A job as it is by then.
+#[derive(Clone, Copy)]
+struct Present {
+    state: JobState,
+    args: i64,
 }
 
 struct New {
@@ -36,12 +46,14 @@ struct New {
     jobs: BTreeSet<i64>,
     /// Places of the commit that it waits for.
     places: BTreeSet<usize>,
-    /// Which job's end makes it cancelled at once, where it is one that is there already.
+    /// Why it is cancelled at once, if one that it waits for has not completed.
     broken: Option<String>,
     bytes: i64,
     meta: Vec<u8>,
     /// Whether a later one waits for it.
     dependants: bool,
+    /// What later ones of the commit make of it.
+    present: Present,
 }
 
 impl Plan {
@@ -49,48 +61,61 @@ impl Plan {
         self.bytes
     }
 
-    pub(super) fn of(tx: &Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
+    pub(super) fn of(tx: &mut Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
         enough_queues(tx, commit)?;
-        let plugin = tx.state.plugin(&commit.plugin).map(|plugin| plugin.id);
-        let mut plan = Self { jobs: Vec::with_capacity(commit.jobs.len()), bytes: 0 };
+        let jobs = Vec::with_capacity(commit.jobs.len());
+        let mut plan = Self { jobs, bytes: 0, overwritten: HashMap::default() };
         let mut firsts: HashMap<[u8; 16], usize> = HashMap::default();
         for (place, job) in commit.jobs.iter().enumerate() {
-            if let Some(unique) = &job.unique {
-                let first = firsts.get(&unique.key).copied().filter(|first| plan.holds(*first, commit));
-                let there = match (first, plugin) {
-                    (Some(first), _) => Some(Planned::Same(first)),
-                    (None, Some(plugin)) => unique::holder(tx, plugin, &unique.key, commit.now)?
-                        .map(|holder| replaced(tx, holder, job).map(|bytes| Planned::There(holder, bytes)))
-                        .transpose()?,
-                    (None, None) => None,
-                };
-                if let Some(there) = there {
-                    if unique.conflict == Conflict::Refuse {
-                        return refuse(CommitError::Duplicate(place));
+            let planned = match &job.unique {
+                Some(unique) => match plan.there(tx, commit, job, unique, firsts.get(&unique.key).copied())? {
+                    Some(_) if unique.conflict == Conflict::Refuse => return refuse(CommitError::Duplicate(place)),
+                    Some(there) => there,
+                    None => {
+                        firsts.insert(unique.key, place);
+                        Planned::New(plan.new_job(tx, commit, place, job)?)
                     }
-                    if let Planned::There(_, Some(bytes)) = there {
-                        plan.bytes += bytes;
-                    }
-                    plan.jobs.push(there);
-                    continue;
-                }
-                firsts.insert(unique.key, place);
-            }
-            let new = plan.new_job(tx, commit, place, job)?;
-            plan.bytes += new.bytes;
-            plan.jobs.push(Planned::New(new));
+                },
+                None => Planned::New(plan.new_job(tx, commit, place, job)?),
+            };
+            plan.bytes += match &planned {
+                Planned::New(new) => new.bytes,
+                Planned::There(_, _, more) | Planned::Same(_, more) => more.unwrap_or(0),
+            };
+            plan.jobs.push(planned);
         }
         Ok(plan)
     }
 
-    /// Whether the new job at this place keeps others out.
-    fn holds(&self, place: usize, commit: &Commit) -> bool {
-        let Some(Planned::New(new)) = self.jobs.get(place) else { return false };
-        let unique = commit.jobs.get(place).and_then(|job| job.unique.as_ref());
-        unique.is_some_and(|unique| unique.states.has(new.state) && unique.until.is_none_or(|until| until > commit.now))
+    /// The job that keeps this one out, if one does.
+    fn there(
+        &mut self,
+        tx: &Tx<'_>,
+        commit: &Commit,
+        job: &NewJob,
+        unique: &Unique,
+        first: Option<usize>,
+    ) -> Result<Option<Planned>, Stop<CommitError>> {
+        if let Some(first) = first {
+            let Some(Planned::New(new)) = self.jobs.get_mut(first) else { return Ok(None) };
+            let own = commit.jobs.get(first).and_then(|job| job.unique.as_ref());
+            let holds = own.is_some_and(|own| {
+                own.states.has(new.present.state) && own.until.is_none_or(|until| until > commit.now)
+            });
+            return Ok(holds.then(|| Planned::Same(first, new.present.overwrite(job, commit.now))));
+        }
+        let Some(plugin) = tx.state.plugin(&commit.plugin) else { return Ok(None) };
+        let Some(holder) = unique::holder(tx, plugin.id, &unique.key, commit.now)? else { return Ok(None) };
+        let present = match self.overwritten.entry(holder.job) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(Present { state: holder.state, args: args_len(tx, holder.job)? }),
+        };
+        let state = present.state;
+        let holds = holder.states.has(state);
+        Ok(holds.then(|| Planned::There(holder.job, state, present.overwrite(job, commit.now))))
     }
 
-    fn new_job(&mut self, tx: &Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
+    fn new_job(&mut self, tx: &mut Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
         let meta = blob::encode(&job.meta);
         let bytes = sql(JOB_OVERHEAD) + len(&job.args) + len(&meta);
         let mut new = New {
@@ -101,17 +126,18 @@ impl Plan {
             bytes,
             meta,
             dependants: false,
+            present: Present { state: JobState::Available, args: len(&job.args) },
         };
         for after in &job.after {
             match *after {
                 After::Job(id) => new.wait_for(tx, commit, sql(id.0), job.ends)?,
                 After::Place(before) => match self.jobs.get_mut(before).filter(|_| before < place) {
                     None => return refuse(Error::Invalid(format!("job {place} waits for a job behind it"))),
-                    Some(Planned::There(holder, _)) => {
-                        let id = holder.job;
+                    Some(Planned::There(id, _, _)) => {
+                        let id = *id;
                         new.wait_for(tx, commit, id, job.ends)?;
                     }
-                    Some(Planned::Same(first)) => {
+                    Some(Planned::Same(first, _)) => {
                         let first = *first;
                         self.wait_for_place(&mut new, first, job.ends);
                     }
@@ -120,6 +146,8 @@ impl Plan {
             }
         }
         new.state = if new.broken.is_some() {
+            new.jobs.clear();
+            new.places.clear();
             JobState::Cancelled
         } else if !new.jobs.is_empty() || !new.places.is_empty() {
             JobState::Suspended
@@ -128,6 +156,7 @@ impl Plan {
         } else {
             JobState::Available
         };
+        new.present.state = new.state;
         Ok(new)
     }
 
@@ -146,23 +175,10 @@ impl Plan {
         for (planned, job) in self.jobs.iter().zip(&commit.jobs) {
             let one = match planned {
                 Planned::New(new) => write_new(tx, commit, job, new, &inserted)?,
-                Planned::There(holder, replaces) => {
-                    let state = match replaces {
-                        Some(more) => overwrite(tx, holder.job, job, *more, commit.now)?,
-                        None => holder.state,
-                    };
-                    Inserted { id: JobId(number(holder.job)), was_there: true, state }
-                }
+                Planned::There(id, state, more) => there(tx, JobId(number(*id)), *state, job, *more, commit.now)?,
                 // It refers to one before it.
-                Planned::Same(first) => match inserted.get(*first) {
-                    Some(first) => {
-                        let (id, first_state) = (first.id, first.state);
-                        let state = match may_replace(job, first_state) {
-                            Some(_) => overwrite_same(tx, id, job, commit.now)?,
-                            None => first_state,
-                        };
-                        Inserted { id, was_there: true, state }
-                    }
+                Planned::Same(first, more) => match inserted.get(*first) {
+                    Some(first) => there(tx, first.id, first.state, job, *more, commit.now)?,
                     None => return Err(rusqlite::Error::InvalidQuery),
                 },
             };
@@ -174,7 +190,7 @@ impl Plan {
 
 impl New {
     /// Waits for a job that is there, if it is the plugin's own and has not ended.
-    fn wait_for(&mut self, tx: &Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
+    fn wait_for(&mut self, tx: &mut Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
         let Some(row) = JobRow::load(tx, id)? else { return Ok(()) };
         if tx.state.queue(row.queue).is_none_or(|queue| queue.queue.plugin != commit.plugin) {
             return Ok(());
@@ -231,23 +247,25 @@ fn write_new(
         }
     }
     let run_at = sql(job.run_at.unwrap_or(commit.now));
-    let final_now = new.state.is_final();
+    // One that is cancelled at once is suspended just before.
+    let state = if new.state.is_final() { JobState::Suspended } else { new.state };
     tx.connection
         .prepare_cached(
-            "INSERT INTO jobs(id, queue, state, waiting, priority, attempt, max_attempts, inserted, run_at, ended, ends,
-               dependants, failures, bytes, blobs, name, ukey, meta, args)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13, ?14, ?15, ?16, ?17)",
+            "INSERT INTO jobs(id, queue, state, waiting, lane, rank, priority, attempt, max_attempts, inserted, run_at,
+               ends, dependants, failures, bytes, blobs, name, ukey, meta, args)
+             VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             id,
             queue,
-            new.state as u8,
-            (new.state == JobState::Suspended).then_some(waits.len()).and_then(|count| i64::try_from(count).ok()),
+            state as u8,
+            sql(waits.len() as u64),
+            lane(state, queue, job.priority.into()),
+            if state == JobState::Suspended { 0 } else { run_at },
             job.priority,
             job.max_attempts,
             sql(commit.now),
             run_at,
-            final_now.then_some(sql(commit.now)),
             job.ends == Ends::Any,
             new.dependants,
             new.bytes,
@@ -261,13 +279,16 @@ fn write_new(
         let plugin = tx.state.plugin_id(tx.connection, &commit.plugin)?;
         unique::hold(tx, plugin, unique, id)?;
     }
-    tx.state.moved(queue, None, Some(new.state));
+    tx.state.moved(queue, None, Some(state));
     // Its bytes were counted with the commit's.
     tx.charge(queue, 1, 0);
-    tx.announce(queue, new.state, run_at);
+    tx.announce(queue, state, run_at);
     if new.state == JobState::Suspended {
         for before in waits {
             tx.connection.prepare_cached("INSERT INTO waits(before, job) VALUES (?1, ?2)")?.execute([before, id])?;
+            if let Some(leased) = tx.state.leased(before) {
+                leased.dependants = true;
+            }
             tx.connection
                 .prepare_cached("UPDATE jobs SET dependants = 1 WHERE id = ?1 AND dependants = 0")?
                 .execute([before])?;
@@ -282,74 +303,79 @@ fn write_new(
     Ok(Inserted { id: job_id, was_there: false, state: new.state })
 }
 
-/// What of a job in this state is overwritten, if anything.
-fn may_replace(job: &NewJob, state: JobState) -> Option<Replace> {
-    let replace = job.unique.as_ref()?.replace;
-    let any = replace.args || replace.run_at || replace.priority || replace.max_attempts;
-    (any && !state.is_final() && state != JobState::Executing && replace.states.has(state)).then_some(replace)
-}
-
-/// How many bytes the holder has more when it is overwritten; nothing if it is not.
-fn replaced(tx: &Tx<'_>, holder: Holder, job: &NewJob) -> rusqlite::Result<Option<i64>> {
-    let Some(replace) = may_replace(job, holder.state) else { return Ok(None) };
-    if !replace.args {
-        return Ok(Some(0));
+impl Present {
+    /// Overwrites it, if the new job says so and its state allows it. Answers how many bytes it has more.
+    fn overwrite(&mut self, job: &NewJob, now: Timestamp) -> Option<i64> {
+        let replace = job.unique.as_ref()?.replace;
+        let any = replace.args || replace.run_at || replace.priority || replace.max_attempts;
+        if !any || self.state.is_final() || self.state == JobState::Executing || !replace.states.has(self.state) {
+            return None;
+        }
+        if replace.run_at && self.state != JobState::Suspended {
+            let later = job.run_at.is_some_and(|at| at > now);
+            self.state = match (later, self.state) {
+                (true, JobState::Retryable) => JobState::Retryable,
+                (true, _) => JobState::Scheduled,
+                (false, _) => JobState::Available,
+            };
+        }
+        if !replace.args {
+            return Some(0);
+        }
+        let more = len(&job.args) - self.args;
+        self.args = len(&job.args);
+        Some(more)
     }
-    Ok(Some(len(&job.args) - args_len(tx, holder.job)?))
 }
 
 fn args_len(tx: &Tx<'_>, id: i64) -> rusqlite::Result<i64> {
     tx.connection
-        .prepare_cached("SELECT coalesce(length(args), (SELECT length(data) FROM blobs WHERE blobs.id = ?1 * 4)) FROM jobs WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT coalesce(length(args), (SELECT length(data) FROM blobs WHERE blobs.id = ?1 * 4))
+             FROM jobs WHERE id = ?1",
+        )?
         .query_row([id], |row| row.get(0))
 }
 
-/// The job came with this commit, so that what it has more was not counted with it.
-fn overwrite_same(tx: &mut Tx<'_>, id: JobId, job: &NewJob, now: Timestamp) -> rusqlite::Result<JobState> {
-    let args = job.unique.is_some_and(|unique| unique.replace.args);
-    let more = if args { len(&job.args) - args_len(tx, sql(id.0))? } else { 0 };
-    if let Some(row) = JobRow::load(tx, sql(id.0))? {
-        tx.charge(row.queue, 0, more);
-    }
-    overwrite(tx, sql(id.0), job, more, now)
-}
-
-/// Overwrites what is to be, of a job that waits. What it has more is counted already.
-fn overwrite(tx: &mut Tx<'_>, id: i64, job: &NewJob, more: i64, now: Timestamp) -> rusqlite::Result<JobState> {
-    let Some(mut row) = JobRow::load(tx, id)? else { return Ok(JobState::Available) };
-    let Some(replace) = may_replace(job, row.state) else { return Ok(row.state) };
+/// One that was there, overwritten if so many bytes more are said. They are counted already.
+fn there(
+    tx: &mut Tx<'_>,
+    id: JobId,
+    state: JobState,
+    job: &NewJob,
+    more: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Inserted> {
+    let unchanged = Inserted { id, was_there: true, state };
+    let (Some(more), Some(unique)) = (more, &job.unique) else { return Ok(unchanged) };
+    let Some(mut row) = JobRow::load(tx, sql(id.0))? else { return Ok(unchanged) };
+    let replace = unique.replace;
     row.bytes += more;
     if replace.args {
-        blob::delete(tx.connection, id, row.blobs & Part::Args.bit())?;
+        blob::delete(tx.connection, row.id, row.blobs & Part::Args.bit())?;
         row.blobs &= !Part::Args.bit();
         if blob::inline(&job.args).is_none() {
-            blob::write(tx.connection, id, Part::Args, &job.args)?;
+            blob::write(tx.connection, row.id, Part::Args, &job.args)?;
             row.blobs |= Part::Args.bit();
         }
         tx.connection.prepare_cached("UPDATE jobs SET args = ?2, blobs = ?3 WHERE id = ?1")?.execute(params![
-            id,
+            row.id,
             blob::inline(&job.args),
             row.blobs
         ])?;
     }
     if replace.priority {
-        tx.connection
-            .prepare_cached("UPDATE jobs SET priority = ?2 WHERE id = ?1")?
-            .execute(params![id, job.priority])?;
+        row.priority = job.priority.into();
+        tx.connection.prepare_cached("UPDATE jobs SET priority = ?2 WHERE id = ?1")?.execute([row.id, row.priority])?;
     }
     if replace.max_attempts {
         row.max_attempts = job.max_attempts.into();
     }
-    let mut to = row.state;
+    let mut present = Present { state: row.state, args: 0 };
+    present.overwrite(job, now);
     if replace.run_at {
         row.run_at = sql(job.run_at.unwrap_or(now));
-        if row.state != JobState::Suspended {
-            to = match (row.ready(now), row.state) {
-                (JobState::Scheduled, JobState::Retryable) => JobState::Retryable,
-                (ready, _) => ready,
-            };
-        }
     }
-    row.wait(tx, to)?;
-    Ok(to)
+    row.wait(tx, present.state)?;
+    Ok(Inserted { state: present.state, ..unchanged })
 }

@@ -1,5 +1,7 @@
 //! What becomes of a commit's key-value data.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use foldhash::HashMap;
 use rusqlite::{OptionalExtension, params};
@@ -76,8 +78,8 @@ impl<'a> Plan<'a> {
     }
 
     /// What each plugin has more, or less: items and bytes.
-    pub(super) fn uses(&self) -> HashMap<&'a PluginName, (i64, i64)> {
-        let mut uses = HashMap::default();
+    pub(super) fn uses(&self) -> BTreeMap<&'a PluginName, (i64, i64)> {
+        let mut uses = BTreeMap::new();
         for slot in &self.slots {
             let key = len(slot.key.key.as_bytes()) + sql(ITEM_OVERHEAD);
             let of = |bytes: Option<i64>| bytes.map_or((0, 0), |bytes| (1, key + bytes));

@@ -43,7 +43,7 @@ fn choose(filter: &JobFilter, before: Option<JobId>, tx: &Tx<'_>) -> rusqlite::R
             && filter
                 .name
                 .as_ref()
-                .map_or(Ok(true), |name| Ok::<_, rusqlite::Error>(row.get_ref(13)?.as_str()? == name.as_str()))?
+                .map_or(Ok(true), |name| Ok::<_, rusqlite::Error>(row.get_ref(14)?.as_str()? == name.as_str()))?
         {
             chosen.push(JobRow::read(row)?);
         }
@@ -118,7 +118,8 @@ fn displaced(tx: &Tx<'_>, row: &JobRow, now: Timestamp) -> rusqlite::Result<bool
     let ukey: Option<Vec<u8>> =
         tx.connection.prepare_cached("SELECT ukey FROM jobs WHERE id = ?1")?.query_row([row.id], |row| row.get(0))?;
     let (Some(ukey), Some(plugin)) = (ukey, tx.plugin_of(row.queue)) else { return Ok(false) };
-    Ok(unique::holder(tx, plugin, &ukey, now)?.is_some_and(|holder| holder.job != row.id))
+    let holder = unique::holder(tx, plugin, &ukey, now)?;
+    Ok(holder.is_some_and(|holder| holder.job != row.id && holder.states.has(holder.state)))
 }
 
 /// Says something of a queue.

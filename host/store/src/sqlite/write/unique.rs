@@ -7,25 +7,28 @@ use crate::Timestamp;
 use crate::job::{JobState, StateSet, Unique};
 use crate::sqlite::tx::{Tx, number, sql};
 
-/// A job that keeps others out.
+/// A job that has a place.
 #[derive(Clone, Copy)]
 pub(super) struct Holder {
     pub(super) job: i64,
     pub(super) state: JobState,
+    /// In which states it keeps others out.
+    pub(super) states: StateSet,
 }
 
-/// Who keeps others out of this place now.
+/// Who has this place, and has not had it for too long. Whether that keeps others out is for its state to say.
 pub(super) fn holder(tx: &Tx<'_>, plugin: i64, key: &[u8], now: Timestamp) -> rusqlite::Result<Option<Holder>> {
     let found = tx
         .connection
         .prepare_cached(
-            "SELECT job, until, states, state FROM uniques JOIN jobs ON jobs.id = job WHERE plugin = ?1 AND key = ?2",
+            "SELECT job, uniques.until, states, state FROM uniques JOIN jobs ON jobs.id = job
+             WHERE plugin = ?1 AND key = ?2",
         )?
         .query_row(params![plugin, key], |row| {
             let until: Option<i64> = row.get(1)?;
             let (states, state) = (StateSet::from_bits(row.get(2)?), row::state(row.get(3)?));
-            let holds = until.is_none_or(|until| number(until) > now) && states.has(state);
-            Ok(holds.then_some(Holder { job: row.get(0)?, state }))
+            let holds = until.is_none_or(|until| number(until) > now);
+            Ok(holds.then_some(Holder { job: row.get(0)?, state, states }))
         })
         .optional()?;
     Ok(found.flatten())
