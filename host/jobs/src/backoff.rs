@@ -30,7 +30,12 @@ fn on_curve(attempt: u16, max_attempts: u16) -> u16 {
     u16::try_from(scaled).unwrap_or(ATTEMPTS_OF_CURVE)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "bounded by clamp")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "bounded by clamp"
+)]
 fn add(wait: u64, random: f64) -> u64 {
     (wait as f64 * JITTER * random.clamp(0.0, 1.0)) as u64
 }

@@ -147,9 +147,10 @@ impl Core {
     /// Jobs of these names were set aside as unknown: if the plugin knows one of them now, they are brought back.
     pub(crate) fn resume_known(&self, plugin: &PluginName, names: &[HandlerName]) {
         let mut registry = self.registry.lock();
-        let knows = registry.plugins.get(plugin).is_some_and(|plugin| {
-            names.iter().any(|name| plugin.definitions.get(name).is_some())
-        });
+        let knows = registry
+            .plugins
+            .get(plugin)
+            .is_some_and(|plugin| names.iter().any(|name| plugin.definitions.get(name).is_some()));
         if knows {
             registry.to_resume.insert(plugin.clone());
             self.wakes.upkeep.notify_one();

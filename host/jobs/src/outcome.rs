@@ -104,7 +104,11 @@ pub struct Ended {
 pub fn settle(outcome: Outcome, ended: &Ended) -> Settled {
     match outcome {
         Outcome::Done(Some(output)) if output.len() as u64 > ended.output_bytes_max => Settled::Discarded {
-            error: format!("it is done, but its output of {} bytes passes the limit of {}", output.len(), ended.output_bytes_max),
+            error: format!(
+                "it is done, but its output of {} bytes passes the limit of {}",
+                output.len(),
+                ended.output_bytes_max
+            ),
         },
         Outcome::Done(output) => Settled::Completed { output },
         Outcome::Failed(error) | Outcome::Crashed(error) => {
@@ -151,7 +155,8 @@ mod tests {
         let text = || "[aä€]{0,4000}";
         let wait = || any::<u64>().prop_map(Duration::from_millis);
         prop_oneof![
-            proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40)).prop_map(|o| Outcome::Done(o.map(Bytes::from))),
+            proptest::option::of(proptest::collection::vec(any::<u8>(), 0..40))
+                .prop_map(|o| Outcome::Done(o.map(Bytes::from))),
             text().prop_map(Outcome::Failed),
             (text(), wait()).prop_map(|(text, wait)| Outcome::FailedRetryIn(text, wait)),
             wait().prop_map(Outcome::Snooze),

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_store::{
-    Attempt, Commit, Inserted, Job, JobFilter, JobId, NewJob, Op, OpReport, QueueRef, QueueState, Store,
-};
+use skep_store::{Attempt, Commit, Inserted, Job, JobFilter, JobId, NewJob, Op, OpReport, QueueRef, QueueState, Store};
 use skep_types::{Clock, HandlerName, PluginName};
 use tokio::runtime::Handle;
 
@@ -69,12 +67,7 @@ impl Jobs {
     ///
     /// # Errors
     /// As [`PluginJobs::check`], also for the arguments of schedules; [`Error::Stopping`].
-    pub fn configure(
-        &self,
-        plugin: &PluginName,
-        jobs: PluginJobs,
-        performer: Arc<dyn Performer>,
-    ) -> Result<(), Error> {
+    pub fn configure(&self, plugin: &PluginName, jobs: PluginJobs, performer: Arc<dyn Performer>) -> Result<(), Error> {
         let core = &self.0;
         jobs.check()?;
         self.check_schedules(&jobs)?;

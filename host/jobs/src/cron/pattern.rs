@@ -10,8 +10,8 @@ use super::CronError;
 /// The longest expression, in bytes: all minutes, hours and days as lists fit in.
 const EXPRESSION_BYTES_MAX: usize = 1024;
 const NAMES: [&str; 19] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "sun", "mon", "tue", "wed", "thu",
-    "fri", "sat",
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "sun", "mon", "tue", "wed",
+    "thu", "fri", "sat",
 ];
 
 /// The pattern, and whether it says something of every hour.
@@ -94,7 +94,7 @@ fn in_month_field(field: &str, month: u8) -> bool {
             None => number(range).map(|at| (at, if step > 1 { 12 } else { at })),
         };
         // As above.
-        bounds.is_none_or(|(from, to)| (from..=to).contains(&month) && (month - from) % step.max(1) == 0)
+        bounds.is_none_or(|(from, to)| (from..=to).contains(&month) && (month - from).is_multiple_of(step.max(1)))
     })
 }
 

@@ -70,10 +70,37 @@ fn expressions_are_checked() {
         Cron::new(good, None).unwrap();
     }
     let bad = [
-        "", "* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * 32 * *", "* * * 13 *", "* * * * 8", "@often",
-        "@reboot", "L * * * *", "* * L * *", "* * * * 1#2", "* * 15W * *", "*/0 * * * *", "5-1 * * * *", "1- * * * *", "1,,2 * * * *",
-        "-1 * * * *", "* * mon * *", "* * * mon *", "* * * * jan", "? * * * *", "99999999999 * * * *", "1-2-3 * * * *",
-        "*/5/5 * * * *", "* * * * +1", "** * * * *", "*-5 * * * *", "5-* * * * *",
+        "",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * 32 * *",
+        "* * * 13 *",
+        "* * * * 8",
+        "@often",
+        "@reboot",
+        "L * * * *",
+        "* * L * *",
+        "* * * * 1#2",
+        "* * 15W * *",
+        "*/0 * * * *",
+        "5-1 * * * *",
+        "1- * * * *",
+        "1,,2 * * * *",
+        "-1 * * * *",
+        "* * mon * *",
+        "* * * mon *",
+        "* * * * jan",
+        "? * * * *",
+        "99999999999 * * * *",
+        "1-2-3 * * * *",
+        "*/5/5 * * * *",
+        "* * * * +1",
+        "** * * * *",
+        "*-5 * * * *",
+        "5-* * * * *",
     ];
     for bad in bad {
         let refused = Cron::new(bad, None);
@@ -128,7 +155,8 @@ impl Model {
         let has = |field: &(String, Vec<u8>), value: i8| field.1.contains(&u8::try_from(value).unwrap());
         let today = local.weekday().to_sunday_zero_offset();
         let (day_named, weekday_named) = (has(day, local.day()), has(weekday, today) || today == 0 && has(weekday, 7));
-        let days = if day.0 != "*" && weekday.0 != "*" { day_named || weekday_named } else { day_named && weekday_named };
+        let days =
+            if day.0 != "*" && weekday.0 != "*" { day_named || weekday_named } else { day_named && weekday_named };
         days && has(minute, local.minute()) && has(hour, local.hour()) && has(month, local.month())
     }
 
@@ -148,9 +176,8 @@ impl Model {
             };
             let before = zone::moment(at - MINUTE).unwrap();
             let jump = local.duration_since(zone.to_datetime(before)).as_mins() - 1;
-            let left_out = (1..=jump.max(0)).any(|back| {
-                self.names(local.checked_sub(jiff::SignedDuration::from_mins(back)).unwrap())
-            });
+            let left_out = (1..=jump.max(0))
+                .any(|back| self.names(local.checked_sub(jiff::SignedDuration::from_mins(back)).unwrap()));
             !second && self.names(local) || left_out
         };
         (0..minutes).map(|minute| from + minute * MINUTE).filter(|at| tick(*at)).collect()
@@ -159,8 +186,13 @@ impl Model {
 
 fn model() -> impl Strategy<Value = Model> {
     let zones = prop_oneof![
-        Just("UTC"), Just("Europe/Berlin"), Just("America/New_York"), Just("Australia/Lord_Howe"), Just("Africa/Cairo"),
-        Just("Asia/Kolkata"), Just("Pacific/Apia"),
+        Just("UTC"),
+        Just("Europe/Berlin"),
+        Just("America/New_York"),
+        Just("Australia/Lord_Howe"),
+        Just("Africa/Cairo"),
+        Just("Asia/Kolkata"),
+        Just("Pacific/Apia"),
     ];
     let fields = (field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7));
     (fields, zones).prop_map(|((a, b, c, d, e), zone)| Model { fields: [a, b, c, d, e], zone })
@@ -169,8 +201,18 @@ fn model() -> impl Strategy<Value = Model> {
 /// Days around which something happens to a clock, and some where nothing does.
 fn day() -> impl Strategy<Value = &'static str> {
     prop_oneof![
-        Just("2025-03-29"), Just("2025-10-25"), Just("2025-03-08"), Just("2025-11-01"), Just("2025-04-05"), Just("2025-10-04"),
-        Just("2025-04-24"), Just("2025-10-30"), Just("2011-12-29"), Just("2024-02-28"), Just("2025-12-31"), Just("2025-07-15"),
+        Just("2025-03-29"),
+        Just("2025-10-25"),
+        Just("2025-03-08"),
+        Just("2025-11-01"),
+        Just("2025-04-05"),
+        Just("2025-10-04"),
+        Just("2025-04-24"),
+        Just("2025-10-30"),
+        Just("2011-12-29"),
+        Just("2024-02-28"),
+        Just("2025-12-31"),
+        Just("2025-07-15"),
     ]
 }
 

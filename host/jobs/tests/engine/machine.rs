@@ -13,7 +13,10 @@ use crate::{Attempt, Rig, clock, quiet_options, secs, spec, two_jobs};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Enqueue { max_attempts: u16, in_ms: u64 },
+    Enqueue {
+        max_attempts: u16,
+        in_ms: u64,
+    },
     /// The attempt at this place ends.
     End(usize, End),
     Cancel(usize),

@@ -8,6 +8,8 @@
 //! | `cancel` | stopping what runs |
 //! | `waiting` | awaiting an end, jobs after jobs, batches |
 //! | `leases` | a live job is never taken over, a dead worker's is, a late word is refused |
+//! | `stalled` | the same, with a process that is stopped by a signal |
+//! | `unique` | one row, however many insert it at once |
 //! | `faults` | a store that fails: nothing is lost and nothing is done twice |
 //! | `schedules` | ticks: each once, missed ones as the policy says |
 //! | `drain`, `pruner` | the end of a host; the end of jobs |
@@ -28,6 +30,8 @@ mod plugins;
 mod pruner;
 mod queues;
 mod schedules;
+mod stalled;
+mod unique;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -37,8 +41,8 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use skep_jobs::{
-    AttemptContext, AttemptEnded, Definition, Ear, JobObserver, JobSpec, Jobs, Options, Outcome, OutcomeKind, Performer,
-    PluginJobs, QueueOptions, Stop,
+    AttemptContext, AttemptEnded, Definition, Ear, JobObserver, JobSpec, Jobs, Options, Outcome, OutcomeKind,
+    Performer, PluginJobs, QueueOptions, Stop,
 };
 use skep_store::{Job, JobId, JobState, QueueRef, Store};
 use skep_types::{HandlerName, ManualClock, PluginName};

@@ -96,7 +96,7 @@ impl State {
             () if run_at > now => JobState::Scheduled,
             () => JobState::Available,
         };
-        let waiting = (state == JobState::Suspended).then(|| Waiting::Jobs(blockers.len() as u32));
+        let waiting = (state == JobState::Suspended).then_some(Waiting::Jobs(blockers.len() as u32));
         let job = Job {
             id: JobId(id),
             queue,
@@ -341,7 +341,14 @@ impl Store for Memory {
     fn stage(&self, now: Timestamp, limit: usize) -> StoreFuture<(u64, Option<Timestamp>)> {
         self.write(|state| {
             let put_off = |row: &&Row| matches!(row.job.state, JobState::Scheduled | JobState::Retryable);
-            let due: Vec<u64> = state.rows.values().filter(put_off).filter(|row| row.job.run_at <= now).map(|row| row.job.id.0).take(limit).collect();
+            let due: Vec<u64> = state
+                .rows
+                .values()
+                .filter(put_off)
+                .filter(|row| row.job.run_at <= now)
+                .map(|row| row.job.id.0)
+                .take(limit)
+                .collect();
             for id in &due {
                 state.rows.get_mut(id).unwrap().job.state = JobState::Available;
                 state.tell(*id);
@@ -366,7 +373,9 @@ impl Store for Memory {
     fn resume(&self, plugin: PluginName, names: Vec<HandlerName>, now: Timestamp) -> StoreFuture<u64> {
         self.write(|state| {
             let waits = |row: &&mut Row| {
-                row.job.waiting == Some(Waiting::Revision) && row.job.queue.plugin == plugin && names.contains(&row.job.name)
+                row.job.waiting == Some(Waiting::Revision)
+                    && row.job.queue.plugin == plugin
+                    && names.contains(&row.job.name)
             };
             let mut ids = Vec::new();
             for row in state.rows.values_mut().filter(waits) {
@@ -392,9 +401,7 @@ impl Store for Memory {
     }
 
     fn job(&self, id: JobId) -> StoreFuture<(Job, Vec<Attempt>)> {
-        self.read(|state| {
-            state.rows.get(&id.0).map(|row| (row.job.clone(), row.errors.clone())).ok_or(Error::NotFound)
-        })
+        self.read(|state| state.rows.get(&id.0).map(|row| (row.job.clone(), row.errors.clone())).ok_or(Error::NotFound))
     }
 
     fn jobs(&self, filter: JobFilter, before: Option<JobId>, limit: usize) -> StoreFuture<JobPage> {
