@@ -1,6 +1,6 @@
 //! Cron expressions, in a time zone.
 //!
-//! The pattern is croner's; what it says of local times becomes moments in [`zone`].
+//! The pattern is croner's; what it says of local times becomes moments in `zone`.
 
 mod pattern;
 mod zone;
