@@ -59,7 +59,7 @@ async fn one_end_that_the_store_refuses_holds_up_no_other() {
     }
     let attempts = rig.all_begun().await;
     // All at once, then the first one alone, and its shorter version.
-    rig.ground.faults.lock().extend([Fault::TooLarge; 2]);
+    rig.ground.faults.lock().extend([Fault::SettleTooLarge; 2]);
     attempts.into_iter().for_each(crate::Attempt::done);
     rig.pass(secs(10)).await;
     let mut states = Vec::new();

@@ -24,8 +24,10 @@ pub enum Fault {
     UnknownWritten,
     /// It is not known what was written, and nothing was.
     UnknownLost,
-    /// What is settled is refused, if there is something.
-    TooLarge,
+    /// As `Unavailable`, for the next write that settles something.
+    SettleUnavailable,
+    /// What is settled is refused, by the next write that settles something.
+    SettleTooLarge,
 }
 
 pub struct Ground {
@@ -138,12 +140,13 @@ impl Ground {
     ) -> StoreFuture<T, E> {
         let fault = {
             let mut faults = self.faults.lock();
-            if faults.front() == Some(&Fault::TooLarge) && settles == 0 { None } else { faults.pop_front() }
+            let settling = matches!(faults.front(), Some(Fault::SettleUnavailable | Fault::SettleTooLarge));
+            if settling && settles == 0 { None } else { faults.pop_front() }
         };
         let refused = |error: Error| -> StoreFuture<T, E> { Box::pin(ready(Err(error.into()))) };
         match fault {
-            Some(Fault::Unavailable) => refused(Error::Unavailable("told to".to_owned())),
-            Some(Fault::TooLarge) => refused(Error::TooLarge(1)),
+            Some(Fault::Unavailable | Fault::SettleUnavailable) => refused(Error::Unavailable("told to".to_owned())),
+            Some(Fault::SettleTooLarge) => refused(Error::TooLarge(1)),
             Some(Fault::UnknownLost) => refused(Error::OutcomeUnknown),
             None => self.asked(write(&*self.store)),
             Some(Fault::UnknownWritten) => {
