@@ -96,7 +96,7 @@ fn jobs_of(queues: usize, concurrency: u32) -> PluginJobs {
     };
     PluginJobs {
         definitions: names.iter().map(definition).collect(),
-        queues: names.into_iter().map(|name| (name, QueueOptions { concurrency, rate: None })).collect(),
+        queues: names.into_iter().map(|name| (name, QueueOptions { concurrency, ..QueueOptions::default() })).collect(),
         ..PluginJobs::default()
     }
 }

@@ -66,6 +66,7 @@ impl SqliteOptions {
 
 /// What a write that was answered survives. Killing the host costs nothing in either, and neither damages the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::manual_non_exhaustive, reason = "the hidden one is used, by tests")]
 pub enum Durability {
     /// A power loss too: every group of writes waits until the disk has it (`synchronous = FULL`).
     #[default]

@@ -25,7 +25,7 @@ use crate::job::{
     Attempt, Fence, Job, JobFilter, JobId, JobPage, JobState, LeaseRequest, Lost, Op, OpReport, QueueCounts, QueueRef,
     QueueState, Settle,
 };
-use crate::store::{Observer, PluginUsage, Store, StoreFuture};
+use crate::store::{Observer, PluginUsage, Round, Store, StoreFuture};
 
 /// The store in one SQLite file. Its threads end when it is closed or dropped; what it has taken is done before.
 pub struct SqliteStore {
@@ -138,11 +138,7 @@ impl Store for SqliteStore {
         }
     }
 
-    fn settle_and_lease(
-        &self,
-        settle: Vec<Settle>,
-        lease: Option<LeaseRequest>,
-    ) -> StoreFuture<(Vec<Result<(), Lost>>, Vec<Job>)> {
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
         match check::settles(&settle, &self.shared.options) {
             Ok(bytes) => self.write((settle, lease), bytes, write::settle::settle_and_lease),
             Err(error) => refused(error),
