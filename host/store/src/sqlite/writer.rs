@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::checkpoint::Checkpoints;
 use super::fault::{breaks, explain, is_full};
 use super::open;
 use super::operation::{End, Operation};
@@ -39,6 +40,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     observer: Arc<dyn Observer>,
     connection: Option<Connection>,
+    checkpoints: Checkpoints,
     broken: Option<Broken>,
     state: State,
     /// Rows of the outbox that were told: the first, and the one behind the last.
@@ -63,17 +65,24 @@ enum Failed {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, observer: Arc<dyn Observer>, connection: Connection) -> Self {
-        Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        observer: Arc<dyn Observer>,
+        mut connection: Connection,
+        checkpoints: Checkpoints,
+    ) -> rusqlite::Result<Self> {
+        checkpoints.watch(&mut connection)?;
+        Ok(Self {
             shared,
             observer,
             connection: Some(connection),
+            checkpoints,
             broken: None,
             state: State::default(),
             told: Vec::new(),
             unresolved: true,
             stalled: false,
-        }
+        })
     }
 
     /// Tells what a crash left in the outbox, before anything else is written.
@@ -97,6 +106,9 @@ impl Writer {
                     } else {
                         self.refuse(group);
                     }
+                    if let Some(connection) = &self.connection {
+                        self.checkpoints.look(connection);
+                    }
                 }
                 Taken::Idle => {
                     if self.mend() && (self.unresolved || !self.told.is_empty()) {
@@ -110,6 +122,7 @@ impl Writer {
         if self.connection.is_some() && !self.told.is_empty() {
             self.group(Vec::new());
         }
+        drop(self.checkpoints);
         others_end();
     }
 
@@ -229,7 +242,8 @@ impl Writer {
         if self.broken.as_ref().is_some_and(|broken| broken.since.elapsed() < broken.wait) {
             return false;
         }
-        let opened = open::reopen(&self.shared.options).and_then(|connection| {
+        let opened = open::reopen(&self.shared.options).and_then(|mut connection| {
+            self.checkpoints.watch(&mut connection)?;
             self.connection = Some(connection);
             // What ended in the unknown may be there.
             self.tell_left()
