@@ -58,16 +58,14 @@ impl SqliteStore {
         let store = Self { shared, readers };
         // From here on, dropping the store ends the threads that have been started.
         let threads = store.readers.start(&store.shared).map_err(io)?;
-        let (shared, readers) = (Arc::clone(&store.shared), Arc::clone(&store.readers));
+        let readers = Arc::clone(&store.readers);
         let run = move || {
-            let queue = Arc::clone(&shared);
             writer.run(|| {
                 readers.close();
                 for thread in threads.into_iter().chain([checkpointer]) {
                     _ = thread.join();
                 }
             });
-            queue.queue.over();
         };
         let thread = std::thread::Builder::new().name("store-write".to_owned());
         thread.spawn(run).map_err(io)?;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::checkpoint::Checkpoints;
-use super::fault::{breaks, explain, is_full};
+use super::fault::{breaks, explain, is_full, is_locked};
 use super::open;
 use super::operation::{End, Operation};
 use super::options::SqliteOptions;
@@ -97,7 +97,13 @@ impl Writer {
     }
 
     /// Works until the queue is closed and empty. Others let go of the file when they are told to, and it is the last.
-    pub(super) fn run(mut self, others_end: impl FnOnce()) {
+    pub(super) fn run(self, others_end: impl FnOnce()) {
+        let over = Over(Arc::clone(&self.shared));
+        self.work(others_end);
+        drop(over);
+    }
+
+    fn work(mut self, others_end: impl FnOnce()) {
         loop {
             match self.shared.queue.take(self.patience()) {
                 Taken::Group(group) => {
@@ -149,7 +155,7 @@ impl Writer {
                 let reason = self.break_off(&error);
                 self.answer(group, &End::Undone(reason));
             }
-            Err(Failed::Undone(error)) if group.len() <= 1 || self.connection.is_none() => {
+            Err(Failed::Undone(error)) if group.len() <= 1 || is_locked(&error) || self.connection.is_none() => {
                 let reason = Error::Unavailable(explain(&error));
                 self.answer(group, &End::Undone(reason));
             }
@@ -259,6 +265,15 @@ impl Writer {
                 false
             }
         }
+    }
+}
+
+/// Tells those who close the store, and those who wait, that the writer has gone, however it went.
+struct Over(Arc<Shared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.queue.over();
     }
 }
 
