@@ -134,7 +134,8 @@ pub struct Changes {
 }
 
 /// Hears what durable writes changed, in their order, after each group of them and before they are answered. A store that
-/// opens tells first what a crash left undelivered.
+/// opens tells first which messages a crash left undelivered, and so does one whose disk failed and came back. Of jobs it then
+/// tells nothing: who waits for them has to look, as after a start.
 pub trait Observer: Send + Sync + 'static {
     /// It runs on the store's only writer: it must not wait.
     fn changed(&self, changes: Changes);

@@ -35,7 +35,7 @@ async fn a_revision_that_comes_while_a_name_is_set_aside_is_not_missed() {
     let mut jobs = two_jobs(10);
     jobs.definitions.push(Definition { name: name("later"), ..jobs.definitions[0].clone() });
     rig.configure(jobs, 2);
-    rig.pass(secs(2)).await;
+    rig.pass(secs(6)).await;
     assert_eq!(rig.begun().await.id(), id);
 }
 

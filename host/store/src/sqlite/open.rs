@@ -14,9 +14,8 @@ use super::schema::{APPLICATION_ID, MIGRATIONS, VERSION};
 
 /// How long a connection waits for another process that has the file locked.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
-/// After how many pages the write-ahead log is brought into the database: 32 MiB. Pages that many commits write are brought
-/// over once for all of them; what a crash leaves is read in some milliseconds.
-const WAL_PAGES: u32 = 8_000;
+/// A page of the database.
+pub(super) const PAGE_BYTES: u64 = 4096;
 /// How large the write-ahead log stays on disk, once it is no longer needed: 64 MiB.
 const WAL_BYTES_KEPT: u32 = 64 << 20;
 /// Statements that a connection keeps ready: more than there are in this crate.
@@ -81,7 +80,7 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, OpenError> {
     })?;
     if empty {
         // It can be said of an empty file only.
-        connection.pragma_update(None, "page_size", 4096).map_err(failed)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES.cast_signed()).map_err(failed)?;
     }
     configure_writer(&connection, options).map_err(failed)?;
     migrate(&mut connection).map_err(failed)?;
@@ -160,7 +159,8 @@ fn prove(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
 fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
-    connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
+    // It is done beside the commits.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     configure(connection, options)
 }
 
