@@ -31,7 +31,7 @@ async fn ten_thousand_deaths_are_told_once_each_and_the_neighbour_never_notices(
         format!("[plugins.{name}]\nsource = {wasm:?}\nroutes = [\"{name}.test/{{*path}}\"]\n{more}\n")
     };
     // The breaker is off: here every call is to die by itself.
-    let victim = "limits = { fuel = 3_000_000, deadline = '5s', memory = '4MiB' }\nbreaker = { enabled = false }";
+    let victim = "limits = { fuel = 3_000_000, deadline = '10s', memory = '4MiB' }\nbreaker = { enabled = false }";
     let manifest = [
         plugin("chaos-fast", &fast, victim),
         plugin("chaos-reuse", &fast, &format!("instances = {{ reuse = 100 }}\n{victim}")),

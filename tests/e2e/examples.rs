@@ -1,8 +1,11 @@
 //! The examples are built by their own commands and do what their READMEs say.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use skep_manifest::Manifest;
 use skep_tests::host::Reply;
-use skep_tests::{Host, guests};
+use skep_tests::{Host, Sse, eventually, guests};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quickstart_greets_and_converts() {
@@ -49,6 +52,82 @@ async fn sessions_remembers_who_is_logged_in() {
         statuses.push(login().await.status);
     }
     assert_eq!(statuses.last(), Some(&429), "the route is limited to 10 a minute: {statuses:?}");
+}
+
+/// A form or JSON that is sent, and the answer to it, without following a redirect.
+async fn send(host: &Host, method: &str, path: &str, (kind, body): (&str, String)) -> Reply {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let request = client.request(method.parse().unwrap(), host.url(path)).header("content-type", kind);
+    skep_tests::host::send(request.body(body)).await
+}
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_up_gets_one_mail_however_busy_the_mail_server_is() {
+    let host = Host::example("sign-up").await;
+    let sign_up = async |address: &str| send(&host, "POST", "/sign-ups", (FORM, format!("address={address}"))).await;
+    let answer = sign_up("maja@bees.example").await;
+    let (status, place) = (answer.status, answer.header("location").to_owned());
+    assert_eq!(status, 303, "{answer:?}");
+    assert_eq!(sign_up("maja@bees.example").await.header("location"), place, "who clicks twice");
+    let nobody = sign_up("nobody@bees.example").await.header("location").to_owned();
+    assert_eq!(sign_up("maja").await.status, 422);
+    eventually("the mail is sent at the third attempt", async || {
+        host.get(&place).await.body.contains("on its way. Attempts: 3.")
+    })
+    .await;
+    assert_eq!(host.get("/postbox").await.body.lines().count(), 1);
+    assert!(host.get(&nobody).await.body.contains("Is the address right?"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_takes_three_seconds_and_nobody_waits() {
+    let host = Host::example("payment").await;
+    let pay = async |cents: u32| send(&host, "POST", "/payments", (FORM, format!("cents={cents}"))).await;
+    let (paid, refused) = (pay(700).await, pay(70_000).await);
+    assert_eq!((paid.status, refused.status), (202, 202), "{paid:?} {refused:?}");
+    let mut live = Sse::open(host.request("GET", "/payments/1/live")).await;
+    // Requests have a second in all, and are answered while the bank takes three.
+    assert!(host.get("/payments/1").await.body.contains("\"cents\":700"));
+    let told = live.event().await;
+    assert!(told.data.contains("Paid"), "{told:?}");
+    assert!(host.get("/payments/1").await.body.contains("\"state\":\"Paid\""));
+    eventually("the bank refuses", async || host.get("/payments/2").await.body.contains("Refused")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_buyers_get_ten_glasses_and_each_of_them_a_receipt() {
+    let host = Arc::new(Host::example("shop").await);
+    let stocked = send(&host, "PUT", "/stock/honey", (JSON, "{\"count\": 10}".to_owned())).await;
+    assert!(stocked.status < 300, "{stocked:?}");
+    let mut live = Sse::open(host.request("GET", "/live")).await;
+    let buyers = (0..30).map(|hive| {
+        let host = Arc::clone(&host);
+        let order = format!("{{\"item\": \"honey\", \"count\": 1, \"address\": \"hive {hive}\"}}");
+        tokio::spawn(async move { send(&host, "POST", "/orders", (JSON, order)).await.status })
+    });
+    let mut statuses = Vec::new();
+    for buyer in buyers.collect::<Vec<_>>() {
+        statuses.push(buyer.await.unwrap());
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[201; 10].as_slice(), &[409; 20]].concat());
+    assert_eq!(host.get("/stock").await.body.trim(), "{\"honey\":0}");
+    let orders = live.take(10).await;
+    let id = |order: &String| serde_json::from_str::<serde_json::Value>(order).unwrap()["id"].as_u64().unwrap();
+    let ids: BTreeSet<u64> = orders.iter().map(id).collect();
+    assert_eq!(ids.len(), 10, "{orders:?}");
+    eventually("each order has its receipt", async || {
+        for order in &ids {
+            if !host.get(&format!("/orders/{order}")).await.body.contains("1 x honey, to hive") {
+                return false;
+            }
+        }
+        host.counter("skep_job_attempts_total", &[("plugin", "shop"), ("outcome", "completed")]) == 10
+    })
+    .await;
 }
 
 /// A browser that looks at the live orders.

@@ -143,7 +143,8 @@ pub fn skep() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
-            run(cargo().args(["build", "--quiet", "-p", "skep"]));
+            // With the whole workspace, so that what it depends on is what the tests were built with.
+            run(cargo().args(["build", "--quiet", "--workspace", "--bin", "skep"]));
             target().join("debug/skep")
         })
         .clone()

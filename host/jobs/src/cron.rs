@@ -1,11 +1,12 @@
 //! Cron expressions, in a time zone.
 //!
-//! The pattern is croner's; what it says of local times becomes moments in [`zone`].
+//! The pattern is croner's; what it says of local times becomes moments in `zone`.
 
 mod pattern;
 mod zone;
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use skep_store::Timestamp;
@@ -23,7 +24,7 @@ use skep_store::Timestamp;
 #[derive(Clone)]
 pub struct Cron {
     text: String,
-    pattern: croner::Cron,
+    pattern: Arc<croner::Cron>,
     every_hour: bool,
     zone: TimeZone,
 }
@@ -54,7 +55,7 @@ impl Cron {
             None => TimeZone::UTC,
             Some(name) => TimeZone::get(name).map_err(|_| CronError::Zone(pattern::short(name)))?,
         };
-        Ok(Self { text: expression.trim().to_owned(), pattern, every_hour, zone })
+        Ok(Self { text: expression.trim().to_owned(), pattern: Arc::new(pattern), every_hour, zone })
     }
 
     /// The first tick after this time.

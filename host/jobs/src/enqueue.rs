@@ -129,10 +129,9 @@ impl Prepare<'_> {
         if spec.after.iter().any(|after| matches!(after, After::Place(of) if *of >= place)) {
             return invalid("it waits for a job that is not before it in the list");
         }
-        if let Some(unique) = &spec.unique {
-            if unique.key.as_ref().is_some_and(|key| key.len() > KEY_BYTES_MAX) {
-                return invalid("its unique key is longer than 1024 bytes");
-            }
+        let key = spec.unique.as_ref().and_then(|unique| unique.key.as_ref());
+        if key.is_some_and(|key| key.len() > KEY_BYTES_MAX) {
+            return invalid("its unique key is longer than 1024 bytes");
         }
         Ok(())
     }

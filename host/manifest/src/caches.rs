@@ -14,9 +14,6 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// A smaller bucket holds no entry of a useful size.
 const BYTES_MIN: ByteSize = ByteSize::kib(4);
 const BYTES_MAX: ByteSize = ByteSize::mib(1 << 20);
-/// More often than this would not gather writes, but pass them on.
-const INTERVAL_MIN: Duration = Duration::from_millis(10);
-const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
 /// What a bucket does when it is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,15 +44,6 @@ pub struct CacheConfig {
     pub stale: Duration,
     /// Whether a graceful shutdown saves the bucket and the next start restores it. Default false.
     pub persist: bool,
-    /// Whether what is written to it goes to the plugin's store behind the writer's back. Default: it does not.
-    pub write_behind: Option<WriteBehind>,
-}
-
-/// How a bucket is written to the store behind the writer's back. A host that is killed loses what the last interval wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteBehind {
-    /// The time between two rounds; an entry that is written several times in it is flushed once. Default 1 s, 10 ms to 1 h.
-    pub interval: Duration,
 }
 
 /// What another plugin may do with a bucket.
@@ -78,14 +66,7 @@ impl Default for CacheConfig {
             idle: None,
             stale: Duration::ZERO,
             persist: false,
-            write_behind: None,
         }
-    }
-}
-
-impl Default for WriteBehind {
-    fn default() -> Self {
-        Self { interval: Duration::from_secs(1) }
     }
 }
 
@@ -136,35 +117,8 @@ impl Read for CacheConfig {
         }
         table.bounded("stale", &mut bucket.stale, Duration::ZERO..=YEAR);
         table.set("persist", &mut bucket.persist);
-        if let Some(write_behind) = table.item("write_behind") {
-            bucket.write_behind = read_write_behind(&write_behind).unwrap_or_default();
-            if bucket.persist && bucket.write_behind.is_some() {
-                // What was saved at the last shutdown is older than what was flushed before the host was killed.
-                let message =
-                    "cannot go with `persist`: a restart would find two states of the bucket; write one of them";
-                write_behind.fail::<()>(message);
-            }
-        }
         table.finish();
         Some(bucket)
-    }
-}
-
-fn read_write_behind(item: &Item<'_>) -> Option<Option<WriteBehind>> {
-    match item.value {
-        Value::Boolean(behind) => Some(behind.then(WriteBehind::default)),
-        Value::Table(_) => WriteBehind::read(item).map(Some),
-        _ => item.expected("true, or a table such as { interval = \"1s\" }"),
-    }
-}
-
-impl Read for WriteBehind {
-    fn read(item: &Item<'_>) -> Option<Self> {
-        let mut table = item.section()?;
-        let mut write_behind = Self::default();
-        table.bounded("interval", &mut write_behind.interval, INTERVAL_MIN..=INTERVAL_MAX);
-        table.finish();
-        Some(write_behind)
     }
 }
 

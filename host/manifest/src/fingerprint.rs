@@ -98,7 +98,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
 
 fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
     // Whether it outlives a restart is the operator's affair: the code cannot tell.
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind } = bucket;
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = bucket;
     let kind = match kind {
         CacheKind::Cache => "cache",
         CacheKind::Table => "table",
@@ -115,10 +115,6 @@ fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
         }
     }
     text.add("caches.stale", &stale.as_nanos());
-    // Its entries are in the store, where the code finds them; how soon, it cannot tell.
-    if write_behind.is_some() {
-        text.add("caches.write_behind", "true");
-    }
 }
 
 fn add_topic(text: &mut Text, pattern: &TopicPattern, topic: &TopicConfig) {

@@ -178,7 +178,7 @@ fn granted(settings: &Settings, find: impl Fn(&BucketId) -> Option<Arc<Bucket>>)
 }
 
 fn options(config: &CacheConfig) -> BucketOptions {
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _ } = config;
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = config;
     BucketOptions {
         kind: match kind {
             CacheKind::Cache => Kind::Cache,

@@ -2,7 +2,7 @@
 //! the other.
 //!
 //! `cargo bench -p skep-store -- 3000000` prints the tables; the number is how many jobs the large table has (100,000 if
-//! nothing is said; 0 leaves that part out).
+//! nothing is said; 0 leaves that part out). `SKEP_BENCH_FOLDER` names a folder on another disk.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
@@ -29,7 +29,8 @@ impl Observer for Deaf {
 
 /// On the disk of the build, not in memory.
 fn folder() -> TempDir {
-    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    let folder = std::env::var_os("SKEP_BENCH_FOLDER").unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+    TempDir::new_in(folder).unwrap()
 }
 
 fn open(folder: &TempDir) -> Arc<SqliteStore> {
@@ -160,12 +161,14 @@ async fn commits(base: f64) {
     for callers in [1, 32, 256] {
         let folder = folder();
         let store = open(&folder);
+        let writes = Arc::clone(&store);
         let commit = move |number: u64| {
-            let done = store.commit(set(number.wrapping_mul(7919)));
+            let done = writes.commit(set(number.wrapping_mul(7919)));
             async move { _ = done.await.unwrap() }
         };
         let measured = call(callers, Duration::from_secs(3), commit).await;
         row(&format!("commit of 1 item, {callers} callers"), &measured, base);
+        store.close().await.unwrap();
     }
 }
 
@@ -244,9 +247,11 @@ async fn jobs(base: f64) {
     let measured = enqueues(&store, 8, 100, 3).await;
     row("enqueue 100 jobs in a commit, 8 callers", &measured, base);
     for (workers, batch) in [(1, 64), (8, 64), (64, 8)] {
+        fill(&store, 160_000).await;
         let measured = perform(&store, workers, batch, 150_000).await;
         row(&format!("settle and lease {batch} jobs, {workers} workers"), &measured, base);
     }
+    store.close().await.unwrap();
 }
 
 async fn page(store: &Arc<SqliteStore>, state: Option<JobState>) -> Measured {
@@ -289,6 +294,7 @@ async fn large(rows: usize) {
             async move { _ = staged.await.unwrap() }
         };
         found.push(("stage nothing, us", call(1, Duration::from_secs(1), stage).await.p50));
+        store.close().await.unwrap();
         all.push(found);
     }
     for ((name, few), (_, many)) in all[0].iter().zip(&all[1]) {
@@ -299,7 +305,10 @@ async fn large(rows: usize) {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let numbers = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
-    println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}", "fsync on", "p50 us", "p99 us", "in a second", "ratio", "writer us");
+    println!(
+        "\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}",
+        "fsync on", "p50 us", "p99 us", "in a second", "ratio", "writer us"
+    );
     let plain = baseline();
     let base = plain.rate;
     row("plain SQLite, commits of 1 row, 1 caller", &plain, base);

@@ -144,7 +144,8 @@ pub struct QueueRef {
 /// A job that another waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum After {
-    /// One that is there. One that is not there any more, because it was pruned, counts as completed.
+    /// One of the plugin's that is there. One that is not there any more, because it was pruned, counts as completed; so does
+    /// another plugin's.
     Job(JobId),
     /// The job at this place of the same commit, before this one.
     Place(usize),
@@ -153,7 +154,8 @@ pub enum After {
 /// Which ends of the jobs before it let a job begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ends {
-    /// All must complete. If one is cancelled or discarded, the job is cancelled, and so are those after it.
+    /// All must complete. If one is cancelled or discarded, the job is cancelled, and so are those after it. All that wait for
+    /// a job are told in the transaction of its end, up to some thousands of them; the others at once behind it.
     #[default]
     Completed,
     /// Any end will do: how a batch calls back.
@@ -186,6 +188,10 @@ pub struct Replace {
 }
 
 /// There is at most one of those with the same key, however many insert it at once.
+///
+/// Whether a job keeps others out is for the one that is there to say, with the `until` and `states` that it was inserted with.
+/// One that is deleted or pruned keeps nobody out any more. An operator's retry leaves a job as it is if another has its
+/// place by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unique {
     /// What has to be the same: a digest of the parts of the job that count. It is the plugin's own.

@@ -30,7 +30,7 @@ pub use job::{
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
 pub use sqlite::{Durability, OpenError, SqliteOptions, SqliteStore};
-pub use store::{Changes, Observer, PluginUsage, SettledAndLeased, Store, StoreFuture};
+pub use store::{Changes, Observer, PluginUsage, Round, Store, StoreFuture};
 
 /// Milliseconds since 1970, wall time.
 pub type Timestamp = u64;

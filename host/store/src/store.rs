@@ -17,9 +17,6 @@ use crate::job::{
 /// An operation on its way. Writes run to their end even if nobody waits for them any more.
 pub type StoreFuture<T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-/// What became of settling jobs, in their order, and the jobs that were leased.
-pub type SettledAndLeased = (Vec<Result<(), Lost>>, Vec<Job>);
-
 /// What is kept, durably.
 ///
 /// A write has answered only when it is durable, as durable as the backend is configured to make it. Concurrent writes share
@@ -37,7 +34,7 @@ pub trait Store: Send + Sync + 'static {
     /// Gives up to so many available jobs on lease, by priority, then by when they were to run, then by number. Each lease
     /// has a new fence and counts an attempt. One write with [`settle`](Self::settle), so that a worker that goes through a
     /// queue waits for the disk once for each round.
-    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<SettledAndLeased>;
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round>;
 
     /// Says what became of jobs. A [`Lost`] one is left as it is.
     fn settle(&self, settle: Vec<Settle>) -> StoreFuture<Vec<Result<(), Lost>>> {
@@ -103,6 +100,9 @@ pub trait Store: Send + Sync + 'static {
     fn close(&self) -> StoreFuture<()>;
 }
 
+/// What a worker's round answers: what became of each settle, in their order, and the jobs that it has on lease now.
+pub type Round = (Vec<Result<(), Lost>>, Vec<Job>);
+
 /// What a plugin uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginUsage {
@@ -134,7 +134,8 @@ pub struct Changes {
 }
 
 /// Hears what durable writes changed, in their order, after each group of them and before they are answered. A store that
-/// opens tells first what a crash left undelivered.
+/// opens tells first which messages a crash left undelivered, and so does one whose disk failed and came back. Of jobs it then
+/// tells nothing: who waits for them has to look, as after a start.
 pub trait Observer: Send + Sync + 'static {
     /// It runs on the store's only writer: it must not wait.
     fn changed(&self, changes: Changes);

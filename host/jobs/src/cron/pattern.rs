@@ -94,7 +94,7 @@ fn in_month_field(field: &str, month: u8) -> bool {
             None => number(range).map(|at| (at, if step > 1 { 12 } else { at })),
         };
         // As above.
-        bounds.is_none_or(|(from, to)| (from..=to).contains(&month) && (month - from) % step.max(1) == 0)
+        bounds.is_none_or(|(from, to)| (from..=to).contains(&month) && (month - from).is_multiple_of(step.max(1)))
     })
 }
 

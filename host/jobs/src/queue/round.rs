@@ -15,12 +15,14 @@ pub(super) const LEASE_MAX: usize = 512;
 /// How many jobs are looked at in one step for leases that nobody knows of.
 const RECOVER_STEP: usize = 500;
 
+/// Whether each end was taken, and what was leased.
+type Rounded = (Vec<Result<(), Lost>>, Vec<Job>);
 type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A round under way.
 pub(super) enum Round {
     /// The usual one.
-    Work(Work, Answering<(Vec<Result<(), Lost>>, Vec<Job>)>),
+    Work(Work, Answering<Rounded>),
     /// Leases that nobody knows of are given back.
     Recover(Answering<()>),
 }
@@ -35,7 +37,7 @@ pub(super) struct Work {
 
 /// What came of a round.
 pub(super) enum Answer {
-    Work(Work, Result<(Vec<Result<(), Lost>>, Vec<Job>), Error>),
+    Work(Work, Result<Rounded, Error>),
     Recover(Result<(), Error>),
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use skep_jobs::{Error, Options, Outcome, StopReason, Stopped};
 use skep_store::JobState;
 
-use crate::memory::Fault;
+use crate::ground::Fault;
 use crate::{Rig, plugin, quiet_options, secs, spec, two_jobs};
 
 #[tokio::test]
@@ -49,16 +49,16 @@ async fn it_ends_whatever_the_attempts_and_the_store_do() {
     *rig.stage.stubborn.lock() = true;
     let id = rig.enqueue(spec("a")).await;
     let _stubborn = rig.begun().await;
-    rig.memory.faults.lock().extend([Fault::Unavailable; 100_000]);
+    rig.ground.faults.lock().extend([Fault::Unavailable; 100_000]);
     let jobs = rig.jobs.clone();
     let stop = tokio::spawn(async move { jobs.stop().await });
     rig.pass(secs(15 + 1 + 5)).await;
     rig.settle().await;
     assert_eq!(stop.await.unwrap(), Stopped { interrupted: 1, left: 1 });
-    rig.memory.faults.lock().clear();
+    rig.ground.faults.lock().clear();
     assert_eq!(rig.state(id).await, JobState::Executing);
     // Another host takes it.
-    let next = Rig::on(rig.memory.clone(), rig.clock.clone(), quiet_options());
+    let next = Rig::on(rig.ground.clone(), rig.clock.clone(), quiet_options());
     next.configure(two_jobs(1), 1);
     assert_eq!(next.begun().await.id(), id);
 }

@@ -1,7 +1,7 @@
 use skep_jobs::{JobSpec, Options, Outcome, OutcomeKind};
 use skep_store::JobState;
 
-use crate::memory::Fault;
+use crate::ground::Fault;
 use crate::{Rig, quiet_options, secs, spec, two_jobs};
 
 #[tokio::test]
@@ -9,7 +9,7 @@ async fn an_end_is_kept_until_the_store_takes_it() {
     let rig = Rig::new(1);
     let id = rig.enqueue(spec("a")).await;
     let attempt = rig.begun().await;
-    rig.memory.faults.lock().extend([Fault::Unavailable; 30]);
+    rig.ground.faults.lock().extend([Fault::Unavailable; 30]);
     attempt.done();
     rig.settle().await;
     assert!(rig.stage.ended.lock().is_empty());
@@ -25,7 +25,7 @@ async fn an_end_of_which_nothing_is_known_is_written_once() {
         let rig = Rig::new(1);
         let id = rig.enqueue(spec("a")).await;
         let attempt = rig.begun().await;
-        rig.memory.faults.lock().push_back(fault);
+        rig.ground.faults.lock().push_back(fault);
         attempt.done();
         rig.pass(secs(20)).await;
         assert_eq!((rig.job(id).await.state, rig.job(id).await.attempt), (JobState::Completed, 1));
@@ -40,7 +40,7 @@ async fn a_lease_of_which_nothing_is_known_costs_no_attempt() {
     rig.settle().await;
     // The only attempt that it has.
     let id = rig.enqueue_quietly(JobSpec { max_attempts: Some(1), ..spec("a") }).await;
-    rig.memory.faults.lock().push_back(Fault::UnknownWritten);
+    rig.ground.faults.lock().push_back(Fault::UnknownWritten);
     rig.jobs.look();
     rig.pass(secs(5)).await;
     let attempt = rig.begun().await;
@@ -59,7 +59,7 @@ async fn one_end_that_the_store_refuses_holds_up_no_other() {
     }
     let attempts = rig.all_begun().await;
     // All at once, then the first one alone, and its shorter version.
-    rig.memory.faults.lock().extend([Fault::TooLarge; 2]);
+    rig.ground.faults.lock().extend([Fault::SettleTooLarge; 2]);
     attempts.into_iter().for_each(crate::Attempt::done);
     rig.pass(secs(10)).await;
     let mut states = Vec::new();
@@ -75,9 +75,9 @@ async fn one_end_that_the_store_refuses_holds_up_no_other() {
 
 #[tokio::test]
 async fn a_store_that_fails_at_the_start_is_waited_for() {
-    let memory = std::sync::Arc::new(crate::memory::Memory::default());
-    memory.faults.lock().extend([Fault::Unavailable; 8]);
-    let rig = Rig::on(memory, crate::clock(), quiet_options());
+    let ground = crate::ground::Ground::sqlite();
+    ground.faults.lock().extend([Fault::Unavailable; 8]);
+    let rig = Rig::on(ground, crate::clock(), quiet_options());
     rig.configure(two_jobs(1), 1);
     rig.pass(secs(10)).await;
     rig.enqueue(spec("a")).await;
@@ -87,9 +87,9 @@ async fn a_store_that_fails_at_the_start_is_waited_for() {
 impl Rig {
     /// Inserts a job of which nobody hears: the poll finds it.
     async fn enqueue_quietly(&self, spec: JobSpec) -> skep_store::JobId {
-        self.memory.deaf(true);
+        self.ground.deaf(true);
         let id = self.enqueue(spec).await;
-        self.memory.deaf(false);
+        self.ground.deaf(false);
         self.nothing_begins().await;
         id
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use skep_jobs::{Options, Outcome, OutcomeKind, StopReason};
-use skep_store::{JobState, Store as _};
+use skep_store::JobState;
 
 use crate::{Rig, clock, quiet_options, secs, spec, two_jobs};
 
@@ -13,7 +13,7 @@ fn shared() -> Options {
 async fn a_job_three_times_as_long_as_its_lease_runs_once() {
     let one = Rig::bare(shared());
     one.configure(two_jobs(1), 1);
-    let two = Rig::on(one.memory.clone(), one.clock.clone(), shared());
+    let two = Rig::on(one.ground.clone(), one.clock.clone(), shared());
     let id = one.enqueue(spec("a")).await;
     let attempt = one.begun().await;
     two.configure(two_jobs(1), 1);
@@ -35,7 +35,7 @@ async fn a_dead_workers_job_is_taken_over_within_ten_seconds_and_its_late_word_i
     // Its clock stands still, as that of a stopped process: no heartbeat, nothing.
     let stopped = Rig::bare(shared());
     stopped.configure(two_jobs(1), 1);
-    let alive = Rig::on(stopped.memory.clone(), clock(), shared());
+    let alive = Rig::on(stopped.ground.clone(), clock(), shared());
     let id = stopped.enqueue(spec("a")).await;
     let late = stopped.begun().await;
     stopped.settle().await;
@@ -65,7 +65,7 @@ async fn a_dead_workers_job_is_taken_over_within_ten_seconds_and_its_late_word_i
 async fn who_lost_a_lease_stops() {
     let stopped = Rig::bare(shared());
     stopped.configure(two_jobs(1), 1);
-    let alive = Rig::on(stopped.memory.clone(), clock(), shared());
+    let alive = Rig::on(stopped.ground.clone(), clock(), shared());
     let id = stopped.enqueue(spec("a")).await;
     let late = stopped.begun().await;
     alive.configure(two_jobs(1), 1);
@@ -99,7 +99,7 @@ async fn a_host_takes_over_from_the_one_before_at_once() {
     let dead = Rig::new(1);
     let id = dead.enqueue(spec("a")).await;
     let _attempt = dead.begun().await;
-    let next = Rig::on(dead.memory.clone(), Arc::clone(&dead.clock), quiet_options());
+    let next = Rig::on(dead.ground.clone(), Arc::clone(&dead.clock), quiet_options());
     next.configure(two_jobs(1), 1);
     let attempt = next.begun().await;
     assert_eq!((attempt.id(), attempt.job.attempt), (id, 2));
@@ -112,7 +112,7 @@ async fn a_lease_that_cannot_be_extended_ends_the_attempt_only_where_others_may_
         rig.configure(two_jobs(1), 1);
         let _id = rig.enqueue(spec("a")).await;
         let attempt = rig.begun().await;
-        rig.memory.faults.lock().extend([crate::memory::Fault::Unavailable; 10_000]);
+        rig.ground.faults.lock().extend([crate::ground::Fault::Unavailable; 10_000]);
         rig.pass(secs(4)).await;
         assert_eq!(attempt.stop().reason(), None);
         rig.pass(secs(4)).await;
@@ -125,8 +125,8 @@ async fn the_last_attempt_of_a_dead_worker_discards() {
     let dead = Rig::new(1);
     let id = dead.enqueue(skep_jobs::JobSpec { max_attempts: Some(1), ..spec("a") }).await;
     let _attempt = dead.begun().await;
-    let next = Rig::on(dead.memory.clone(), Arc::clone(&dead.clock), quiet_options());
+    let next = Rig::on(dead.ground.clone(), Arc::clone(&dead.clock), quiet_options());
     next.configure(two_jobs(1), 1);
     next.nothing_begins().await;
-    assert_eq!(next.memory.job(id).await.unwrap().0.state, JobState::Discarded);
+    assert_eq!(next.store.job(id).await.unwrap().0.state, JobState::Discarded);
 }

@@ -1,6 +1,6 @@
 //! Random histories of two hosts on one store, against a plain model of what may happen to a job.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use skep_jobs::{JobSpec, Options, Outcome, Retention};
 use skep_store::{JobId, JobState};
 
-use crate::memory::Fault;
+use crate::ground::{Fault, Ground};
 use crate::{Attempt, Rig, clock, quiet_options, secs, spec, two_jobs};
 
 #[derive(Clone, Debug)]
@@ -73,20 +73,20 @@ struct World {
     rigs: [Rig; 2],
     alive: [bool; 2],
     running: Vec<(usize, Attempt)>,
-    jobs: HashMap<JobId, Model>,
+    jobs: BTreeMap<JobId, Model>,
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(ground: Arc<Ground>) -> Self {
         let retention = Retention { completed: secs(1 << 20), ..Retention::default() };
         let options = |node: &str| Options { alone: false, node: node.to_owned(), retention, ..quiet_options() };
-        let one = Rig::bare(options(NODES[0]));
+        let one = Rig::on(ground, clock(), options(NODES[0]));
         // Each host has a clock of its own, so that one can stand still.
-        let two = Rig::on(Arc::clone(&one.memory), clock(), options(NODES[1]));
+        let two = Rig::on(Arc::clone(&one.ground), clock(), options(NODES[1]));
         for rig in [&one, &two] {
             rig.configure(two_jobs(2), 1);
         }
-        Self { rigs: [one, two], alive: [true, true], running: Vec::new(), jobs: HashMap::new() }
+        Self { rigs: [one, two], alive: [true, true], running: Vec::new(), jobs: BTreeMap::new() }
     }
 
     /// One of the hosts that live; there is always one.
@@ -99,13 +99,6 @@ impl World {
             for attempt in rig.all_begun().await {
                 self.running.push((at, attempt));
             }
-        }
-        for (id, model) in &mut self.jobs {
-            let lease = self.rigs[0].memory_job(*id).await.0.lease;
-            // A dead host may hold leases that it never knew of.
-            let dead =
-                |at: usize| !self.alive[at] && lease.as_ref().is_some_and(|lease| lease.worker.starts_with(NODES[at]));
-            model.loose |= dead(0) || dead(1);
         }
         self.check().await;
     }
@@ -124,11 +117,7 @@ impl World {
     }
 
     async fn take(&mut self, step: Step) {
-        let any: Vec<JobId> = {
-            let mut ids: Vec<_> = self.jobs.keys().copied().collect();
-            ids.sort();
-            ids
-        };
+        let any: Vec<JobId> = self.jobs.keys().copied().collect();
         match step {
             Step::Enqueue { max_attempts, in_ms } => {
                 let rig = self.host();
@@ -140,7 +129,10 @@ impl World {
             }
             Step::End(at, end) if !self.running.is_empty() => {
                 let (host, attempt) = self.running.swap_remove(at % self.running.len());
-                self.end(host, attempt, end);
+                // A dead one's never ends.
+                if self.alive[host] {
+                    self.end(attempt, end);
+                }
             }
             Step::Cancel(at) if !any.is_empty() => {
                 let id = any[at % any.len()];
@@ -158,21 +150,24 @@ impl World {
                 let at = usize::from(second);
                 if self.alive[1 - at] {
                     self.alive[at] = false;
-                    for (_, attempt) in self.running.iter().filter(|(host, _)| *host == at) {
-                        self.jobs.get_mut(&attempt.id()).map(|job| job.loose = true);
+                    self.rigs[at].ground.forget(&self.rigs[at].ear);
+                    // It may hold leases of which it never knew.
+                    for (id, model) in &mut self.jobs {
+                        let lease = self.rigs[0].with_errors(*id).await.0.lease;
+                        model.loose |= lease.is_some_and(|lease| lease.worker.starts_with(NODES[at]));
                     }
                 }
             }
-            Step::Fault(fault) => self.rigs[0].memory.faults.lock().push_back(fault),
+            Step::Fault(fault) => self.rigs[0].ground.faults.lock().push_back(fault),
             _ => {}
         }
         self.settle().await;
     }
 
-    fn end(&mut self, host: usize, attempt: Attempt, end: End) {
+    fn end(&mut self, attempt: Attempt, end: End) {
         let stopped = attempt.stop().reason().is_some();
         if let Some(job) = self.jobs.get_mut(&attempt.id()) {
-            job.loose |= stopped || !self.alive[host];
+            job.loose |= stopped;
             match end {
                 End::Done => job.done = true,
                 End::Failed | End::RetryIn(_) => job.failed += 1,
@@ -192,7 +187,7 @@ impl World {
     /// What has to hold at any time.
     async fn check(&self) {
         for (id, model) in &self.jobs {
-            let (job, errors) = self.rigs[0].memory_job(*id).await;
+            let (job, errors) = self.rigs[0].with_errors(*id).await;
             // Of the attempts that nobody told to stop, on hosts that live, there is one at most.
             let live = self.running.iter().filter(|(host, attempt)| {
                 self.alive[*host] && attempt.id() == *id && attempt.stop().reason().is_none()
@@ -217,18 +212,18 @@ impl World {
 
     /// Whoever lives does all that is left: no job is lost.
     async fn finish(mut self) {
-        self.rigs[0].memory.faults.lock().clear();
+        self.rigs[0].ground.faults.lock().clear();
         for _ in 0..400 {
             self.settle().await;
             while let Some((host, attempt)) = self.running.pop() {
                 if self.alive[host] {
-                    self.end(host, attempt, End::Done);
+                    self.end(attempt, End::Done);
                 }
             }
             self.settle().await;
             let mut left = false;
             for id in self.jobs.keys() {
-                left |= !self.rigs[0].memory_job(*id).await.0.state.is_final();
+                left |= !self.rigs[0].with_errors(*id).await.0.state.is_final();
             }
             if !left {
                 return;
@@ -240,24 +235,40 @@ impl World {
 }
 
 impl Rig {
-    async fn memory_job(&self, id: JobId) -> (skep_store::Job, u16) {
+    async fn with_errors(&self, id: JobId) -> (skep_store::Job, u16) {
         let (job, errors) = self.store.job(id).await.unwrap();
         (job, u16::try_from(errors.len()).unwrap())
     }
 }
 
+fn live(ground: Arc<Ground>, steps: Vec<Step>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(ground);
+        world.settle().await;
+        for step in steps {
+            world.take(step).await;
+        }
+        world.finish().await;
+    });
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    proptest::collection::vec(step(), 1..60)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
-    fn no_job_is_lost_none_runs_twice_at_once_and_attempts_are_counted(steps in proptest::collection::vec(step(), 1..60)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut world = World::new();
-            world.settle().await;
-            for step in steps {
-                world.take(step).await;
-            }
-            world.finish().await;
-        });
+    fn no_job_is_lost_none_runs_twice_at_once_and_attempts_are_counted(steps in steps()) {
+        live(Ground::memory(), steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+    #[test]
+    fn the_same_holds_over_sqlite(steps in steps()) {
+        live(Ground::sqlite(), steps);
     }
 }

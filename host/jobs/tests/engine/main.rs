@@ -8,11 +8,13 @@
 //! | `cancel` | stopping what runs |
 //! | `waiting` | awaiting an end, jobs after jobs, batches |
 //! | `leases` | a live job is never taken over, a dead worker's is, a late word is refused |
+//! | `stalled` | the same, with a process that is stopped by a signal |
+//! | `unique` | one row, however many insert it at once |
 //! | `faults` | a store that fails: nothing is lost and nothing is done twice |
 //! | `schedules` | ticks: each once, missed ones as the policy says |
 //! | `drain`, `pruner` | the end of a host; the end of jobs |
 //! | `machine` | random histories against a plain model |
-//! | `memory` | a store that does what the port says, and fails when it is told to |
+//! | `ground`, `memory` | the store under them: SQLite's or one in memory, failing when it is told to |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, missing_docs)]
 
@@ -20,6 +22,7 @@ mod cancel;
 mod drain;
 mod faults;
 mod flow;
+mod ground;
 mod leases;
 mod machine;
 mod memory;
@@ -27,6 +30,8 @@ mod plugins;
 mod pruner;
 mod queues;
 mod schedules;
+mod stalled;
+mod unique;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -43,7 +48,7 @@ use skep_store::{Job, JobId, JobState, QueueRef, Store};
 use skep_types::{HandlerName, ManualClock, PluginName};
 use tokio::sync::oneshot;
 
-use memory::Memory;
+use ground::Ground;
 
 const START_MS: u64 = 1_700_000_000_000;
 
@@ -162,26 +167,27 @@ impl JobObserver for Stage {
 /// A host.
 pub struct Rig {
     pub store: Arc<dyn Store>,
-    pub memory: Arc<Memory>,
+    pub ground: Arc<Ground>,
     pub clock: Arc<ManualClock>,
     pub stage: Arc<Stage>,
+    pub ear: Arc<Ear>,
     pub jobs: Jobs,
 }
 
 impl Rig {
     pub fn bare(options: Options) -> Self {
-        Self::on(Arc::default(), clock(), options)
+        Self::on(Ground::sqlite(), clock(), options)
     }
 
     /// One more host on a store.
-    pub fn on(memory: Arc<Memory>, clock: Arc<ManualClock>, options: Options) -> Self {
+    pub fn on(ground: Arc<Ground>, clock: Arc<ManualClock>, options: Options) -> Self {
         let ear = Ear::new();
-        memory.observed_by(ear.clone());
+        ground.observed_by(ear.clone());
         let stage: Arc<Stage> = Arc::default();
         let options = Options { observer: stage.clone(), ..options };
-        let store: Arc<dyn Store> = memory.clone();
+        let store: Arc<dyn Store> = ground.clone();
         let jobs = Jobs::start(Arc::clone(&store), &ear, clock.clone(), options).unwrap();
-        Self { store, memory, clock, stage, jobs }
+        Self { store, ground, clock, stage, ear, jobs }
     }
 
     /// With [`two_jobs`].
@@ -197,9 +203,7 @@ impl Rig {
 
     /// Lets everything happen that can without the clock.
     pub async fn settle(&self) {
-        for _ in 0..300 {
-            tokio::task::yield_now().await;
-        }
+        self.ground.settle().await;
     }
 
     /// Moves the clock, a second at a time, as live hosts would see it.

@@ -1,7 +1,6 @@
-//! A store in memory that says what the port says, as plainly as can be, and fails when it is told to.
+//! A store in memory that does what the port says, as plainly as can be.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::ready;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,26 +8,9 @@ use parking_lot::Mutex;
 use skep_store::*;
 use skep_types::{HandlerName, PluginName};
 
-/// What happens to the next writes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
-    /// Nothing is written.
-    Unavailable,
-    /// It is not known what was written, and it was.
-    UnknownWritten,
-    /// It is not known what was written, and nothing was.
-    UnknownLost,
-    /// What is settled is refused, if there is something.
-    TooLarge,
-}
-
-#[derive(Default)]
 pub struct Memory {
     state: Mutex<State>,
-    observers: Mutex<Vec<Arc<dyn Observer>>>,
-    deaf: Mutex<bool>,
-    /// One for each write, from the front.
-    pub faults: Mutex<VecDeque<Fault>>,
+    observer: Arc<dyn Observer>,
 }
 
 #[derive(Default)]
@@ -52,43 +34,23 @@ struct Row {
 }
 
 impl Memory {
-    pub fn observed_by(&self, observer: Arc<dyn Observer>) {
-        self.observers.lock().push(observer);
+    pub fn new(observer: Arc<dyn Observer>) -> Self {
+        Self { state: Mutex::default(), observer }
     }
 
-    /// Whether nobody hears of changes.
-    pub fn deaf(&self, deaf: bool) {
-        *self.deaf.lock() = deaf;
-    }
-
-    /// Carries a write out, tells the observers, and answers.
-    fn write<T: Send + 'static, E: From<Error> + Send + 'static>(
+    /// Carries a write out, tells the observer, and answers.
+    fn write<T: Send + 'static, E: Send + 'static>(
         &self,
-        settles: usize,
         write: impl FnOnce(&mut State) -> Result<T, E>,
     ) -> StoreFuture<T, E> {
-        let fault = {
-            let mut faults = self.faults.lock();
-            if faults.front() == Some(&Fault::TooLarge) && settles == 0 { None } else { faults.pop_front() }
-        };
-        match fault {
-            Some(Fault::Unavailable) => return Box::pin(ready(Err(Error::Unavailable("told to".to_owned()).into()))),
-            Some(Fault::TooLarge) => return Box::pin(ready(Err(Error::TooLarge(1).into()))),
-            Some(Fault::UnknownLost) => return Box::pin(ready(Err(Error::OutcomeUnknown.into()))),
-            _ => {}
-        }
         let mut state = self.state.lock();
         let answer = write(&mut state);
         let changes = std::mem::take(&mut state.changes);
         drop(state);
-        let observers = if *self.deaf.lock() { Vec::new() } else { self.observers.lock().clone() };
-        for observer in observers {
-            observer.changed(changes.clone());
-        }
-        let unknown = fault == Some(Fault::UnknownWritten);
+        self.observer.changed(changes);
         Box::pin(async move {
             tokio::task::yield_now().await;
-            if unknown { Err(Error::OutcomeUnknown.into()) } else { answer }
+            answer
         })
     }
 
@@ -134,7 +96,7 @@ impl State {
             () if run_at > now => JobState::Scheduled,
             () => JobState::Available,
         };
-        let waiting = (state == JobState::Suspended).then(|| Waiting::Jobs(blockers.len() as u32));
+        let waiting = (state == JobState::Suspended).then_some(Waiting::Jobs(blockers.len() as u32));
         let job = Job {
             id: JobId(id),
             queue,
@@ -332,7 +294,7 @@ impl Store for Memory {
     }
 
     fn commit(&self, commit: Commit) -> StoreFuture<Committed, CommitError> {
-        self.write(0, |state| {
+        self.write(|state| {
             for (at, tick) in commit.ticks.iter().enumerate() {
                 let place = (tick.plugin.clone(), tick.schedule.clone());
                 if state.ticks.get(&place).copied() != tick.last {
@@ -355,7 +317,7 @@ impl Store for Memory {
         settle: Vec<Settle>,
         lease: Option<LeaseRequest>,
     ) -> StoreFuture<(Vec<Result<(), Lost>>, Vec<Job>)> {
-        self.write(settle.len(), |state| {
+        self.write(|state| {
             let settled = settle.into_iter().map(|settle| state.settle(settle)).collect();
             let leased = lease.map(|request| state.lease(&request)).unwrap_or_default();
             Ok((settled, leased))
@@ -363,7 +325,7 @@ impl Store for Memory {
     }
 
     fn heartbeat(&self, leases: Vec<(JobId, Fence)>, _: Timestamp, until: Timestamp) -> StoreFuture<Vec<Lost>> {
-        self.write(0, |state| {
+        self.write(|state| {
             let mut lost = Vec::new();
             for (id, fence) in leases {
                 let lease = state.rows.get_mut(&id.0).and_then(|row| row.job.lease.as_mut());
@@ -377,7 +339,7 @@ impl Store for Memory {
     }
 
     fn stage(&self, now: Timestamp, limit: usize) -> StoreFuture<(u64, Option<Timestamp>)> {
-        self.write(0, |state| {
+        self.write(|state| {
             let put_off = |row: &&Row| matches!(row.job.state, JobState::Scheduled | JobState::Retryable);
             let due: Vec<u64> = state
                 .rows
@@ -397,7 +359,7 @@ impl Store for Memory {
     }
 
     fn reclaim(&self, now: Timestamp, limit: usize) -> StoreFuture<(Vec<JobId>, Option<Timestamp>)> {
-        self.write(0, |state| {
+        self.write(|state| {
             let taken = state.take_away(now, limit, |lease| lease.until <= now);
             let next = state.rows.values().filter_map(|row| row.job.lease.as_ref().map(|lease| lease.until)).min();
             Ok((taken, next))
@@ -405,11 +367,11 @@ impl Store for Memory {
     }
 
     fn reclaim_others(&self, worker: String, now: Timestamp) -> StoreFuture<u64> {
-        self.write(0, |state| Ok(state.take_away(now, usize::MAX, |lease| lease.worker != worker).len() as u64))
+        self.write(|state| Ok(state.take_away(now, usize::MAX, |lease| lease.worker != worker).len() as u64))
     }
 
     fn resume(&self, plugin: PluginName, names: Vec<HandlerName>, now: Timestamp) -> StoreFuture<u64> {
-        self.write(0, |state| {
+        self.write(|state| {
             let waits = |row: &&mut Row| {
                 row.job.waiting == Some(Waiting::Revision)
                     && row.job.queue.plugin == plugin
@@ -426,7 +388,7 @@ impl Store for Memory {
     }
 
     fn prune(&self, of: JobState, before: Timestamp, limit: usize) -> StoreFuture<u64> {
-        self.write(0, |state| {
+        self.write(|state| {
             let gone = |row: &&Row| row.job.state == of && row.job.ended.is_some_and(|ended| ended < before);
             let gone: Vec<u64> = state.rows.values().filter(gone).map(|row| row.job.id.0).take(limit).collect();
             gone.iter().for_each(|id| drop(state.rows.remove(id)));
@@ -435,7 +397,7 @@ impl Store for Memory {
     }
 
     fn expire(&self, _: Timestamp, _: usize) -> StoreFuture<u64> {
-        self.write(0, |_| Ok(0))
+        self.write(|_| Ok(0))
     }
 
     fn job(&self, id: JobId) -> StoreFuture<(Job, Vec<Attempt>)> {
@@ -454,7 +416,7 @@ impl Store for Memory {
     }
 
     fn operate(&self, filter: JobFilter, op: Op, _: Option<JobId>, now: Timestamp) -> StoreFuture<OpReport> {
-        self.write(0, |state| Ok(state.operate(&filter, op, now)))
+        self.write(|state| Ok(state.operate(&filter, op, now)))
     }
 
     fn queue_counts(&self) -> StoreFuture<Vec<QueueCounts>> {
@@ -472,7 +434,7 @@ impl Store for Memory {
     }
 
     fn set_queue_state(&self, queue: QueueRef, said: QueueState) -> StoreFuture<()> {
-        self.write(0, |state| {
+        self.write(|state| {
             state.queues.insert(queue, said);
             Ok(())
         })

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use skep_jobs::{Definition, Error, JobSpec, OutcomeKind, PluginJobs};
 use skep_store::{JobState, Waiting};
 
+use crate::ground::Fault;
 use crate::{Rig, name, plugin, queue, quiet_options, secs, spec, two_jobs};
 
 #[tokio::test]
@@ -22,6 +23,20 @@ async fn an_unknown_name_waits_for_a_revision_that_knows_it() {
     rig.configure(jobs, 2);
     let attempt = rig.begun().await;
     assert_eq!((attempt.id(), attempt.job.attempt, attempt.revision), (id, 1, 2));
+}
+
+#[tokio::test]
+async fn a_revision_that_comes_while_a_name_is_set_aside_is_not_missed() {
+    let rig = Rig::new(10);
+    // That its name is not known cannot be written yet.
+    rig.ground.faults.lock().extend([Fault::SettleUnavailable; 3]);
+    let id = rig.enqueue(spec("later")).await;
+    assert_eq!(rig.state(id).await, JobState::Executing);
+    let mut jobs = two_jobs(10);
+    jobs.definitions.push(Definition { name: name("later"), ..jobs.definitions[0].clone() });
+    rig.configure(jobs, 2);
+    rig.pass(secs(6)).await;
+    assert_eq!(rig.begun().await.id(), id);
 }
 
 #[tokio::test]
@@ -82,9 +97,11 @@ async fn queues_that_no_revision_names_any_more_are_emptied() {
     assert!(!rig.jobs.queues().await.unwrap().iter().any(|view| view.queue == queue("work") && view.served));
 
     // Also after a restart, when nobody remembers them.
+    rig.ground.deaf(true);
     let left = rig.store.commit(left_over(&rig)).await.unwrap().jobs[0].id;
     rig.jobs.stop().await;
-    let next = Rig::on(rig.memory.clone(), rig.clock.clone(), quiet_options());
+    rig.ground.deaf(false);
+    let next = Rig::on(rig.ground.clone(), rig.clock.clone(), quiet_options());
     next.configure(jobs, 3);
     assert_eq!(next.begun().await.id(), left);
 }

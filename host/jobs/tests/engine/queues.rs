@@ -61,7 +61,7 @@ async fn a_paused_queue_begins_nothing_over_restarts_too() {
     rig.nothing_begins().await;
     rig.jobs.stop().await;
 
-    let next = Rig::on(rig.memory.clone(), rig.clock.clone(), quiet_options());
+    let next = Rig::on(rig.ground.clone(), rig.clock.clone(), quiet_options());
     next.configure(two_jobs(2), 1);
     next.nothing_begins().await;
     assert!(view(&next).await.paused);
@@ -73,7 +73,7 @@ async fn a_paused_queue_begins_nothing_over_restarts_too() {
 #[tokio::test]
 async fn a_pause_on_another_node_is_seen() {
     let rig = Rig::new(2);
-    let other = Rig::on(rig.memory.clone(), rig.clock.clone(), Options { alone: false, ..quiet_options() });
+    let other = Rig::on(rig.ground.clone(), rig.clock.clone(), Options { alone: false, ..quiet_options() });
     other.configure(two_jobs(2), 1);
     rig.settle().await;
     rig.jobs.pause(&queue("work"), true).await.unwrap();

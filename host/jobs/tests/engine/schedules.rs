@@ -1,7 +1,7 @@
 use skep_jobs::{Missed, Options, PluginJobs, Schedule, ScheduleView, When};
 use skep_store::JobFilter;
 
-use crate::memory::Fault;
+use crate::ground::Fault;
 use crate::{Rig, name, plugin, quiet_options, secs, two_jobs};
 
 /// 2023-11-14T22:13:20Z is when the clock starts.
@@ -13,9 +13,13 @@ fn every(expression: &str, missed: Missed) -> PluginJobs {
 
 async fn ticks(rig: &Rig) -> Vec<String> {
     rig.settle().await;
-    let mut jobs = rig.store.jobs(JobFilter::default(), None, 1000).await.unwrap().jobs;
-    jobs.reverse();
-    jobs.into_iter().map(|job| job.meta.into_iter().find(|(name, _)| name == "tick").unwrap().1).collect()
+    let jobs = rig.store.jobs(JobFilter::default(), None, 1000).await.unwrap().jobs;
+    let mut ticks = Vec::new();
+    for job in jobs.into_iter().rev() {
+        let meta = rig.job(job.id).await.meta;
+        ticks.extend(meta.into_iter().find(|(name, _)| name == "tick").map(|(_, tick)| tick));
+    }
+    ticks
 }
 
 #[tokio::test]
@@ -41,7 +45,7 @@ async fn away(missed: Missed, seconds: u64) -> Vec<String> {
     rig.pass(secs(60)).await;
     rig.jobs.stop().await;
     rig.clock.advance(secs(seconds));
-    let next = Rig::on(rig.memory.clone(), rig.clock.clone(), quiet_options());
+    let next = Rig::on(rig.ground.clone(), rig.clock.clone(), quiet_options());
     next.configure(every("*/5 * * * *", missed), 1);
     ticks(&next).await
 }
@@ -63,7 +67,7 @@ async fn missed_ticks_are_as_the_policy_says() {
 async fn two_nodes_take_each_tick_once() {
     let shared = Options { alone: false, ..quiet_options() };
     let one = Rig::bare(shared.clone());
-    let two = Rig::on(one.memory.clone(), one.clock.clone(), shared);
+    let two = Rig::on(one.ground.clone(), one.clock.clone(), shared);
     one.configure(every("* * * * *", Missed::All), 1);
     two.configure(every("* * * * *", Missed::All), 1);
     one.settle().await;
@@ -85,7 +89,7 @@ async fn a_store_that_fails_costs_no_tick_and_doubles_none() {
         let rig = Rig::bare(quiet_options());
         rig.configure(every("*/5 * * * *", Missed::All), 1);
         rig.pass(secs(99)).await;
-        rig.memory.faults.lock().extend([fault; 6]);
+        rig.ground.faults.lock().extend([fault; 6]);
         rig.pass(secs(30)).await;
         assert_eq!(ticks(&rig).await, ["2023-11-14T22:15:00Z"], "{fault:?}");
     }
@@ -116,7 +120,7 @@ async fn a_reboot_is_a_tick_once_per_start() {
     rig.pass(secs(60)).await;
     assert_eq!(ticks(&rig).await.len(), 1);
     rig.jobs.stop().await;
-    let next = Rig::on(rig.memory.clone(), rig.clock.clone(), quiet_options());
+    let next = Rig::on(rig.ground.clone(), rig.clock.clone(), quiet_options());
     next.configure(every("@reboot", Missed::Once), 1);
     assert_eq!(ticks(&next).await.len(), 2);
 }

@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use skep_jobs::{Error, JobSpec, Limits, Options, Outcome};
 use skep_store::{After, Ends, JobState};
 
@@ -10,14 +9,18 @@ use crate::{Rig, plugin, quiet_options, secs, spec, two_jobs};
 async fn an_end_is_awaited_by_many_and_answered_at_once_if_it_was() {
     let rig = Rig::new(1);
     let id = rig.enqueue(spec("a")).await;
-    let (jobs, owner) = (&rig.jobs, plugin());
-    let mut waiting: Vec<_> = (0..20).map(|_| jobs.await_end(id, Some(&owner), secs(60)).boxed_local()).collect();
-    for wait in &mut waiting {
-        assert!(wait.now_or_never().is_none());
-    }
+    let jobs = &rig.jobs;
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let jobs = jobs.clone();
+            tokio::spawn(async move { jobs.await_end(id, Some(&plugin()), secs(60)).await })
+        })
+        .collect();
+    rig.settle().await;
+    assert_eq!(jobs.waiting(), 20);
     rig.begun().await.end(Outcome::Done(Some("42".into())));
     for wait in waiting {
-        assert_eq!(wait.await.unwrap().job.output.unwrap(), "42");
+        assert_eq!(wait.await.unwrap().unwrap().job.output.unwrap(), "42");
     }
     assert_eq!(jobs.await_end(id, None, Duration::ZERO).await.unwrap().job.state, JobState::Completed);
     assert_eq!(jobs.waiting(), 0, "nobody is forgotten");

@@ -40,17 +40,6 @@ fn mistakes_in_the_store_of_a_plugin_are_explained() {
         ("jobs.timeout = '25h'", "jobs.timeout: must be at most 24h"),
         ("jobs.mail = {}", "jobs.mail: unknown key, the keys here are `timeout`"),
         ("timeout = '1s'", "timeout: unknown key, did you mean `jobs.timeout`?"),
-        (
-            "caches.x.write_behind = '1s'",
-            "caches.x.write_behind: expected true, or a table such as { interval = \"1s\" }, found a string",
-        ),
-        ("caches.x.write_behind.interval = '1ms'", "caches.x.write_behind.interval: must be at least 10ms"),
-        ("caches.x.write_behind.interval = '2h'", "caches.x.write_behind.interval: must be at most 1h"),
-        (
-            "caches.x.write_behind.every = '1s'",
-            "caches.x.write_behind.every: unknown key, the keys here are `interval`",
-        ),
-        ("caches.x = { write_behind = true, persist = true }", "caches.x.write_behind: cannot go with `persist`"),
     ] {
         check(&plugin(more), &format!("plugins.a.{expected}"));
     }

@@ -144,7 +144,6 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "caches.x.ttl = '1s'",
         "caches.x.idle = '1s'",
         "caches.x.entries = 5",
-        "caches.x.write_behind = true",
         "warmers.x = {}",
         "warmers.y = {}",
         "warmers.x = { required = true }",
@@ -178,8 +177,6 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
     ];
     let all: std::collections::BTreeSet<_> = settings.iter().map(|more| fingerprint(more)).collect();
     assert_eq!(all.len(), settings.len());
-    let behind = |interval: &str| fingerprint(&format!("caches.x.write_behind.interval = '{interval}'"));
-    assert_eq!(behind("1s"), behind("2s"));
     let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
     assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Weak};
 use std::time::UNIX_EPOCH;
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use skep_jobs::{Ear, Jobs, Retention};
 use skep_manifest::{HostConfig, StoreAccess};
 use skep_pubsub::PubSub;
@@ -46,7 +47,7 @@ pub(crate) struct Durable {
     clock: Arc<dyn Clock>,
     meter: meter::Gauges,
     // Until the store has let go of its files.
-    _lock: lock::DataLock,
+    lock: Mutex<Option<lock::DataLock>>,
 }
 
 impl Durable {
@@ -94,7 +95,7 @@ impl Durable {
             ..skep_jobs::Options::default()
         };
         let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
-        Ok(Self { store, jobs, clock, meter: meter::Gauges::default(), _lock: lock })
+        Ok(Self { store, jobs, clock, meter: meter::Gauges::default(), lock: Mutex::new(Some(lock)) })
     }
 
     /// What a plugin may do with the store under these settings.
@@ -168,5 +169,6 @@ impl Durable {
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "closing the store");
         }
+        drop(self.lock.lock().take());
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn settles(settles: &[Settle], options: &SqliteOptions) -> Result<usi
     let mut bytes = 0;
     for settle in settles {
         bytes += match &settle.as_ {
-            Settled::Completed { output } => value(output.as_ref().map_or(0, |output| output.len()), options)?,
+            Settled::Completed { output } => value(output.as_ref().map_or(0, bytes::Bytes::len), options)?,
             _ => 0,
         };
     }

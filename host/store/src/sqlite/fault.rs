@@ -49,6 +49,11 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+/// Whether it would be the same for every operation: another program keeps the file locked.
+pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// For people: what is the matter, and what they can do.
 pub(super) fn explain(error: &rusqlite::Error) -> String {
     let help = match error.sqlite_error_code() {

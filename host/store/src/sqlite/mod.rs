@@ -8,6 +8,7 @@
 //! | `store`, `check` | the handle: checks arguments and queues what is to be done |
 //! | `queue`, `operation` | what waits for the writer |
 //! | `writer` | the one thread that writes: groups, answers, what happens when the disk fails |
+//! | `checkpoint` | bringing the write-ahead log over, beside the writer |
 //! | `tx`, `state` | what a write sees: the transaction, and the counts and names kept beside it |
 //! | `write` | every write, one file each |
 //! | `readers`, `read` | threads that read, and every read |
@@ -21,6 +22,7 @@
 mod backup;
 mod blob;
 mod check;
+mod checkpoint;
 mod fault;
 mod open;
 mod operation;

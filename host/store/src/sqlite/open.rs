@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::fault::explain;
@@ -13,6 +14,8 @@ use super::schema::{APPLICATION_ID, MIGRATIONS, VERSION};
 
 /// How long a connection waits for another process that has the file locked.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// A page of the database.
+pub(super) const PAGE_BYTES: u64 = 4096;
 /// How large the write-ahead log stays on disk, once it is no longer needed: 64 MiB.
 const WAL_BYTES_KEPT: u32 = 64 << 20;
 /// Statements that a connection keeps ready: more than there are in this crate.
@@ -77,7 +80,7 @@ pub(super) fn open(options: &SqliteOptions) -> Result<Connection, OpenError> {
     })?;
     if empty {
         // It can be said of an empty file only.
-        connection.pragma_update(None, "page_size", 4096).map_err(failed)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES.cast_signed()).map_err(failed)?;
     }
     configure_writer(&connection, options).map_err(failed)?;
     migrate(&mut connection).map_err(failed)?;
@@ -130,6 +133,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_WAIT)?;
+    // Statements are planned once. Otherwise some are planned anew whenever what is bound to them changes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
@@ -154,6 +159,8 @@ fn prove(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
 fn configure_writer(connection: &Connection, options: &SqliteOptions) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    // It is done beside the commits.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     configure(connection, options)
 }
 

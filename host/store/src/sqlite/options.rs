@@ -43,6 +43,10 @@ pub struct SqliteOptions {
     pub value_bytes_max: ByteSize,
     /// The most bytes of a commit: keys, values, arguments, data. Default: 8 MiB.
     pub commit_bytes_max: ByteSize,
+    /// From how many bytes on the write-ahead log is brought over into the database. Pages that many commits write are
+    /// brought over once for all of them, and what a crash leaves is read in some milliseconds. The log may grow to some
+    /// times this while much is written, and for as long as a backup runs. Default: 16 MiB.
+    pub log_bytes: ByteSize,
     /// Pages of the database that each connection keeps in memory. Default: 16 MiB.
     pub page_cache: ByteSize,
 }
@@ -59,6 +63,7 @@ impl SqliteOptions {
             waiting_bytes_max: ByteSize::mib(64),
             value_bytes_max: ByteSize::mib(1),
             commit_bytes_max: ByteSize::mib(8),
+            log_bytes: ByteSize::mib(16),
             page_cache: ByteSize::mib(16),
         }
     }
@@ -66,6 +71,7 @@ impl SqliteOptions {
 
 /// What a write that was answered survives. Killing the host costs nothing in either, and neither damages the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::manual_non_exhaustive, reason = "the hidden one is used, by tests")]
 pub enum Durability {
     /// A power loss too: every group of writes waits until the disk has it (`synchronous = FULL`).
     #[default]

@@ -1,6 +1,7 @@
 //! Threads that read, each with a connection of its own.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -136,14 +137,15 @@ impl Readers {
                 generation = present;
                 reader = None;
             }
-            let healthy = match &mut reader {
+            let healthy = catch_unwind(AssertUnwindSafe(|| match &mut reader {
                 Some(reader) => read(Ok(reader)),
                 None => match Reader::open(shared) {
                     Ok(opened) => read(Ok(reader.insert(opened))),
                     Err(error) => read(Err(Error::Unavailable(explain(&error)))),
                 },
-            };
-            if !healthy {
+            }));
+            // Whoever asked is told by the channel that closes; the thread goes on with another connection.
+            if !healthy.unwrap_or(false) {
                 reader = None;
             }
         }

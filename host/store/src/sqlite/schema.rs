@@ -11,8 +11,8 @@ pub(super) const MIGRATIONS: [&str; 1] = [V1];
 pub(super) const VERSION: usize = MIGRATIONS.len();
 
 /// Names are written once, in `plugins` and `queues`; rows have their numbers. A job's small parts (arguments, output, meta)
-/// are in its row, large ones in `blobs`, so that a row stays narrow where many are looked at. Indexes are partial: a job is in
-/// one of them at a time, and those that are done cost nothing where jobs are leased.
+/// are in its row, large ones in `blobs`, so that a row stays narrow where many are looked at. A job stands in one lane of
+/// the one index: that of its queue and priority when it is available, else that of its state.
 const V1: &str = "
 CREATE TABLE counters(
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -42,20 +42,20 @@ CREATE TABLE queues(
 
 -- state: 0 suspended, 1 scheduled, 2 available, 3 executing, 4 retryable, 5 completed, 6 cancelled, 7 discarded.
 -- waiting, of suspended ones: how many jobs it waits for, or -1 for a revision that knows its name.
+-- lane and rank, where it is found:
+--   available: queue * 10 + priority, by run_at; scheduled and retryable: -1, by run_at; executing: -2, by when its lease
+--   runs out; final: minus its state, by when it ended; suspended: 0, by nothing.
 -- ends: 0 those before it must complete, 1 any end will do. dependants: 1 if one waits for it.
 -- failures: how many failed attempts there were. bytes: what it counts for. blobs: which parts are in blobs, as bits.
 CREATE TABLE jobs(
   id INTEGER PRIMARY KEY, queue INTEGER NOT NULL, state INTEGER NOT NULL, waiting INTEGER,
+  lane INTEGER NOT NULL, rank INTEGER NOT NULL,
   priority INTEGER NOT NULL, attempt INTEGER NOT NULL, max_attempts INTEGER NOT NULL,
-  inserted INTEGER NOT NULL, run_at INTEGER NOT NULL, attempted INTEGER, ended INTEGER,
-  fence INTEGER, until INTEGER, worker TEXT,
+  inserted INTEGER NOT NULL, run_at INTEGER NOT NULL, attempted INTEGER, fence INTEGER, worker TEXT,
   ends INTEGER NOT NULL, dependants INTEGER NOT NULL, failures INTEGER NOT NULL, bytes INTEGER NOT NULL,
   blobs INTEGER NOT NULL, name TEXT NOT NULL, ukey BLOB, meta BLOB, args BLOB, output BLOB
 ) STRICT;
-CREATE INDEX jobs_available ON jobs(queue, priority, run_at) WHERE state = 2;
-CREATE INDEX jobs_due ON jobs(run_at) WHERE state IN (1, 4);
-CREATE INDEX jobs_leased ON jobs(until) WHERE state = 3;
-CREATE INDEX jobs_ended ON jobs(state, ended) WHERE state >= 5;
+CREATE INDEX jobs_lanes ON jobs(lane, rank);
 CREATE INDEX jobs_unknown ON jobs(queue, name) WHERE waiting = -1;
 
 -- id: the job's number times 4, plus 0 for args, 1 for output, 2 for meta.

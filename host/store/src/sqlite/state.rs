@@ -7,6 +7,7 @@ use foldhash::HashMap;
 use rusqlite::{Connection, params};
 use skep_types::{HandlerName, PluginName};
 
+use super::write::row::JobRow;
 use crate::job::{JobState, QueueRef, QueueState};
 
 /// Numbers that grow for good.
@@ -46,7 +47,12 @@ pub(super) struct State {
     plugins: HashMap<PluginName, Plugin>,
     queue_ids: HashMap<QueueRef, i64>,
     queues: HashMap<i64, Queue>,
+    /// Jobs that execute, as far as they were leased lately: a worker will soon say what became of them.
+    leased: HashMap<i64, JobRow>,
 }
+
+/// How many such jobs are kept in memory; others are read.
+const LEASED_MAX: usize = 50_000;
 
 impl State {
     /// Makes sure that the copy is what the database has, at the beginning of a transaction.
@@ -184,6 +190,23 @@ impl State {
                 *count += by;
             }
         }
+    }
+
+    /// A job was put on lease; this is its row.
+    pub(super) fn lease(&mut self, row: JobRow) {
+        if self.leased.len() < LEASED_MAX {
+            self.leased.insert(row.id, row);
+        }
+    }
+
+    /// The row of a job that executes, if it is known.
+    pub(super) fn leased(&mut self, id: i64) -> Option<&mut JobRow> {
+        self.leased.get_mut(&id)
+    }
+
+    /// A job does not execute any more.
+    pub(super) fn unlease(&mut self, id: i64) {
+        self.leased.remove(&id);
     }
 
     /// Writes back what changed, at the end of a transaction.

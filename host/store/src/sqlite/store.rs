@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use skep_types::{HandlerName, PluginName};
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::fault::Stop;
 use super::open::{self, OpenError};
 use super::operation::{Run, Steps, Task};
@@ -25,7 +26,7 @@ use crate::job::{
     Attempt, Fence, Job, JobFilter, JobId, JobPage, JobState, LeaseRequest, Lost, Op, OpReport, QueueCounts, QueueRef,
     QueueState, Settle,
 };
-use crate::store::{Observer, PluginUsage, Store, StoreFuture};
+use crate::store::{Observer, PluginUsage, Round, Store, StoreFuture};
 
 /// The store in one SQLite file. Its threads end when it is closed or dropped; what it has taken is done before.
 pub struct SqliteStore {
@@ -48,26 +49,26 @@ impl SqliteStore {
             quotas: Quotas::default(),
             generation: AtomicU64::new(0),
         });
-        let mut writer = Writer::new(Arc::clone(&shared), observer, connection);
-        writer.tell_left().map_err(|source| open::failed(&path, source))?;
+        let io = |source| OpenError::Io { path: path.clone(), source };
+        let (checkpoints, checkpointer) = Checkpoints::start(&shared).map_err(io)?;
+        let writer = Writer::new(Arc::clone(&shared), observer, connection, checkpoints)
+            .and_then(|mut writer| writer.tell_left().map(|()| writer))
+            .map_err(|source| open::failed(&path, source))?;
         let readers = Arc::new(Readers::default());
         let store = Self { shared, readers };
         // From here on, dropping the store ends the threads that have been started.
-        let threads =
-            store.readers.start(&store.shared).map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        let (shared, readers) = (Arc::clone(&store.shared), Arc::clone(&store.readers));
+        let threads = store.readers.start(&store.shared).map_err(io)?;
+        let readers = Arc::clone(&store.readers);
         let run = move || {
-            let queue = Arc::clone(&shared);
             writer.run(|| {
                 readers.close();
-                for thread in threads {
+                for thread in threads.into_iter().chain([checkpointer]) {
                     _ = thread.join();
                 }
             });
-            queue.queue.over();
         };
         let thread = std::thread::Builder::new().name("store-write".to_owned());
-        thread.spawn(run).map_err(|source| OpenError::Io { path, source })?;
+        thread.spawn(run).map_err(io)?;
         Ok(store)
     }
 
@@ -138,11 +139,7 @@ impl Store for SqliteStore {
         }
     }
 
-    fn settle_and_lease(
-        &self,
-        settle: Vec<Settle>,
-        lease: Option<LeaseRequest>,
-    ) -> StoreFuture<(Vec<Result<(), Lost>>, Vec<Job>)> {
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
         match check::settles(&settle, &self.shared.options) {
             Ok(bytes) => self.write((settle, lease), bytes, write::settle::settle_and_lease),
             Err(error) => refused(error),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use super::fault::{breaks, explain, is_full};
+use super::checkpoint::Checkpoints;
+use super::fault::{breaks, explain, is_full, is_locked};
 use super::open;
 use super::operation::{End, Operation};
 use super::options::SqliteOptions;
@@ -39,6 +40,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     observer: Arc<dyn Observer>,
     connection: Option<Connection>,
+    checkpoints: Checkpoints,
     broken: Option<Broken>,
     state: State,
     /// Rows of the outbox that were told: the first, and the one behind the last.
@@ -63,17 +65,24 @@ enum Failed {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, observer: Arc<dyn Observer>, connection: Connection) -> Self {
-        Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        observer: Arc<dyn Observer>,
+        mut connection: Connection,
+        checkpoints: Checkpoints,
+    ) -> rusqlite::Result<Self> {
+        checkpoints.watch(&mut connection)?;
+        Ok(Self {
             shared,
             observer,
             connection: Some(connection),
+            checkpoints,
             broken: None,
             state: State::default(),
             told: Vec::new(),
             unresolved: true,
             stalled: false,
-        }
+        })
     }
 
     /// Tells what a crash left in the outbox, before anything else is written.
@@ -88,7 +97,13 @@ impl Writer {
     }
 
     /// Works until the queue is closed and empty. Others let go of the file when they are told to, and it is the last.
-    pub(super) fn run(mut self, others_end: impl FnOnce()) {
+    pub(super) fn run(self, others_end: impl FnOnce()) {
+        let over = Over(Arc::clone(&self.shared));
+        self.work(others_end);
+        drop(over);
+    }
+
+    fn work(mut self, others_end: impl FnOnce()) {
         loop {
             match self.shared.queue.take(self.patience()) {
                 Taken::Group(group) => {
@@ -96,6 +111,9 @@ impl Writer {
                         self.group(group);
                     } else {
                         self.refuse(group);
+                    }
+                    if let Some(connection) = &self.connection {
+                        self.checkpoints.look(connection);
                     }
                 }
                 Taken::Idle => {
@@ -110,6 +128,7 @@ impl Writer {
         if self.connection.is_some() && !self.told.is_empty() {
             self.group(Vec::new());
         }
+        drop(self.checkpoints);
         others_end();
     }
 
@@ -136,7 +155,7 @@ impl Writer {
                 let reason = self.break_off(&error);
                 self.answer(group, &End::Undone(reason));
             }
-            Err(Failed::Undone(error)) if group.len() <= 1 || self.connection.is_none() => {
+            Err(Failed::Undone(error)) if group.len() <= 1 || is_locked(&error) || self.connection.is_none() => {
                 let reason = Error::Unavailable(explain(&error));
                 self.answer(group, &End::Undone(reason));
             }
@@ -229,7 +248,8 @@ impl Writer {
         if self.broken.as_ref().is_some_and(|broken| broken.since.elapsed() < broken.wait) {
             return false;
         }
-        let opened = open::reopen(&self.shared.options).and_then(|connection| {
+        let opened = open::reopen(&self.shared.options).and_then(|mut connection| {
+            self.checkpoints.watch(&mut connection)?;
             self.connection = Some(connection);
             // What ended in the unknown may be there.
             self.tell_left()
@@ -245,6 +265,15 @@ impl Writer {
                 false
             }
         }
+    }
+}
+
+/// Tells those who close the store, and those who wait, that the writer has gone, however it went.
+struct Over(Arc<Shared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.queue.over();
     }
 }
 

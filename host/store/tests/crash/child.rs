@@ -8,7 +8,7 @@ use skep_store::{
     Changes, Check, Commit, CommitError, Durability, Ends, Key, LeaseRequest, NewJob, Observer, Outgoing, Publish,
     QueueRef, Settle, Settled, SqliteOptions, SqliteStore, Store, Write,
 };
-use skep_types::{HandlerName, PluginName};
+use skep_types::{ByteSize, HandlerName, PluginName};
 
 use crate::vfs;
 
@@ -49,7 +49,8 @@ fn queue() -> QueueRef {
 }
 
 pub(crate) fn options(path: &Path, durability: Durability) -> SqliteOptions {
-    SqliteOptions { durability, ..SqliteOptions::new(path) }
+    // The log begins anew many times in a round.
+    SqliteOptions { durability, log_bytes: ByteSize::kib(400), ..SqliteOptions::new(path) }
 }
 
 /// Works until it is killed.

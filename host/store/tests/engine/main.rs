@@ -3,12 +3,18 @@
 //! | module | shows |
 //! |---|---|
 //! | `life` | the life of a job, a commit and a message, from end to end |
+//! | `files` | other programs' files, damaged ones, those of every schema, copies |
+//! | `limits` | what is refused, and that the neighbours do not suffer |
+//! | `workers` | many at once: unique jobs, late workers, groups, those that wait for many |
 //! | `model` | everything agrees with a naive model, whatever the order |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod files;
 mod life;
+mod limits;
 mod model;
+mod workers;
 
 use std::sync::Arc;
 

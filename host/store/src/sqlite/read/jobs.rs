@@ -18,8 +18,8 @@ const ROWS_MAX: usize = 10_000;
 
 macro_rules! columns {
     () => {
-        "id, queue, name, state, waiting, priority, attempt, max_attempts, inserted, run_at, attempted, ended, fence,
-         until, worker"
+        "id, queue, name, state, waiting, priority, attempt, max_attempts, inserted, run_at, attempted, rank, fence,
+         worker"
     };
 }
 
@@ -27,10 +27,10 @@ macro_rules! columns {
 fn head(names: &mut Names, connection: &Connection, row: &Row<'_>) -> rusqlite::Result<Job> {
     let time = |at| -> rusqlite::Result<Option<u64>> { Ok(row.get::<_, Option<i64>>(at)?.map(number)) };
     let job_state = state(row.get(3)?);
+    // When its lease runs out, or when it ended.
+    let rank = number(row.get(11)?);
     let lease = match (job_state, time(12)?) {
-        (JobState::Executing, Some(fence)) => {
-            Some(Lease { fence: Fence(fence), worker: row.get(14)?, until: time(13)?.unwrap_or(0) })
-        }
+        (JobState::Executing, Some(fence)) => Some(Lease { fence: Fence(fence), worker: row.get(13)?, until: rank }),
         _ => None,
     };
     Ok(Job {
@@ -49,7 +49,7 @@ fn head(names: &mut Names, connection: &Connection, row: &Row<'_>) -> rusqlite::
         inserted: number(row.get(8)?),
         run_at: number(row.get(9)?),
         attempted: time(10)?,
-        ended: time(11)?,
+        ended: job_state.is_final().then_some(rank),
         output: None,
         meta: Vec::new(),
         lease,
@@ -66,7 +66,7 @@ pub(in crate::sqlite) fn job(reader: &mut Reader, id: JobId) -> Result<(Job, Vec
     ))?;
     let mut rows = select.query([sql(id.0)])?;
     let Some(row) = rows.next()? else { return refuse(Error::NotFound) };
-    let blobs: i64 = row.get(15)?;
+    let blobs: i64 = row.get(14)?;
     let part = |part: Part, at| -> rusqlite::Result<Option<Bytes>> {
         if blobs & part.bit() != 0 {
             return blob::read(connection, sql(id.0), part).map(Some);
@@ -74,9 +74,9 @@ pub(in crate::sqlite) fn job(reader: &mut Reader, id: JobId) -> Result<(Job, Vec
         Ok(row.get_ref(at)?.as_blob_or_null()?.map(Bytes::copy_from_slice))
     };
     let mut job = head(names, connection, row)?;
-    job.args = part(Part::Args, 16)?.unwrap_or_default();
-    job.output = part(Part::Output, 17)?;
-    job.meta = blob::decode(&part(Part::Meta, 18)?.unwrap_or_default());
+    job.args = part(Part::Args, 15)?.unwrap_or_default();
+    job.output = part(Part::Output, 16)?;
+    job.meta = blob::decode(&part(Part::Meta, 17)?.unwrap_or_default());
     let mut select =
         connection.prepare_cached("SELECT attempt, at, error FROM attempts WHERE job = ?1 ORDER BY seq")?;
     let attempts = select

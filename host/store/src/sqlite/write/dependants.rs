@@ -87,8 +87,11 @@ fn tell(tx: &mut Tx<'_>, ended: &JobRow, job: i64, now: Timestamp) -> rusqlite::
         row.end(tx, JobState::Cancelled, now)?;
         return Ok(row.dependants.then_some(row.id));
     }
-    row.waiting -= 1;
-    let to = if row.waiting > 0 { JobState::Suspended } else { row.ready(now) };
-    row.wait(tx, to)?;
+    let left = row.waiting - 1;
+    row.waits_for(tx, left)?;
+    if left == 0 {
+        let to = row.ready(now);
+        row.wait(tx, to)?;
+    }
     Ok(None)
 }

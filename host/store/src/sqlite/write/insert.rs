@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use foldhash::HashMap;
 use rusqlite::params;
 
-use super::row::JobRow;
+use super::row::{JobRow, lane};
 use super::unique;
 use crate::Timestamp;
 use crate::commit::Commit;
@@ -61,7 +61,7 @@ impl Plan {
         self.bytes
     }
 
-    pub(super) fn of(tx: &Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
+    pub(super) fn of(tx: &mut Tx<'_>, commit: &Commit) -> Result<Self, Stop<CommitError>> {
         enough_queues(tx, commit)?;
         let jobs = Vec::with_capacity(commit.jobs.len());
         let mut plan = Self { jobs, bytes: 0, overwritten: HashMap::default() };
@@ -115,7 +115,7 @@ impl Plan {
         Ok(holds.then(|| Planned::There(holder.job, state, present.overwrite(job, commit.now))))
     }
 
-    fn new_job(&mut self, tx: &Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
+    fn new_job(&mut self, tx: &mut Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
         let meta = blob::encode(&job.meta);
         let bytes = sql(JOB_OVERHEAD) + len(&job.args) + len(&meta);
         let mut new = New {
@@ -146,6 +146,8 @@ impl Plan {
             }
         }
         new.state = if new.broken.is_some() {
+            new.jobs.clear();
+            new.places.clear();
             JobState::Cancelled
         } else if !new.jobs.is_empty() || !new.places.is_empty() {
             JobState::Suspended
@@ -188,7 +190,7 @@ impl Plan {
 
 impl New {
     /// Waits for a job that is there, if it is the plugin's own and has not ended.
-    fn wait_for(&mut self, tx: &Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
+    fn wait_for(&mut self, tx: &mut Tx<'_>, commit: &Commit, id: i64, ends: Ends) -> rusqlite::Result<()> {
         let Some(row) = JobRow::load(tx, id)? else { return Ok(()) };
         if tx.state.queue(row.queue).is_none_or(|queue| queue.queue.plugin != commit.plugin) {
             return Ok(());
@@ -245,23 +247,25 @@ fn write_new(
         }
     }
     let run_at = sql(job.run_at.unwrap_or(commit.now));
-    let final_now = new.state.is_final();
+    // One that is cancelled at once is suspended just before.
+    let state = if new.state.is_final() { JobState::Suspended } else { new.state };
     tx.connection
         .prepare_cached(
-            "INSERT INTO jobs(id, queue, state, waiting, priority, attempt, max_attempts, inserted, run_at, ended, ends,
-               dependants, failures, bytes, blobs, name, ukey, meta, args)
-             VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13, ?14, ?15, ?16, ?17)",
+            "INSERT INTO jobs(id, queue, state, waiting, lane, rank, priority, attempt, max_attempts, inserted, run_at,
+               ends, dependants, failures, bytes, blobs, name, ukey, meta, args)
+             VALUES (?1, ?2, ?3, nullif(?4, 0), ?5, ?6, ?7, 0, ?8, ?9, ?10, ?11, ?12, 0, ?13, ?14, ?15, ?16, ?17, ?18)",
         )?
         .execute(params![
             id,
             queue,
-            new.state as u8,
-            (new.state == JobState::Suspended).then_some(waits.len()).and_then(|count| i64::try_from(count).ok()),
+            state as u8,
+            sql(waits.len() as u64),
+            lane(state, queue, job.priority.into()),
+            if state == JobState::Suspended { 0 } else { run_at },
             job.priority,
             job.max_attempts,
             sql(commit.now),
             run_at,
-            final_now.then_some(sql(commit.now)),
             job.ends == Ends::Any,
             new.dependants,
             new.bytes,
@@ -275,13 +279,16 @@ fn write_new(
         let plugin = tx.state.plugin_id(tx.connection, &commit.plugin)?;
         unique::hold(tx, plugin, unique, id)?;
     }
-    tx.state.moved(queue, None, Some(new.state));
+    tx.state.moved(queue, None, Some(state));
     // Its bytes were counted with the commit's.
     tx.charge(queue, 1, 0);
-    tx.announce(queue, new.state, run_at);
+    tx.announce(queue, state, run_at);
     if new.state == JobState::Suspended {
         for before in waits {
             tx.connection.prepare_cached("INSERT INTO waits(before, job) VALUES (?1, ?2)")?.execute([before, id])?;
+            if let Some(leased) = tx.state.leased(before) {
+                leased.dependants = true;
+            }
             tx.connection
                 .prepare_cached("UPDATE jobs SET dependants = 1 WHERE id = ?1 AND dependants = 0")?
                 .execute([before])?;
@@ -358,9 +365,8 @@ fn there(
         ])?;
     }
     if replace.priority {
-        tx.connection
-            .prepare_cached("UPDATE jobs SET priority = ?2 WHERE id = ?1")?
-            .execute(params![row.id, job.priority])?;
+        row.priority = job.priority.into();
+        tx.connection.prepare_cached("UPDATE jobs SET priority = ?2 WHERE id = ?1")?.execute([row.id, row.priority])?;
     }
     if replace.max_attempts {
         row.max_attempts = job.max_attempts.into();

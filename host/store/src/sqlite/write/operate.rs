@@ -43,7 +43,7 @@ fn choose(filter: &JobFilter, before: Option<JobId>, tx: &Tx<'_>) -> rusqlite::R
             && filter
                 .name
                 .as_ref()
-                .map_or(Ok(true), |name| Ok::<_, rusqlite::Error>(row.get_ref(13)?.as_str()? == name.as_str()))?
+                .map_or(Ok(true), |name| Ok::<_, rusqlite::Error>(row.get_ref(14)?.as_str()? == name.as_str()))?
         {
             chosen.push(JobRow::read(row)?);
         }

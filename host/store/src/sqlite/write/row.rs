@@ -15,13 +15,30 @@ pub(in crate::sqlite) fn state(value: i64) -> JobState {
     state.copied().unwrap_or(JobState::Discarded)
 }
 
+/// The lane of those that wait for their time.
+pub(super) const LANE_DUE: i64 = -1;
+/// The lane of those that are on lease.
+pub(super) const LANE_LEASED: i64 = -2;
+
+/// In which lane a job of this state stands.
+pub(super) const fn lane(state: JobState, queue: i64, priority: i64) -> i64 {
+    match state {
+        JobState::Suspended => 0,
+        JobState::Scheduled | JobState::Retryable => LANE_DUE,
+        JobState::Available => queue * 10 + priority,
+        JobState::Executing => LANE_LEASED,
+        JobState::Completed | JobState::Cancelled | JobState::Discarded => -(state as i64),
+    }
+}
+
 /// What is asked of a row that is to change.
 #[derive(Clone, Copy)]
-pub(super) struct JobRow {
-    pub(super) id: i64,
+pub(in crate::sqlite) struct JobRow {
+    pub(in crate::sqlite) id: i64,
     pub(super) queue: i64,
     pub(super) state: JobState,
     pub(super) waiting: i64,
+    pub(super) priority: i64,
     pub(super) attempt: i64,
     pub(super) max_attempts: i64,
     pub(super) run_at: i64,
@@ -36,7 +53,7 @@ pub(super) struct JobRow {
 /// The columns that [`JobRow::read`] wants, in its order.
 macro_rules! columns {
     () => {
-        "id, queue, state, waiting, attempt, max_attempts, run_at, fence, ends, dependants, failures, bytes, blobs"
+        "id, queue, state, waiting, priority, attempt, max_attempts, run_at, fence, ends, dependants, failures, bytes, blobs"
     };
 }
 pub(super) use columns;
@@ -48,19 +65,23 @@ impl JobRow {
             queue: row.get(1)?,
             state: state(row.get(2)?),
             waiting: row.get::<_, Option<i64>>(3)?.unwrap_or(0),
-            attempt: row.get(4)?,
-            max_attempts: row.get(5)?,
-            run_at: row.get(6)?,
-            fence: row.get::<_, Option<i64>>(7)?.unwrap_or(0),
-            any_end: row.get::<_, i64>(8)? != 0,
-            dependants: row.get::<_, i64>(9)? != 0,
-            failures: row.get(10)?,
-            bytes: row.get(11)?,
-            blobs: row.get(12)?,
+            priority: row.get(4)?,
+            attempt: row.get(5)?,
+            max_attempts: row.get(6)?,
+            run_at: row.get(7)?,
+            fence: row.get::<_, Option<i64>>(8)?.unwrap_or(0),
+            any_end: row.get::<_, i64>(9)? != 0,
+            dependants: row.get::<_, i64>(10)? != 0,
+            failures: row.get(11)?,
+            bytes: row.get(12)?,
+            blobs: row.get(13)?,
         })
     }
 
-    pub(super) fn load(tx: &Tx<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+    pub(super) fn load(tx: &mut Tx<'_>, id: i64) -> rusqlite::Result<Option<Self>> {
+        if let Some(known) = tx.state.leased(id) {
+            return Ok(Some(*known));
+        }
         tx.connection
             .prepare_cached(concat!("SELECT ", columns!(), " FROM jobs WHERE id = ?1"))?
             .query_row([id], Self::read)
@@ -123,18 +144,20 @@ impl JobRow {
         }
         tx.connection
             .prepare_cached(
-                "UPDATE jobs SET state = ?2, ended = ?3, waiting = NULL, fence = NULL, until = NULL, worker = NULL,
-                   failures = ?4, bytes = ?5, blobs = ?6, output = ?7 WHERE id = ?1",
+                "UPDATE jobs SET state = ?2, lane = ?3, rank = ?4, fence = NULL, worker = NULL, failures = ?5, bytes = ?6,
+                   blobs = ?7, output = ?8 WHERE id = ?1",
             )?
             .execute(params![
                 self.id,
                 to as u8,
+                lane(to, self.queue, self.priority),
                 sql(now),
                 self.failures,
                 self.bytes,
                 self.blobs,
                 output.and_then(blob::inline)
             ])?;
+        self.waits_for(tx, 0)?;
         self.moves(tx, to);
         tx.effects.ended.push((self.job(), to));
         Ok(())
@@ -142,23 +165,37 @@ impl JobRow {
 
     /// Puts it into a state that waits: for a worker, for its time, or for a revision.
     pub(super) fn wait(&mut self, tx: &mut Tx<'_>, to: JobState) -> rusqlite::Result<()> {
-        let waiting = (to == JobState::Suspended).then_some(self.waiting);
         tx.connection
             .prepare_cached(
-                "UPDATE jobs SET state = ?2, run_at = ?3, waiting = ?4, attempt = ?5, max_attempts = ?6, failures = ?7,
-                   bytes = ?8, fence = NULL, until = NULL, worker = NULL WHERE id = ?1",
+                "UPDATE jobs SET state = ?2, lane = ?3, rank = ?4, run_at = ?5, attempt = ?6, max_attempts = ?7,
+                   failures = ?8, bytes = ?9, fence = NULL, worker = NULL WHERE id = ?1",
             )?
             .execute(params![
                 self.id,
                 to as u8,
+                lane(to, self.queue, self.priority),
+                if to == JobState::Suspended { 0 } else { self.run_at },
                 self.run_at,
-                waiting,
                 self.attempt,
                 self.max_attempts,
                 self.failures,
                 self.bytes
             ])?;
+        if to != JobState::Suspended {
+            self.waits_for(tx, 0)?;
+        }
         self.moves(tx, to);
+        Ok(())
+    }
+
+    /// What it waits for, in the column `waiting`; 0 is nothing.
+    pub(super) fn waits_for(&mut self, tx: &Tx<'_>, waiting: i64) -> rusqlite::Result<()> {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            tx.connection
+                .prepare_cached("UPDATE jobs SET waiting = nullif(?2, 0) WHERE id = ?1")?
+                .execute([self.id, waiting])?;
+        }
         Ok(())
     }
 
@@ -175,7 +212,7 @@ impl JobRow {
         blob::delete(tx.connection, self.id, self.blobs & Part::Output.bit())?;
         self.blobs &= !Part::Output.bit();
         tx.connection
-            .prepare_cached("UPDATE jobs SET ended = NULL, output = NULL, blobs = ?2 WHERE id = ?1")?
+            .prepare_cached("UPDATE jobs SET output = NULL, blobs = ?2 WHERE id = ?1")?
             .execute([self.id, self.blobs])?;
         self.max_attempts = self.max_attempts.max(self.attempt + 1);
         self.run_at = sql(now);
@@ -183,6 +220,9 @@ impl JobRow {
     }
 
     fn moves(&mut self, tx: &mut Tx<'_>, to: JobState) {
+        if self.state == JobState::Executing {
+            tx.state.unlease(self.id);
+        }
         tx.state.moved(self.queue, Some(self.state), Some(to));
         tx.announce(self.queue, to, self.run_at);
         self.state = to;

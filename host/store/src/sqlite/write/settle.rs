@@ -53,8 +53,8 @@ fn settle(settle: &Settle, tx: &mut Tx<'_>) -> rusqlite::Result<Result<(), Lost>
         }
         Settled::Unknown => {
             row.attempt -= 1;
-            row.waiting = dependants::FOR_REVISION;
             row.wait(tx, JobState::Suspended)?;
+            row.waits_for(tx, dependants::FOR_REVISION)?;
         }
     }
     if row.dependants && row.state.is_final() {

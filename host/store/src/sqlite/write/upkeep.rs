@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use skep_types::{HandlerName, PluginName};
 
 use super::dependants;
-use super::row::{JobRow, columns};
+use super::row::{JobRow, LANE_DUE, LANE_LEASED, columns};
 use crate::Timestamp;
 use crate::error::Error;
 use crate::job::{JobId, JobState};
@@ -21,8 +21,13 @@ fn rows(tx: &Tx<'_>, select: &str, params: impl rusqlite::Params) -> rusqlite::R
     tx.connection.prepare_cached(select)?.query_map(params, JobRow::read)?.collect()
 }
 
-fn earliest(tx: &Tx<'_>, select: &str) -> rusqlite::Result<Option<Timestamp>> {
-    let found: Option<i64> = tx.connection.prepare_cached(select)?.query_row([], |row| row.get(0)).optional()?;
+/// The lowest rank of a lane.
+fn earliest(tx: &Tx<'_>, lane: i64) -> rusqlite::Result<Option<Timestamp>> {
+    let found: Option<i64> = tx
+        .connection
+        .prepare_cached("SELECT rank FROM jobs INDEXED BY jobs_lanes WHERE lane = ?1 ORDER BY rank LIMIT 1")?
+        .query_row([lane], |row| row.get(0))
+        .optional()?;
     Ok(found.map(number))
 }
 
@@ -33,7 +38,7 @@ pub(in crate::sqlite) fn stage((now, limit): &Due, tx: &mut Tx<'_>) -> Result<(u
         concat!(
             "SELECT ",
             columns!(),
-            " FROM jobs INDEXED BY jobs_due WHERE state IN (1, 4) AND run_at <= ?1 ORDER BY run_at LIMIT ?2"
+            " FROM jobs INDEXED BY jobs_lanes WHERE lane = -1 AND rank <= ?1 ORDER BY rank, id LIMIT ?2"
         ),
         [sql(*now), sql(*limit as u64)],
     )?;
@@ -41,8 +46,7 @@ pub(in crate::sqlite) fn stage((now, limit): &Due, tx: &mut Tx<'_>) -> Result<(u
     for mut row in due {
         row.wait(tx, JobState::Available)?;
     }
-    let next =
-        earliest(tx, "SELECT run_at FROM jobs INDEXED BY jobs_due WHERE state IN (1, 4) ORDER BY run_at LIMIT 1")?;
+    let next = earliest(tx, LANE_DUE)?;
     Ok((count, next.map(|next| next.max(*now))))
 }
 
@@ -56,7 +60,7 @@ pub(in crate::sqlite) fn reclaim(
         concat!(
             "SELECT ",
             columns!(),
-            " FROM jobs INDEXED BY jobs_leased WHERE state = 3 AND until <= ?1 ORDER BY until LIMIT ?2"
+            " FROM jobs INDEXED BY jobs_lanes WHERE lane = -2 AND rank <= ?1 ORDER BY rank, id LIMIT ?2"
         ),
         [sql(*now), sql(*limit as u64)],
     )?;
@@ -65,7 +69,7 @@ pub(in crate::sqlite) fn reclaim(
         ids.push(row.job());
         take_away(tx, row, *now, "its lease ran out: the worker was gone, or too slow to say that it is there")?;
     }
-    let next = earliest(tx, "SELECT until FROM jobs INDEXED BY jobs_leased WHERE state = 3 ORDER BY until LIMIT 1")?;
+    let next = earliest(tx, LANE_LEASED)?;
     Ok((ids, next.map(|next| next.max(*now))))
 }
 
@@ -76,7 +80,7 @@ pub(in crate::sqlite) fn reclaim_others(
 ) -> Result<u64, Stop<Error>> {
     let others = rows(
         tx,
-        concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_leased WHERE state = 3 AND worker <> ?1 LIMIT ?2"),
+        concat!("SELECT ", columns!(), " FROM jobs INDEXED BY jobs_lanes WHERE lane = -2 AND worker <> ?1 LIMIT ?2"),
         params![worker, sql(STEP_ROWS as u64)],
     )?;
     let count = others.len() as u64;
@@ -137,7 +141,7 @@ pub(in crate::sqlite) fn prune(
         concat!(
             "SELECT ",
             columns!(),
-            " FROM jobs INDEXED BY jobs_ended WHERE state >= 5 AND state = ?1 AND ended < ?2 ORDER BY ended LIMIT ?3"
+            " FROM jobs INDEXED BY jobs_lanes WHERE lane = -?1 AND rank < ?2 ORDER BY rank, id LIMIT ?3"
         ),
         params![*state as u8, sql(*before), sql(*limit as u64)],
     )?;

@@ -41,7 +41,7 @@ struct Kept {
 impl Kept {
     fn bytes(&self) -> u64 {
         let meta: usize = self.job.meta.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-        let output = self.job.output.as_ref().map_or(0, |output| output.len());
+        let output = self.job.output.as_ref().map_or(0, bytes::Bytes::len);
         let errors: usize = self.attempts.iter().map(|attempt| attempt.error.len()).sum();
         256 + (self.job.args.len() + meta + output + errors) as u64
     }
@@ -322,26 +322,33 @@ impl Naive {
     }
 
     fn end(&mut self, id: JobId, state: JobState) {
+        self.end_alone(id, state);
+        let mut ended = vec![(id, state)];
+        while let Some((id, state)) = ended.pop() {
+            let waiting = self.jobs.values().filter(|kept| kept.before.contains(&id)).map(|kept| kept.job.id);
+            for other in waiting.collect::<Vec<_>>() {
+                let kept = self.jobs.get_mut(&other).unwrap();
+                if state != JobState::Completed && kept.ends == Ends::Completed {
+                    self.fail(other, &format!("job {id}, which this one waits for, was {state}"));
+                    self.end_alone(other, JobState::Cancelled);
+                    ended.push((other, JobState::Cancelled));
+                    continue;
+                }
+                kept.before.remove(&id);
+                if kept.before.is_empty() {
+                    self.ready(other);
+                } else {
+                    self.to(other, JobState::Suspended);
+                }
+            }
+        }
+    }
+
+    fn end_alone(&mut self, id: JobId, state: JobState) {
         self.jobs.get_mut(&id).unwrap().before.clear();
         self.to(id, state);
         self.jobs.get_mut(&id).unwrap().job.ended = Some(self.now);
         self.ended.push((id, state));
-        let waiting: Vec<_> =
-            self.jobs.values().filter(|kept| kept.before.contains(&id)).map(|kept| kept.job.id).collect();
-        for other in waiting {
-            let kept = self.jobs.get_mut(&other).unwrap();
-            if state != JobState::Completed && kept.ends == Ends::Completed {
-                self.fail(other, &format!("job {id}, which this one waits for, was {state}"));
-                self.end(other, JobState::Cancelled);
-                continue;
-            }
-            kept.before.remove(&id);
-            if kept.before.is_empty() {
-                self.ready(other);
-            } else {
-                self.to(other, JobState::Suspended);
-            }
-        }
     }
 
     /// All leases, by number.
@@ -453,9 +460,9 @@ impl Naive {
         self.fail(id, why);
         let job = &self.jobs[&id].job;
         if job.attempt < job.max_attempts {
-            self.to(id, JobState::Available)
+            self.to(id, JobState::Available);
         } else {
-            self.end(id, JobState::Discarded)
+            self.end(id, JobState::Discarded);
         }
     }
 

@@ -1,0 +1,150 @@
+//! What is refused, and that the neighbours do not suffer.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use skep_store::{
+    After, CommitError, Error, JobState, Outgoing, Publish, Settle, Settled, SqliteOptions, SqliteStore, Store, Write,
+};
+use skep_types::ByteSize;
+use tempfile::TempDir;
+
+use crate::{Fixture, NOW, Told, commit, fixture, job, key, lease, options, plugin, set};
+
+async fn refused(f: &Fixture, one: skep_store::Commit) -> Error {
+    match f.store.commit(one).await.unwrap_err() {
+        CommitError::Store(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn keys_values_and_commits_have_bounds() {
+    let f = fixture();
+    let writes = |writes: Vec<Write>| skep_store::Commit { writes, ..commit(NOW) };
+    let large = |bytes: usize| Write::Set { key: key("a"), value: Bytes::from(vec![0; bytes]), expires: None };
+    assert_eq!(refused(&f, writes(vec![set(&"k".repeat(1025), "")])).await, Error::TooLarge(1024));
+    assert!(matches!(refused(&f, writes(vec![set("", "")])).await, Error::Invalid(_)));
+    assert!(matches!(refused(&f, writes(vec![set("a\nb", "")])).await, Error::Invalid(_)));
+    assert_eq!(refused(&f, writes(vec![large((1 << 20) + 1)])).await, Error::TooLarge(1 << 20));
+    assert_eq!(refused(&f, writes(vec![large(1 << 20); 9])).await, Error::TooLarge(8 << 20));
+    assert_eq!(refused(&f, writes(vec![Write::Delete(key("a")); 1001])).await, Error::TooLarge(1000));
+    f.store.commit(writes(vec![set(&"k".repeat(1024), "x"), large(1 << 20)])).await.unwrap();
+    f.store.commit(writes(vec![Write::Delete(key("a")); 1000])).await.unwrap();
+}
+
+#[tokio::test]
+async fn jobs_have_bounds() {
+    let f = fixture();
+    let jobs = |jobs| skep_store::Commit { jobs, ..commit(NOW) };
+    let with = |change: fn(&mut skep_store::NewJob)| {
+        let mut one = job("a");
+        change(&mut one);
+        jobs(vec![one])
+    };
+    assert!(matches!(refused(&f, with(|job| job.priority = 10)).await, Error::Invalid(_)));
+    assert!(matches!(refused(&f, with(|job| job.max_attempts = 0)).await, Error::Invalid(_)));
+    assert!(matches!(refused(&f, with(|job| job.after = vec![After::Place(0)])).await, Error::Invalid(_)));
+    assert_eq!(refused(&f, with(|job| job.args = vec![0; (1 << 20) + 1].into())).await, Error::TooLarge(1 << 20));
+    // A queue costs memory for good.
+    for hundred in 0..10 {
+        let queue = |number| format!("queue-{hundred}-{number}");
+        let with = |number| skep_store::NewJob { queue: crate::name(&queue(number)), ..job("a") };
+        f.store.commit(jobs((0..100).map(with).collect())).await.unwrap();
+    }
+    assert!(matches!(refused(&f, with(|job| job.queue = crate::name("one-more"))).await, Error::Invalid(_)));
+    let mut other = jobs(vec![job("a")]);
+    other.plugin = plugin("other");
+    f.store.commit(other).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_quota_bounds_one_plugin_and_lets_it_make_room() {
+    let f = fixture();
+    f.store.set_quota(plugin("shop"), 2_000);
+    let write = |text: &str, bytes: usize| {
+        let write = Write::Set { key: key(text), value: vec![0; bytes].into(), expires: None };
+        skep_store::Commit { writes: vec![write], ..commit(NOW) }
+    };
+    f.store.commit(write("a", 1_000)).await.unwrap();
+    assert_eq!(refused(&f, write("b", 1_000)).await, Error::Quota(2_000));
+    let mut jobs = commit(NOW);
+    jobs.jobs = vec![job("1"); 4];
+    assert_eq!(refused(&f, jobs.clone()).await, Error::Quota(2_000));
+    let topic = "shop/orders".parse().unwrap();
+    let mut message = commit(NOW);
+    message.messages.push(Outgoing::Publish(Publish { topic, event: None, data: vec![0; 1_000].into() }));
+    assert_eq!(refused(&f, message).await, Error::Quota(2_000));
+    jobs.jobs.truncate(2);
+    f.store.commit(jobs).await.unwrap();
+    // A job at work can end, whatever it brings.
+    let (_, leased) = f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap();
+    let fence = leased[0].lease.as_ref().unwrap().fence;
+    let as_ = Settled::Completed { output: Some(vec![0; 5_000].into()) };
+    f.store.settle(vec![Settle { id: leased[0].id, fence, now: NOW, as_ }]).await.unwrap()[0].unwrap();
+    // Over its quota, it may make room, and another plugin is as before.
+    f.store.commit(write("a", 10)).await.unwrap();
+    assert_eq!(refused(&f, write("a", 11)).await, Error::Quota(2_000));
+    let mut other = write("a", 3_000);
+    other.plugin = plugin("other");
+    other.writes = vec![Write::Set {
+        key: skep_store::Key { space: plugin("other"), key: "a".into() },
+        value: vec![0; 3_000].into(),
+        expires: None,
+    }];
+    f.store.commit(other).await.unwrap();
+    f.store.prune(JobState::Completed, NOW + 1, 10).await.unwrap();
+    f.store.commit(write("a", 500)).await.unwrap();
+    assert_eq!(
+        f.store.usage().await.unwrap().iter().find(|one| one.plugin == plugin("shop")).unwrap().quota,
+        Some(2_000)
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let folder = TempDir::new().unwrap();
+    let options = SqliteOptions { waiting_max: 4, waiting_bytes_max: ByteSize(4_000), ..options(&folder) };
+    let store = SqliteStore::open(options, Arc::new(Told::default())).unwrap();
+    let write = |bytes: usize| {
+        let write = Write::Set { key: key("a"), value: vec![0; bytes].into(), expires: None };
+        store.commit(skep_store::Commit { writes: vec![write], ..commit(NOW) })
+    };
+    let mut waiting = Vec::new();
+    for _ in 0..2_000 {
+        waiting.push(write(10));
+    }
+    let mut busy = 0;
+    for one in waiting {
+        match one.await {
+            Ok(_) => {}
+            Err(CommitError::Store(Error::Busy)) => busy += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(busy > 0);
+    // It is over as soon as there is room; one that is larger than all the room is taken when it is alone.
+    write(10_000).await.unwrap();
+}
+
+#[tokio::test]
+async fn errors_are_cut_and_the_last_ones_are_kept() {
+    let f = fixture();
+    let mut one = commit(NOW);
+    one.jobs.push(job("a"));
+    one.jobs[0].max_attempts = 100;
+    let id = f.store.commit(one).await.unwrap().jobs[0].id;
+    let mut settles = Vec::new();
+    for attempt in 1..=30_u64 {
+        let (_, leased) = f.store.settle_and_lease(settles, Some(lease(1, NOW))).await.unwrap();
+        let fence = leased[0].lease.as_ref().unwrap().fence;
+        let error = format!("{attempt} {}", "ü".repeat(4_000));
+        settles = vec![Settle { id, fence, now: NOW, as_: Settled::Retryable { error, run_at: NOW } }];
+    }
+    f.store.settle(settles).await.unwrap()[0].unwrap();
+    let (_, attempts) = f.store.job(id).await.unwrap();
+    assert_eq!((attempts.len(), attempts[0].attempt, attempts[19].attempt), (20, 11, 30));
+    assert!(attempts.iter().all(|attempt| (4_094..=4_096).contains(&attempt.error.len())));
+    let bytes = 256 + 1 + attempts.iter().map(|attempt| attempt.error.len() as u64).sum::<u64>();
+    assert_eq!(f.store.usage().await.unwrap()[0].bytes, bytes);
+}
