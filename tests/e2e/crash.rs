@@ -35,15 +35,21 @@ fn manifest() -> String {
 /// `skep serve` in a process of its own.
 struct Skep {
     child: Child,
+    site: Site,
+    said: Arc<Mutex<Vec<String>>>,
+}
+
+/// What clients know of it.
+#[derive(Clone)]
+struct Site {
     url: String,
     client: Client,
-    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Skep {
     fn spawn(dir: &Path) -> Child {
         let mut command = Command::new(guests::skep());
-        let command = command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir"]).arg(dir);
+        let command = command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).arg(dir);
         command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
@@ -63,13 +69,13 @@ impl Skep {
         }
         assert!(!url.is_empty(), "it does not start: {said:#?}");
         let said = Arc::new(Mutex::new(said));
-        let (client, kept) = (Client::new(), Arc::clone(&said));
+        let kept = Arc::clone(&said);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 kept.lock().push(line);
             }
         });
-        Self { child, url, client, said }
+        Self { child, site: Site { url, client: Client::new() }, said }
     }
 
     async fn kill(mut self) {
@@ -77,7 +83,9 @@ impl Skep {
         let panics = self.said.lock().iter().any(|line| line.contains("panicked"));
         assert!(!panics, "{:#?}", self.said.lock());
     }
+}
 
+impl Site {
     /// The answer, or nothing if there is none.
     async fn get(&self, path: &str) -> Option<(u16, String)> {
         let path = path.replace(' ', "+");
@@ -113,9 +121,9 @@ struct Told {
 }
 
 /// Commits until the host is gone. Each commit has a number, moves its chain on from the commit before, and leaves a link.
-async fn write(skep: &Skep, round: u64, chain: u64, numbers: &AtomicU64, told: &Mutex<Told>) {
+async fn write(site: &Site, round: u64, chain: u64, numbers: &AtomicU64, told: &Mutex<Told>) {
     let key = format!("chain{chain}");
-    let Some((mut version, mut before)) = skep.item(&key).await else { return };
+    let Some((mut version, mut before)) = site.item(&key).await else { return };
     loop {
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let check = if version == 0 { format!("absent {key}") } else { format!("check {key} {version}") };
@@ -123,7 +131,7 @@ async fn write(skep: &Skep, round: u64, chain: u64, numbers: &AtomicU64, told: &
             "{check};set {key} {number};sum total 1;set {} {chain} {before};enqueue keep {number};publish news {number}",
             link(round, number)
         );
-        let answer = skep.get(&format!("/commit?ops={ops}")).await;
+        let answer = site.get(&format!("/commit?ops={ops}")).await;
         let now = match &answer {
             Some((200, body)) => {
                 told.lock().done.insert(number);
@@ -131,14 +139,14 @@ async fn write(skep: &Skep, round: u64, chain: u64, numbers: &AtomicU64, told: &
             }
             Some((409, body)) if body.starts_with("Conflict") => {
                 told.lock().refused.insert(number);
-                skep.item(&key).await
+                site.item(&key).await
             }
             other => {
                 told.lock().open.insert(number);
                 if let Some(answer) = other {
                     println!("round {round}: commit {number} was answered {answer:?}");
                 }
-                skep.item(&key).await
+                site.item(&key).await
             }
         };
         let Some(now) = now else { return };
@@ -151,8 +159,8 @@ fn link(round: u64, number: u64) -> String {
 }
 
 /// Listens until the host is gone, and answers the numbers that were published.
-async fn listen(skep: &Skep) -> BTreeSet<u64> {
-    let request = skep.client.get(format!("{}/news", skep.url)).header("host", HOST);
+async fn listen(site: &Site) -> BTreeSet<u64> {
+    let request = site.client.get(format!("{}/news", site.url)).header("host", HOST);
     let Ok(mut stream) = request.send().await else { return BTreeSet::new() };
     assert_eq!(stream.status(), 200);
     let mut text = Vec::new();
@@ -166,21 +174,16 @@ async fn listen(skep: &Skep) -> BTreeSet<u64> {
 
 /// Writers and a listener, until the host is killed at a random moment.
 async fn load(skep: Skep, round: u64, numbers: &Arc<AtomicU64>, after: Duration) -> (Told, BTreeSet<u64>) {
-    let Skep { mut child, url, client, said } = skep;
     let told = Arc::new(Mutex::new(Told::default()));
-    let shared = || {
-        let dead = Command::new("true").spawn().unwrap();
-        Skep { child: dead, url: url.clone(), client: client.clone(), said: Arc::clone(&said) }
-    };
     let writers = (0..WRITERS).map(|writer| {
-        let (skep, told, numbers) = (shared(), Arc::clone(&told), Arc::clone(numbers));
-        tokio::spawn(async move { write(&skep, round, writer % CHAINS, &numbers, &told).await })
+        let (site, told, numbers) = (skep.site.clone(), Arc::clone(&told), Arc::clone(numbers));
+        tokio::spawn(async move { write(&site, round, writer % CHAINS, &numbers, &told).await })
     });
     let writers: Vec<_> = writers.collect();
-    let heard = shared();
-    let heard = tokio::spawn(async move { listen(&heard).await });
+    let site = skep.site.clone();
+    let heard = tokio::spawn(async move { listen(&site).await });
     tokio::time::sleep(after).await;
-    child.kill().await.unwrap();
+    skep.kill().await;
     for writer in writers {
         writer.await.unwrap();
     }
@@ -198,8 +201,8 @@ struct Kept {
 }
 
 impl Kept {
-    async fn verify(&mut self, skep: &Skep, dir: &Path, round: u64, told: &Told, heard: &BTreeSet<u64>) {
-        let links = links(skep, round).await;
+    async fn verify(&mut self, site: &Site, dir: &Path, round: u64, told: &Told, heard: &BTreeSet<u64>) {
+        let links = links(site, round).await;
         let there: BTreeSet<u64> = links.keys().copied().collect();
         println!(
             "round {round}: {} acknowledged, {} open, {} refused; {} there",
@@ -210,28 +213,30 @@ impl Kept {
         );
         let lost: Vec<_> = told.done.difference(&there).collect();
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-        let ghosts: Vec<_> = there.iter().filter(|number| !told.done.contains(number) && !told.open.contains(number)).collect();
+        let ghosts: Vec<_> =
+            there.iter().filter(|number| !told.done.contains(number) && !told.open.contains(number)).collect();
         assert!(ghosts.is_empty(), "refused, and there: {ghosts:?}");
         self.total += there.len() as u64;
-        assert_eq!(skep.ok("/counter?k=total").await, self.total.to_string(), "the sum");
-        self.chains(skep, &links).await;
+        assert_eq!(site.ok("/counter?k=total").await, self.total.to_string(), "the sum");
+        self.chains(site, &links).await;
         let too_early: Vec<_> = heard.difference(&there).collect();
         assert!(too_early.is_empty(), "published, and not there: {too_early:?}");
         let again = published_again(dir).await;
         assert!(again.is_subset(&there), "published after the restart, and not there: {again:?}");
         self.told_again += again.len();
-        jobs(skep, dir, &there).await;
+        jobs(site, dir, &there).await;
     }
 
     /// Each chain goes from its head back to where it was before the round, over each of its links once.
-    async fn chains(&mut self, skep: &Skep, links: &BTreeMap<u64, (u64, u64)>) {
+    async fn chains(&mut self, site: &Site, links: &BTreeMap<u64, (u64, u64)>) {
         let mut walked = 0;
         for chain in 0..CHAINS {
             let from = self.heads.get(&chain).copied().unwrap_or(0);
-            let (_, head) = skep.item(&format!("chain{chain}")).await.unwrap();
+            let (_, head) = site.item(&format!("chain{chain}")).await.unwrap();
             let mut at = head;
             while at != from {
-                let (of, before) = links.get(&at).unwrap_or_else(|| panic!("chain {chain}: no link of {at}, back to {from}"));
+                let (of, before) =
+                    links.get(&at).unwrap_or_else(|| panic!("chain {chain}: no link of {at}, back to {from}"));
                 assert_eq!(*of, chain, "the link of {at}");
                 walked += 1;
                 at = *before;
@@ -243,10 +248,10 @@ impl Kept {
 }
 
 /// The links of a round: number, chain, number before.
-async fn links(skep: &Skep, round: u64) -> BTreeMap<u64, (u64, u64)> {
+async fn links(site: &Site, round: u64) -> BTreeMap<u64, (u64, u64)> {
     let (mut links, mut cursor) = (BTreeMap::new(), String::new());
     loop {
-        let page = skep.ok(&format!("/list?prefix=link:{round}:{cursor}")).await;
+        let page = site.ok(&format!("/list?prefix=link:{round}:{cursor}")).await;
         let mut next = None;
         for line in page.lines() {
             let parts: Vec<_> = line.split(' ').collect();
@@ -277,7 +282,9 @@ async fn published_again(dir: &Path) -> BTreeSet<u64> {
     admin.publish(&topic, None, "0".into()).await.unwrap();
     let mut numbers = BTreeSet::new();
     let each = |line: Line<MessageStatus>| {
-        let Line::Item(MessageStatus { data: ValueText::Text(text), .. }) = line else { return ControlFlow::Continue(()) };
+        let Line::Item(MessageStatus { data: ValueText::Text(text), .. }) = line else {
+            return ControlFlow::Continue(());
+        };
         let number = text.parse().unwrap();
         if number == 0 {
             return ControlFlow::Break(());
@@ -290,7 +297,7 @@ async fn published_again(dir: &Path) -> BTreeSet<u64> {
 }
 
 /// Each commit's job is done, and has its effect once.
-async fn jobs(skep: &Skep, dir: &Path, there: &BTreeSet<u64>) {
+async fn jobs(site: &Site, dir: &Path, there: &BTreeSet<u64>) {
     let admin = admin(dir);
     eventually("all jobs are done", async || {
         let queues = admin.queues(Some(PLUGIN)).await.unwrap();
@@ -302,11 +309,12 @@ async fn jobs(skep: &Skep, dir: &Path, there: &BTreeSet<u64>) {
         })
     })
     .await;
-    let done = skep.ok("/done").await;
-    let mut done: Vec<u64> = done.split_whitespace().filter(|word| *word != "none").map(|word| word.parse().unwrap()).collect();
+    let done = site.ok("/done").await;
+    let mut done: Vec<u64> =
+        done.split_whitespace().filter(|word| *word != "none").map(|word| word.parse().unwrap()).collect();
     done.sort_unstable();
     assert_eq!(done, there.iter().copied().collect::<Vec<_>>(), "the effects of jobs");
-    skep.ok("/delete?k=done").await;
+    site.ok("/delete?k=done").await;
 }
 
 fn rounds() -> u64 {
@@ -334,7 +342,7 @@ async fn a_host_that_is_killed_under_load_keeps_what_it_acknowledged_and_nothing
             stillborn.kill().await.unwrap();
         }
         skep = Skep::start(dir.path()).await;
-        kept.verify(&skep, dir.path(), round, &told, &heard).await;
+        kept.verify(&skep.site, dir.path(), round, &told, &heard).await;
     }
     println!("{} commits in all, {} messages were told again", kept.total, kept.told_again);
     assert!(kept.total > 10 * rounds(), "there was no load");

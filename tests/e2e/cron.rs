@@ -27,9 +27,13 @@ fn minutes(minutes: u64) -> Duration {
 /// What the schedules made so far: `ENTRY TICK`, the oldest first.
 async fn ticks(host: &Host, plugin: &str) -> Vec<String> {
     let filter = JobFilter { plugin: Some(plugin.to_owned()), ..JobFilter::default() };
-    let jobs = host.admin().jobs(&filter, None, 1000).await.unwrap().jobs;
-    let meta = |job: &skep_admin::api::JobStatus| job.meta.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>().join(" ");
-    jobs.iter().rev().map(meta).collect()
+    let mut ticks = Vec::new();
+    for job in host.admin().jobs(&filter, None, 1000).await.unwrap().jobs.iter().rev() {
+        let meta = host.admin().job(job.id, false).await.unwrap().job.meta;
+        let value = |name: &str| meta.iter().find(|(known, _)| known == name).map_or("-", |(_, value)| value.as_str());
+        ticks.push(format!("{} {}", value("cron"), value("tick")));
+    }
+    ticks
 }
 
 async fn ticked(host: &Host, plugin: &str, wanted: &[&str]) {
@@ -50,17 +54,25 @@ async fn begun(host: &Host, plugin: &str) {
 async fn an_entry_makes_its_job_at_each_tick_with_its_arguments() {
     let entry = |schedule: &str, args: &str| {
         let keep = "[host]\njobs = { keep_completed = '1h' }\n";
-        let cron = format!("cron.report = {{ schedule = '{schedule}', job = 'ticked', args = {args}, queue = 'slow' }}");
+        let cron =
+            format!("cron.report = {{ schedule = '{schedule}', job = 'ticked', args = {args}, queue = 'slow' }}");
         format!("{keep}{}", probe("cron1", &cron))
     };
     let (host, clock) = at(BEFORE_SUMMER_TIME + 7, &entry("*/10 * * * *", "{ of = 'maja', n = [1, 2] }")).await;
     begun(&host, "cron1").await;
-    assert_eq!(host.admin().schedules(Some("cron1")).await.unwrap()[0].next_tick_ms, Some((BEFORE_SUMMER_TIME + 600) * 1000));
+    assert_eq!(
+        host.admin().schedules(Some("cron1")).await.unwrap()[0].next_tick_ms,
+        Some((BEFORE_SUMMER_TIME + 600) * 1000)
+    );
     host.advance(&clock, minutes(10));
     ticked(&host, "cron1", &["report 2026-03-29T00:40:00Z"]).await;
     eventually("it ran", async || runs(&host, "cron1").await.len() == 1).await;
     let run = &runs(&host, "cron1").await[0];
-    assert!(run.starts_with("ticked {\"n\":[1,2],\"of\":\"maja\"} ") || run.starts_with("ticked {\"of\":\"maja\",\"n\":[1,2]} "), "{run}");
+    assert!(
+        run.starts_with("ticked {\"n\":[1,2],\"of\":\"maja\"} ")
+            || run.starts_with("ticked {\"of\":\"maja\",\"n\":[1,2]} "),
+        "{run}"
+    );
     let job = host.admin().jobs(&JobFilter { plugin: Some("cron1".into()), ..JobFilter::default() }, None, 1).await;
     let job = &job.unwrap().jobs[0];
     assert_eq!((job.queue.as_str(), job.name.as_str()), ("slow", "ticked"));
@@ -87,7 +99,8 @@ async fn an_entry_makes_its_job_at_each_tick_with_its_arguments() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ticks_at_which_no_host_ran_are_made_up_for_as_the_manifest_says() {
-    let entry = |missed: &str| format!("cron.{missed} = {{ schedule = '0 * * * *', job = 'ticked', missed = '{missed}' }}");
+    let entry =
+        |missed: &str| format!("cron.{missed} = {{ schedule = '0 * * * *', job = 'ticked', missed = '{missed}' }}");
     let entries = ["skip", "once", "all"].map(entry).join("\n");
     let (host, clock) = at(BEFORE_SUMMER_TIME, &probe("cron2", &entries)).await;
     begun(&host, "cron2").await;
@@ -102,13 +115,21 @@ async fn ticks_at_which_no_host_ran_are_made_up_for_as_the_manifest_says() {
     })
     .await;
     all.sort();
-    let expected = ["all 2026-03-29T01:00:00Z", "all 2026-03-29T02:00:00Z", "all 2026-03-29T03:00:00Z", "once 2026-03-29T03:00:00Z"];
+    let expected = [
+        "all 2026-03-29T01:00:00Z",
+        "all 2026-03-29T02:00:00Z",
+        "all 2026-03-29T03:00:00Z",
+        "once 2026-03-29T03:00:00Z",
+    ];
     assert_eq!(all, expected);
     // From here on all three go on, and nothing is made up for twice.
     let host = Host::in_folder_at(host.stop().await, &clock).await.unwrap();
     begun(&host, "cron2").await;
     host.advance(&clock, minutes(30));
-    eventually("the next ticks", async || ticks(&host, "cron2").await.iter().filter(|tick| tick.ends_with("04:00:00Z")).count() == 3).await;
+    eventually("the next ticks", async || {
+        ticks(&host, "cron2").await.iter().filter(|tick| tick.ends_with("04:00:00Z")).count() == 3
+    })
+    .await;
     eventually("the first ones are done", async || runs(&host, "cron2").await.len() == 7).await;
 }
 
@@ -123,7 +144,8 @@ async fn a_schedule_keeps_the_time_of_its_zone() {
     host.advance(&clock, minutes(7 * 60));
     ticked(&host, "cron3", &["early 2026-03-28T07:00:00Z"]).await;
     host.advance(&clock, minutes(24 * 60));
-    eventually("summer time", async || ticks(&host, "cron3").await.contains(&"early 2026-03-29T06:00:00Z".to_owned())).await;
+    eventually("summer time", async || ticks(&host, "cron3").await.contains(&"early 2026-03-29T06:00:00Z".to_owned()))
+        .await;
     println!("{:?}", ticks(&host, "cron3").await);
 }
 
@@ -144,9 +166,12 @@ async fn an_entry_for_a_job_that_is_not_there_is_refused_and_says_which_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reboot_entry_makes_one_job_for_each_start() {
-    let (host, clock) = at(BEFORE_SUMMER_TIME, &probe("cron5", "cron.boot = { schedule = '@reboot', job = 'ticked' }")).await;
+    let (host, clock) =
+        at(BEFORE_SUMMER_TIME, &probe("cron5", "cron.boot = { schedule = '@reboot', job = 'ticked' }")).await;
     eventually("the first", async || runs(&host, "cron5").await.len() == 1).await;
-    reload(&host, &probe("cron5", "env = { A = 'b' }\ncron.boot = { schedule = '@reboot', job = 'ticked' }")).await.unwrap();
+    reload(&host, &probe("cron5", "env = { A = 'b' }\ncron.boot = { schedule = '@reboot', job = 'ticked' }"))
+        .await
+        .unwrap();
     let host = Host::in_folder_at(host.stop().await, &clock).await.unwrap();
     eventually("the second", async || runs(&host, "cron5").await.len() == 2).await;
     becomes(&host, "cron5", crate::jobs::enqueue(&host, "cron5", "args=x").await, "completed").await;

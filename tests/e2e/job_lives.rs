@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use skep_admin::api::WaitingFor;
 use skep_node::Mode;
-use skep_tests::{Host, eventually, events, guests};
+use skep_tests::{Host, events, eventually, guests};
 
 use crate::cache::{ok, reload};
 use crate::jobs::{becomes, enqueue, ids, probe, runs};
@@ -20,22 +20,22 @@ async fn waiting(host: &Host, id: u64) -> Option<WaitingFor> {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_end_on_the_revision_that_they_began_with_and_new_ones_begin_on_the_new_one() {
     // Its drain time is over long before the job.
-    let host = Host::start(&format!("[host]\ndrain = '100ms'\n{}", probe("life1", ""))).await;
-    let old = enqueue(&host, "life1", "name=sleep&args=2000").await;
+    let host = Host::start(&format!("[host]\ndrain = '1s'\n{}", probe("life1", "limits = { deadline = '1s' }"))).await;
+    let old = enqueue(&host, "life1", "name=sleep&args=4000").await;
     eventually("it runs", async || runs(&host, "life1").await.len() == 1).await;
     // A component that knows other jobs: `keep`, and not `sleep`.
     deploy(&host, "life1", &guests::store_probe()).await;
     let new = ok(&host, "life1", "/commit?ops=enqueue+keep+new;enqueue+sleep+0").await;
     let (_, new) = new.split_once(" jobs ").unwrap();
     let new: Vec<u64> = new.split(',').map(|id| id.parse().unwrap()).collect();
-    eventually("the new revision works", async || ok(&host, "life1", "/done").await == "\" new\"" || ok(&host, "life1", "/done").await == " new").await;
+    eventually("the new revision works", async || ok(&host, "life1", "/done").await == " new").await;
     eventually("the old name waits", async || waiting(&host, new[1]).await == Some(WaitingFor::Revision)).await;
     let job = host.admin().job(old, false).await.unwrap().job;
     assert_eq!((job.state.as_str(), job.attempt), ("executing", 1), "the old one is still at it");
     eventually("it ends", async || host.admin().job(old, false).await.unwrap().job.state.as_str() == "completed").await;
 
     deploy(&host, "life1", &guests::jobs_probe()).await;
-    assert_eq!(becomes(&host, "life1", old, "completed").await, "completed 1/20 \"2000\" -");
+    assert_eq!(becomes(&host, "life1", old, "completed").await, "completed 1/20 \"4000\" -");
     assert_eq!(becomes(&host, "life1", new[1], "completed").await, "completed 1/20 \"0\" -");
     assert_eq!(runs(&host, "life1").await.len(), 2);
 }
@@ -129,4 +129,6 @@ async fn what_has_ended_is_kept_for_its_time() {
     becomes(&host, "life6", failed, "discarded").await;
     host.advance(&clock, Duration::from_secs(3600));
     becomes(&host, "life6", failed, "none").await;
+    let line = "skep_jobs{plugin=\"life6\",queue=\"default\",state=\"discarded\"} 0\n";
+    eventually("the gauge follows", async || skep_tests::host::metrics()().contains(line)).await;
 }

@@ -52,7 +52,8 @@ async fn so_many_jobs_of_a_queue_are_at_work_at_once_and_a_reload_changes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_many_jobs_begin_in_any_minute() {
     let limit = "queues = { default = { rate_limit = { jobs = 2, per = '1m' } } }";
-    let (host, clock) = Host::with_clock(&probe("que2", limit)).await;
+    let keep = "[host]\njobs = { keep_completed = '1h' }\n";
+    let (host, clock) = Host::with_clock(&format!("{keep}{}", probe("que2", limit))).await;
     ok(&host, "que2", "/enqueue-many?args=x&n=7").await;
     completed(&host, "que2", "default", 2).await;
     // Another queue goes on meanwhile, and time does not.
@@ -65,14 +66,15 @@ async fn so_many_jobs_begin_in_any_minute() {
     host.advance(&clock, Duration::from_secs(31));
     completed(&host, "que2", "default", 4).await;
     assert_eq!(queue(&host, "que2", "default").await.counts.available, 3);
-    reload(&host, &probe("que2", "")).await.unwrap();
+    reload(&host, &format!("{keep}{}", probe("que2", ""))).await.unwrap();
     completed(&host, "que2", "default", 7).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_takes_jobs_and_begins_none_and_urgent_ones_go_first() {
     let of = |paused: bool| {
-        let more = format!("queues = {{ default = {{ concurrency = 1, paused = {paused} }}, mail = {{ concurrency = 1 }} }}");
+        let more =
+            format!("queues = {{ default = {{ concurrency = 1, paused = {paused} }}, mail = {{ concurrency = 1 }} }}");
         probe("que3", &more)
     };
     let host = Host::start(&of(true)).await;
@@ -90,7 +92,7 @@ async fn a_paused_queue_takes_jobs_and_begins_none_and_urgent_ones_go_first() {
     let (status, body) = get(&host, "que3", "/enqueue?args=x&priority=10").await;
     assert!(status == 409 && body.contains("0 to 9"), "{status} {body}");
     let (status, body) = get(&host, "que3", "/enqueue?args=x&queue=nowhere").await;
-    println!("{status} {body}");
+    assert!(status == 409 && body.contains("no queue `nowhere`"), "{status} {body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
