@@ -10,15 +10,17 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::Client;
-use skep_admin::api::{Line, MessageStatus, ValueText};
+use skep_admin::api::{JobDetail, JobFilter, JobState, Line, MessageStatus, ValueText};
 use skep_admin::{Client as Admin, Endpoint};
-use skep_tests::{eventually, guests, sse};
+use skep_tests::{guests, sse};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 const PLUGIN: &str = "crash";
 const HOST: &str = "crash.test";
 const ROUNDS: u64 = 8;
+/// How long the jobs of a round may take to end; a queue whose wake-up was missed looks again every 5 s.
+const PATIENCE: Duration = Duration::from_secs(10);
 const WRITERS: u64 = 6;
 /// Fewer than writers, so that some of them race.
 const CHAINS: u64 = 3;
@@ -296,19 +298,36 @@ async fn published_again(dir: &Path) -> BTreeSet<u64> {
     numbers
 }
 
+/// The jobs that have not ended, with how their attempts failed.
+async fn unfinished(admin: &Admin) -> Vec<JobDetail> {
+    let mut unfinished = Vec::new();
+    for job in admin.jobs(&JobFilter::default(), None, 1000).await.unwrap().jobs {
+        if job.state != JobState::Completed {
+            unfinished.push(admin.job(job.id, true).await.unwrap());
+        }
+    }
+    unfinished
+}
+
 /// Each commit's job is done, and has its effect once.
 async fn jobs(site: &Site, dir: &Path, there: &BTreeSet<u64>) {
     let admin = admin(dir);
-    eventually("all jobs are done", async || {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
         let queues = admin.queues(Some(PLUGIN)).await.unwrap();
-        queues.iter().all(|queue| {
+        let left = queues.iter().map(|queue| {
             let counts = queue.counts;
-            let left = counts.suspended + counts.scheduled + counts.available + counts.executing + counts.retryable;
             assert_eq!(counts.cancelled + counts.discarded, 0, "{queue:?}");
-            left == 0
-        })
-    })
-    .await;
+            counts.suspended + counts.scheduled + counts.available + counts.executing + counts.retryable
+        });
+        if left.sum::<u64>() == 0 {
+            break;
+        }
+        if tokio::time::Instant::now() > until {
+            panic!("jobs are not done: {queues:#?} {:#?}", unfinished(&admin).await);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let done = site.ok("/done").await;
     let mut done: Vec<u64> =
         done.split_whitespace().filter(|word| *word != "none").map(|word| word.parse().unwrap()).collect();

@@ -8,10 +8,15 @@ use skep_tests::{Host, eventually};
 use skep_types::ManualClock;
 
 use crate::cache::reload;
-use crate::jobs::{becomes, probe, runs};
+use crate::jobs::{becomes, enqueue, runs};
 
 /// The last Sunday of March 2026, 00:30 UTC: in Berlin it is 01:30, and half an hour later 03:00.
 const BEFORE_SUMMER_TIME: u64 = 1_774_744_200;
+
+/// A plugin with schedules, whose jobs are still there when days have passed.
+fn probe(name: &str, more: &str) -> String {
+    format!("[host]\njobs = {{ keep_completed = '720h' }}\n{}", crate::jobs::probe(name, more))
+}
 
 async fn at(seconds: u64, manifest: &str) -> (Host, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::at(UNIX_EPOCH + Duration::from_secs(seconds)));
@@ -53,10 +58,9 @@ async fn begun(host: &Host, plugin: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_makes_its_job_at_each_tick_with_its_arguments() {
     let entry = |schedule: &str, args: &str| {
-        let keep = "[host]\njobs = { keep_completed = '1h' }\n";
         let cron =
             format!("cron.report = {{ schedule = '{schedule}', job = 'ticked', args = {args}, queue = 'slow' }}");
-        format!("{keep}{}", probe("cron1", &cron))
+        probe("cron1", &cron)
     };
     let (host, clock) = at(BEFORE_SUMMER_TIME + 7, &entry("*/10 * * * *", "{ of = 'maja', n = [1, 2] }")).await;
     begun(&host, "cron1").await;
@@ -174,6 +178,6 @@ async fn a_reboot_entry_makes_one_job_for_each_start() {
         .unwrap();
     let host = Host::in_folder_at(host.stop().await, &clock).await.unwrap();
     eventually("the second", async || runs(&host, "cron5").await.len() == 2).await;
-    becomes(&host, "cron5", crate::jobs::enqueue(&host, "cron5", "args=x").await, "completed").await;
+    becomes(&host, "cron5", enqueue(&host, "cron5", "args=x").await, "completed").await;
     assert_eq!(runs(&host, "cron5").await.len(), 3);
 }

@@ -1,10 +1,11 @@
 //! The durable store, end to end: what plugins keep, commits of all or nothing, and what is there after a restart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use skep_node::Mode;
+use skep_store::{Changes, Commit, Observer, Outgoing, Publish, SqliteOptions, SqliteStore, Store as _};
 use skep_tests::{Host, Sse, eventually, guests};
 use tempfile::TempDir;
 
@@ -327,6 +328,43 @@ async fn what_was_committed_is_there_after_a_restart() {
     let (next, _) = committed(&host, "st11", &format!("check a {version};set a 2")).await;
     assert!(next > version, "versions go on");
     assert_eq!(ok(&host, "st11", "/sum?k=n&by=1").await, "6");
+}
+
+/// Keeps the store as it is when a commit is durable and nobody has been told of its messages yet.
+struct Killed {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Observer for Killed {
+    fn changed(&self, changes: Changes) {
+        for file in ["store.sqlite", "store.sqlite-wal"].iter().filter(|_| !changes.publishes.is_empty()) {
+            std::fs::copy(self.from.join(file), self.to.join(file)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_a_killed_host_had_no_time_for_reach_the_listeners_of_the_next_one() {
+    let host = Host::start(&crate::subscribers::probe("st16", "")).await;
+    let (dir, kept) = (host.stop().await, tempfile::tempdir().unwrap());
+    let data = dir.path().join(".skep");
+    let killed = Killed { from: data.clone(), to: kept.path().to_owned() };
+    let store = SqliteStore::open(SqliteOptions::new(data.join("store.sqlite")), Arc::new(killed)).unwrap();
+    let mut commit = Commit::new(skep_types::PluginName::new("st16").unwrap(), 1);
+    let publish = Publish { topic: "st16/numbers:1".parse().unwrap(), event: None, data: "seven".into() };
+    commit.messages.push(Outgoing::Publish(publish));
+    store.commit(commit).await.unwrap();
+    store.close().await.unwrap();
+    for file in ["store.sqlite", "store.sqlite-wal"] {
+        std::fs::copy(kept.path().join(file), data.join(file)).unwrap();
+    }
+    let host = Host::in_folder(dir, Mode::Production).await.unwrap();
+    assert_eq!(crate::subscribers::seen(&host, "st16", 1).await, ["numbers:1 seven"]);
+    // Once is enough.
+    let host = Host::in_folder(host.stop().await, Mode::Production).await.unwrap();
+    ok(&host, "st16", "/publish?topic=numbers:1&data=eight").await;
+    assert_eq!(crate::subscribers::seen(&host, "st16", 1).await, ["numbers:1 eight"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

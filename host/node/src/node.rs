@@ -152,6 +152,7 @@ impl Node {
             this: Weak::clone(this),
         });
         node.load_all().await?;
+        node.services.durable.publish_left();
         node.warm().await?;
         let server = Server::start(front, &addresses, server_options).await?;
         node.addresses.store(Arc::new(server.addresses().to_vec()));

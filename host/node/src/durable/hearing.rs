@@ -2,24 +2,50 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use skep_jobs::Ear;
-use skep_pubsub::{PubSub, Publish};
-use skep_store::{Changes, Observer};
+use skep_pubsub::PubSub;
+use skep_store::{Changes, Observer, Publish};
 
 /// The store's observer: jobs hear of what became available and of what ended, listeners of what was published.
 pub(super) struct Hearing {
-    pub(super) ear: Arc<Ear>,
-    pub(super) pubsub: PubSub,
+    ear: Arc<Ear>,
+    pubsub: PubSub,
+    /// While the store opens: the messages that a killed host had committed and not published.
+    // Held for a moment, over no await.
+    left: Mutex<Option<Vec<Publish>>>,
 }
 
-impl Observer for Hearing {
-    fn changed(&self, mut changes: Changes) {
-        for message in std::mem::take(&mut changes.publishes) {
-            let publish = Publish { event: message.event.map(Into::into), data: message.data, ..Publish::default() };
+impl Hearing {
+    /// For a store that is about to be opened.
+    pub(super) fn new(ear: Arc<Ear>, pubsub: PubSub) -> Self {
+        Self { ear, pubsub, left: Mutex::new(Some(Vec::new())) }
+    }
+
+    /// The store is open: what is published from now on leaves at once. Answers what was left by the host before, for
+    /// [`publish`](Self::publish) when the listeners are there.
+    pub(super) fn opened(&self) -> Vec<Publish> {
+        self.left.lock().take().unwrap_or_default()
+    }
+
+    pub(super) fn publish(&self, messages: Vec<Publish>) {
+        for message in messages {
+            let event = message.event.map(Into::into);
+            let publish = skep_pubsub::Publish { event, data: message.data, ..skep_pubsub::Publish::default() };
             // It was checked when it was committed; what is left is a node with too many topics.
             if let Err(error) = self.pubsub.publish(&message.topic, publish) {
                 tracing::warn!(topic = %message.topic, %error, "a committed message could not be published");
             }
+        }
+    }
+}
+
+impl Observer for Hearing {
+    fn changed(&self, mut changes: Changes) {
+        let publishes = std::mem::take(&mut changes.publishes);
+        let opening = self.left.lock().as_mut().map(|left| left.extend_from_slice(&publishes));
+        if opening.is_none() {
+            self.publish(publishes);
         }
         self.ear.hear(&changes);
     }

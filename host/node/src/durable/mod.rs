@@ -19,7 +19,7 @@ use skep_jobs::{Ear, Jobs, Retention};
 use skep_manifest::{HostConfig, StoreAccess};
 use skep_pubsub::PubSub;
 use skep_runtime::{Access, GrantedSpace, Revision, StoreGrants};
-use skep_store::{Durability, SqliteOptions, SqliteStore, Store, Timestamp};
+use skep_store::{Durability, Publish, SqliteOptions, SqliteStore, Store, Timestamp};
 use skep_types::{ByteSize, Clock, PluginName};
 
 use crate::plugin::Plugin;
@@ -46,6 +46,8 @@ pub(crate) struct Durable {
     pub(crate) jobs: Jobs,
     clock: Arc<dyn Clock>,
     meter: meter::Gauges,
+    hearing: Arc<hearing::Hearing>,
+    left: Mutex<Vec<Publish>>,
     // Until the store has let go of its files.
     lock: Mutex<Option<lock::DataLock>>,
 }
@@ -57,7 +59,8 @@ impl Durable {
     /// When another host has the directory, or the store's file cannot be used; the message says what to do.
     pub(crate) async fn open(host: &HostConfig, clock: Arc<dyn Clock>, pubsub: PubSub) -> anyhow::Result<Self> {
         let (data, ear) = (host.data.clone(), Ear::new());
-        let hearing: Arc<dyn skep_store::Observer> = Arc::new(hearing::Hearing { ear: Arc::clone(&ear), pubsub });
+        let hearing = Arc::new(hearing::Hearing::new(Arc::clone(&ear), pubsub));
+        let observer: Arc<dyn skep_store::Observer> = Arc::<hearing::Hearing>::clone(&hearing);
         let options = SqliteOptions {
             durability: match host.store.durability {
                 skep_manifest::Durability::Full => Durability::Full,
@@ -72,10 +75,11 @@ impl Durable {
             let making = || format!("writing to the data directory {}", data.display());
             std::fs::create_dir_all(&data).with_context(making)?;
             let lock = lock::DataLock::take(&data)?;
-            Ok((lock, SqliteStore::open(options, hearing)?))
+            Ok((lock, SqliteStore::open(options, observer)?))
         };
         let (lock, store) = tokio::task::spawn_blocking(open).await.context("opening the store")??;
         let store: Arc<dyn Store> = Arc::new(store);
+        let left = Mutex::new(hearing.opened());
         let config = host.jobs;
         let options = skep_jobs::Options {
             node: host.name.clone(),
@@ -95,7 +99,17 @@ impl Durable {
             ..skep_jobs::Options::default()
         };
         let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
-        Ok(Self { store, jobs, clock, meter: meter::Gauges::default(), lock: Mutex::new(Some(lock)) })
+        let (meter, lock) = (meter::Gauges::default(), Mutex::new(Some(lock)));
+        Ok(Self { store, jobs, clock, meter, hearing, left, lock })
+    }
+
+    /// Publishes what the host before had committed and had no time to publish. For when the plugins listen.
+    pub(crate) fn publish_left(&self) {
+        let left = std::mem::take(&mut *self.left.lock());
+        if !left.is_empty() {
+            tracing::info!(messages = left.len(), "messages of commits before the last stop are published");
+        }
+        self.hearing.publish(left);
     }
 
     /// What a plugin may do with the store under these settings.
