@@ -45,7 +45,6 @@ pub(crate) struct Durable {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: Jobs,
     clock: Arc<dyn Clock>,
-    meter: meter::Gauges,
     // Until the store has let go of its files.
     lock: Mutex<Option<lock::DataLock>>,
 }
@@ -95,7 +94,7 @@ impl Durable {
             ..skep_jobs::Options::default()
         };
         let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
-        Ok(Self { store, jobs, clock, meter: meter::Gauges::default(), lock: Mutex::new(Some(lock)) })
+        Ok(Self { store, jobs, clock, lock: Mutex::new(Some(lock)) })
     }
 
     /// What a plugin may do with the store under these settings.
@@ -148,7 +147,7 @@ impl Durable {
 
     /// Brings the gauges up to date, before they are read.
     pub(crate) async fn measure(&self) {
-        self.meter.measure(&*self.store).await;
+        meter::measure(&*self.store).await;
     }
 
     /// Lets jobs end for their grace, gives back those that do not, and closes the store.
