@@ -63,7 +63,7 @@ impl Revision {
             let said = self.ask_job_definitions(call.clone()).await?;
             bounded(said.len(), JOBS_MAX, "jobs")?;
             for definition in said {
-                let definition = read_job(definition)?;
+                let definition = read_job(&definition)?;
                 if declared.jobs.iter().any(|other| other.name == definition.name) {
                     return Err(bad(format!("two jobs are called `{}`", definition.name)));
                 }
@@ -93,7 +93,7 @@ fn read(plugin: &PluginName, name: &str, topics: &str) -> Result<Subscription, F
     Ok(Subscription { name, topics })
 }
 
-fn read_job(said: job_handler::Definition) -> Result<Definition, Failure> {
+fn read_job(said: &job_handler::Definition) -> Result<Definition, Failure> {
     let name = HandlerName::new(&said.name).map_err(|error| bad(format!("a job: {error}")))?;
     let queue =
         HandlerName::new(&said.queue).map_err(|error| bad(format!("the queue of the job `{name}`: {error}")))?;

@@ -45,7 +45,7 @@ fn kept_state(shown: JobState) -> Option<skep_store::JobState> {
     skep_store::JobState::ALL.into_iter().find(|kept| state(*kept) == shown)
 }
 
-fn filter(asked: JobFilter) -> Result<skep_store::JobFilter, ControlError> {
+fn filter(asked: &JobFilter) -> Result<skep_store::JobFilter, ControlError> {
     Ok(skep_store::JobFilter {
         plugin: asked.plugin.as_deref().map(plugin_name).transpose()?,
         queue: asked.queue.as_deref().map(handler_name).transpose()?,
@@ -86,7 +86,7 @@ fn status(job: Job) -> JobStatus {
     }
 }
 
-fn queue_status(view: QueueView) -> QueueStatus {
+fn queue_status(view: &QueueView) -> QueueStatus {
     QueueStatus {
         plugin: view.queue.plugin.to_string(),
         queue: view.queue.queue.to_string(),
@@ -147,7 +147,7 @@ impl DurableControl for NodeControl {
     fn jobs(&self, asked: JobFilter, before: Option<u64>, limit: usize) -> ControlFuture<JobPage> {
         let kept = self.kept();
         detached(async move {
-            let page = kept.store.jobs(filter(asked)?, before.map(JobId), limit.min(PAGE_MAX)).await;
+            let page = kept.store.jobs(filter(&asked)?, before.map(JobId), limit.min(PAGE_MAX)).await;
             let page = page.map_err(of_store)?;
             Ok(JobPage { jobs: page.jobs.into_iter().map(status).collect(), next: page.next.map(|id| id.0) })
         })
@@ -185,7 +185,7 @@ impl DurableControl for NodeControl {
             JobOp::Delete => Op::Delete,
         };
         detached(async move {
-            let report = kept.jobs.operate(filter(asked)?, op, before.map(JobId)).await.map_err(of_jobs)?;
+            let report = kept.jobs.operate(filter(&asked)?, op, before.map(JobId)).await.map_err(of_jobs)?;
             Ok(Operated { changed: report.changed, next: report.next.map(|id| id.0) })
         })
     }
@@ -194,7 +194,7 @@ impl DurableControl for NodeControl {
         let kept = self.kept();
         detached(async move {
             let all = kept.jobs.queues().await.map_err(of_jobs)?;
-            Ok(all.into_iter().map(queue_status).collect())
+            Ok(all.iter().map(queue_status).collect())
         })
     }
 

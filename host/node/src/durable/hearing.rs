@@ -28,6 +28,17 @@ impl Hearing {
         self.left.lock().take().unwrap_or_default()
     }
 
+    /// Answers what is to leave now.
+    fn hold(&self, publishes: Vec<Publish>) -> Vec<Publish> {
+        match &mut *self.left.lock() {
+            Some(left) => {
+                left.extend(publishes);
+                Vec::new()
+            }
+            None => publishes,
+        }
+    }
+
     pub(super) fn publish(&self, messages: Vec<Publish>) {
         for message in messages {
             let event = message.event.map(Into::into);
@@ -43,10 +54,8 @@ impl Hearing {
 impl Observer for Hearing {
     fn changed(&self, mut changes: Changes) {
         let publishes = std::mem::take(&mut changes.publishes);
-        let opening = self.left.lock().as_mut().map(|left| left.extend_from_slice(&publishes));
-        if opening.is_none() {
-            self.publish(publishes);
-        }
+        let now = self.hold(publishes);
+        self.publish(now);
         self.ear.hear(&changes);
     }
 }

@@ -83,27 +83,22 @@ impl JobObserver for Counted {
     }
 }
 
-/// Gauges that are read from the store when somebody looks.
-#[derive(Default)]
-pub(super) struct Gauges;
-
-impl Gauges {
-    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
-    pub(super) async fn measure(&self, store: &dyn Store) {
-        for queue in store.queue_counts().await.unwrap_or_default() {
-            for (state, count) in JobState::ALL.iter().zip(queue.counts) {
-                let labels = [
-                    ("plugin", queue.queue.plugin.to_string()),
-                    ("queue", queue.queue.queue.to_string()),
-                    ("state", state.as_str().to_owned()),
-                ];
-                metrics::gauge!(JOBS, &labels).set(count as f64);
-            }
+/// Brings the gauges up to date, from what the store counts.
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+pub(super) async fn measure(store: &dyn Store) {
+    for queue in store.queue_counts().await.unwrap_or_default() {
+        for (state, count) in JobState::ALL.iter().zip(queue.counts) {
+            let labels = [
+                ("plugin", queue.queue.plugin.to_string()),
+                ("queue", queue.queue.queue.to_string()),
+                ("state", state.as_str().to_owned()),
+            ];
+            metrics::gauge!(JOBS, &labels).set(count as f64);
         }
-        for usage in store.usage().await.unwrap_or_default() {
-            let labels = [("plugin", usage.plugin.to_string())];
-            metrics::gauge!(ITEMS, &labels).set(usage.items as f64);
-            metrics::gauge!(BYTES, &labels).set(usage.bytes as f64);
-        }
+    }
+    for usage in store.usage().await.unwrap_or_default() {
+        let labels = [("plugin", usage.plugin.to_string())];
+        metrics::gauge!(ITEMS, &labels).set(usage.items as f64);
+        metrics::gauge!(BYTES, &labels).set(usage.bytes as f64);
     }
 }

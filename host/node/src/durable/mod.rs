@@ -45,7 +45,6 @@ pub(crate) struct Durable {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) jobs: Jobs,
     clock: Arc<dyn Clock>,
-    meter: meter::Gauges,
     hearing: Arc<hearing::Hearing>,
     left: Mutex<Vec<Publish>>,
     // Until the store has let go of its files.
@@ -99,8 +98,7 @@ impl Durable {
             ..skep_jobs::Options::default()
         };
         let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
-        let (meter, lock) = (meter::Gauges::default(), Mutex::new(Some(lock)));
-        Ok(Self { store, jobs, clock, meter, hearing, left, lock })
+        Ok(Self { store, jobs, clock, hearing, left, lock: Mutex::new(Some(lock)) })
     }
 
     /// Publishes what the host before had committed and had no time to publish. For when the plugins listen.
@@ -162,7 +160,7 @@ impl Durable {
 
     /// Brings the gauges up to date, before they are read.
     pub(crate) async fn measure(&self) {
-        self.meter.measure(&*self.store).await;
+        meter::measure(&*self.store).await;
     }
 
     /// Lets jobs end for their grace, gives back those that do not, and closes the store.

@@ -7,7 +7,7 @@
 //! | `vfs` | a file system that loses what was not synced, is full, or fails |
 //! | `faults` | what the store answers on such a disk, and that it recovers |
 //!
-//! `SKEP_STORE_CRASH_ROUNDS=300 cargo test -p skep-store --test crash` takes some minutes; without the variable there are few
+//! `SKEP_STORE_CRASH_ROUNDS=300 cargo test -p skep-store --test crash` takes a minute or two; without the variable there are few
 //! enough rounds for every run.
 
 #![cfg(unix)]
