@@ -146,7 +146,7 @@ async fn write(site: &Site, round: u64, chain: u64, numbers: &AtomicU64, told: &
             other => {
                 told.lock().open.insert(number);
                 if let Some(answer) = other {
-                    println!("round {round}: commit {number} was answered {answer:?}");
+                    eprintln!("round {round}: commit {number} was answered {answer:?}");
                 }
                 site.item(&key).await
             }
@@ -206,7 +206,7 @@ impl Kept {
     async fn verify(&mut self, site: &Site, dir: &Path, round: u64, told: &Told, heard: &BTreeSet<u64>) {
         let links = links(site, round).await;
         let there: BTreeSet<u64> = links.keys().copied().collect();
-        println!(
+        eprintln!(
             "round {round}: {} acknowledged, {} open, {} refused; {} there",
             told.done.len(),
             told.open.len(),
@@ -348,7 +348,7 @@ async fn a_host_that_is_killed_under_load_keeps_what_it_acknowledged_and_nothing
     std::fs::create_dir_all(dir.path().join(".skep")).unwrap();
     std::os::unix::fs::symlink(guests::code_cache(), dir.path().join(".skep/cache")).unwrap();
     let seed = std::env::var("SKEP_CRASH_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("SKEP_CRASH_SEED={seed}");
+    eprintln!("SKEP_CRASH_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (numbers, mut kept) = (Arc::new(AtomicU64::new(1)), Kept::default());
     let mut skep = Skep::start(dir.path()).await;
@@ -364,7 +364,7 @@ async fn a_host_that_is_killed_under_load_keeps_what_it_acknowledged_and_nothing
         skep = Skep::start(dir.path()).await;
         kept.verify(&skep.site, dir.path(), round, &told, &heard).await;
     }
-    println!("{} commits in all, {} messages were told again", kept.total, kept.told_again);
+    eprintln!("{} commits in all, {} messages were told again", kept.total, kept.told_again);
     assert!(kept.total > 10 * rounds(), "there was no load");
     skep.kill().await;
 }

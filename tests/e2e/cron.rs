@@ -150,7 +150,6 @@ async fn a_schedule_keeps_the_time_of_its_zone() {
     host.advance(&clock, minutes(24 * 60));
     eventually("summer time", async || ticks(&host, "cron3").await.contains(&"early 2026-03-29T06:00:00Z".to_owned()))
         .await;
-    println!("{:?}", ticks(&host, "cron3").await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

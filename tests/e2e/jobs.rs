@@ -32,9 +32,6 @@ pub(crate) async fn becomes(host: &Host, plugin: &str, id: u64, wanted: &str) ->
     let mut seen = String::new();
     eventually(&format!("job {id} of {plugin} is {wanted}"), async || {
         let now = ok(host, plugin, &format!("/get?id={id}")).await;
-        if now != seen {
-            println!("job {id}: {now}");
-        }
         seen = now;
         seen.starts_with(wanted)
     })
