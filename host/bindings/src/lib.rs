@@ -15,6 +15,17 @@ mod generated {
             "skep:plugin/tasks.[method]running.next": async,
             "skep:plugin/jobs": async,
             "skep:plugin/store": async,
+            "skep:plugin/process.start": async,
+            "skep:plugin/process.start-or-get": async,
+            "skep:plugin/process.whereis": async,
+            "skep:plugin/process.list": async,
+            "skep:plugin/process.call": async,
+            "skep:plugin/process.cast": async,
+            "skep:plugin/process.send": async,
+            "skep:plugin/process.stop": async,
+            "skep:plugin/process.monitor": async,
+            "skep:plugin/process.link": async,
+            "skep:plugin/process.unlink": async,
         },
         exports: { default: async },
         // What goes to a guest is copied once, into its memory.
@@ -40,6 +51,7 @@ macro_rules! world {
                     "skep:plugin/tasks": crate::generated::skep::plugin::tasks,
                     "skep:plugin/jobs": crate::generated::skep::plugin::jobs,
                     "skep:plugin/store": crate::generated::skep::plugin::store,
+                    "skep:plugin/process": crate::generated::skep::plugin::process,
                 },
             });
         }
@@ -50,6 +62,7 @@ world!(warmers, "warmers", Owning);
 // Its messages are the type of an import, of which there is no borrowed form.
 world!(subscribers, "subscribers", Owning);
 world!(background, "background", Borrowing { duplicate_if_necessary: true });
+world!(processes, "processes", Borrowing { duplicate_if_necessary: true });
 world!(workers, "workers", Borrowing { duplicate_if_necessary: true });
 world!(event_streams, "event-streams", Borrowing { duplicate_if_necessary: true });
 
@@ -72,8 +85,10 @@ pub use background::{Background, BackgroundPre};
 pub use event_streams::exports::skep::plugin::event_stream_handler;
 pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
-pub use generated::skep::plugin::{cache, context, jobs, presence, pubsub, store, tasks, types};
+pub use generated::skep::plugin::{cache, context, jobs, presence, process, pubsub, store, tasks, types};
 pub use generated::{Http, HttpPre};
+pub use processes::exports::skep::plugin::process_handler;
+pub use processes::{Processes, ProcessesPre};
 pub use subscribers::exports::skep::plugin::subscriber;
 pub use subscribers::{Subscribers, SubscribersPre};
 pub use warmers::{Warmers, WarmersPre};

@@ -5,9 +5,10 @@
 //! | [`node`] | the node: its plugins, its front, manifest reloads, shutdown |
 //! | [`plugin`] | one plugin: its current revision, the swap, the drain |
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
-//! | [`background`] | subscribers and detached tasks, under supervision |
+//! | [`background`] | subscribers, detached tasks and the processes of the manifest, under supervision |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
 //! | [`warmers`] | what fills caches at the start and on an interval |
+//! | `processes` | stateful processes: their kinds, what they hear, those that the manifest starts |
 //! | `topics` | the engines behind pubsub and presence |
 //! | [`streams`] | event streams of routes |
 //! | `guard` | breakers of handlers, probation of revisions |
@@ -28,6 +29,7 @@ mod guard;
 pub mod meter;
 pub mod node;
 pub mod plugin;
+mod processes;
 pub mod rate;
 pub mod spec;
 pub mod store;

@@ -30,6 +30,7 @@ use crate::guard::probation::Prepared;
 use crate::guard::{self, follow::follow};
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
+use crate::processes::{self, ProcessService};
 use crate::rate::Rates;
 use crate::spec::{Given, Settings};
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
@@ -105,6 +106,7 @@ impl Node {
         let runtime = Runtime::new(RuntimeOptions {
             node: host.name.clone(),
             instances: host.instances,
+            processes: host.processes.live_on(processes::machine(), host.instances),
             memory_max: usize::try_from(memory.max(MEMORY_MIN)).unwrap_or(usize::MAX),
             cache: CodeCache::new(host.data.join("cache")),
         })?;
@@ -115,13 +117,18 @@ impl Node {
         crate::streams::describe();
         crate::background::describe();
         crate::durable::describe();
+        processes::describe();
         guard::describe();
         let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
         let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
         let durable = Durable::open(host, Arc::clone(&clock), topics.pubsub.clone()).await?;
-        let services = Services { topics: Arc::clone(&topics), durable: Arc::new(durable), environment, root };
+        let (live, keeper) = (runtime.process_places(), durable.keeper());
+        let processes = ProcessService::open(host, live, keeper, topics.pubsub.clone(), &environment)?;
+        durable.deliver_to(&processes.processes);
+        let (durable, processes) = (Arc::new(durable), Arc::new(processes));
+        let services = Services { topics: Arc::clone(&topics), durable, processes, environment, root };
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
@@ -165,6 +172,7 @@ impl Node {
     /// What waits for a time looks at the clock at once. For clocks that are set by hand.
     pub fn look(&self) {
         self.services.durable.jobs.look();
+        self.services.processes.processes.look();
     }
 
     /// Where it listens.
@@ -225,8 +233,11 @@ impl Node {
             None => true,
         };
         // Jobs, subscribers and tasks have their own time to end what they are at.
-        self.services.durable.stop().await;
+        // First the supervisors, which hear of the ends of their processes; the store last, which all of them write to.
+        self.services.durable.stop_jobs().await;
         self.services.root.stop().await;
+        self.services.processes.stop().await;
+        self.services.durable.close().await;
         // What is still open is cut off with its reason instead of being dropped with the process.
         for plugin in self.plugins.load().values() {
             if let Some(revision) = plugin.current() {
@@ -357,7 +368,8 @@ impl Node {
     ) -> anyhow::Result<Prepared> {
         let (observer, calls) = plugin.observer();
         let (topics, store) = (self.topics.granted(settings), self.services.durable.granted(settings));
-        let given = Given { buckets, topics, store, tasks: plugin.background().task_grant(settings) };
+        let (processes, tasks) = (self.services.processes.granted(settings), plugin.background().task_grant(settings));
+        let given = Given { buckets, topics, store, processes, tasks };
         let spec = settings.for_runtime(wasm, given, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
@@ -451,6 +463,7 @@ async fn upkeep(node: Weak<Node>) {
         node.topics.upkeep();
         node.rates.sweep();
         node.services.durable.measure().await;
+        node.services.processes.measure();
     }
 }
 

@@ -100,6 +100,9 @@ impl Plugin {
         if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
             tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all of the plugin's background work runs");
         }
+        if self.probation.lock().is_none() {
+            self.background.settle();
+        }
     }
 
     /// Its event streams.

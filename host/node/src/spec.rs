@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route, SseOpen};
-use skep_runtime::{GrantedBucket, Needs, PluginSpec, StoreGrants, TaskGrant, TopicGrants};
+use skep_runtime::{GrantedBucket, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -16,6 +16,8 @@ pub struct Given {
     pub topics: TopicGrants,
     /// The durable store, and what it may do there.
     pub store: StoreGrants,
+    /// The processes of the host, and which of them it may reach.
+    pub processes: ProcessGrants,
     /// What its tasks may use.
     pub tasks: TaskGrant,
 }
@@ -86,12 +88,14 @@ impl Settings {
             buckets: given.buckets,
             topics: given.topics,
             store: Some(given.store),
+            processes: Some(given.processes),
             tasks: given.tasks,
             needs: Needs {
                 http: config.routes.iter().any(|route| route.sse.is_none()),
                 event_streams: sse().any(|sse| sse.open == SseOpen::Handler),
                 subscribers: !config.subscribers.is_empty(),
                 jobs: !config.cron.is_empty(),
+                processes: !config.processes.is_empty(),
                 warmers: !config.warmers.is_empty(),
             },
             fingerprint: config.settings_fingerprint(),

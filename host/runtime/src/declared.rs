@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_bindings::job_handler;
+use skep_bindings::{job_handler, process_handler};
 use skep_jobs::Definition;
 use skep_types::{Call, Failure, FailureKind, HandlerName, Phase, PluginName, TopicSelector};
 
@@ -18,6 +18,8 @@ const JOBS_MAX: usize = 1_000;
 const PRIORITY_MAX: u8 = 9;
 /// The wall time of one attempt.
 const JOB_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Kinds of processes of a plugin.
+const KINDS_MAX: usize = 100;
 /// Tasks of a plugin by name.
 const TASKS_MAX: usize = 1_000;
 
@@ -28,6 +30,8 @@ pub struct Declared {
     pub subscriptions: Vec<Subscription>,
     /// The jobs that it does.
     pub jobs: Vec<Definition>,
+    /// The kinds of processes that it has.
+    pub processes: Vec<ProcessDefinition>,
     /// The tasks that it runs.
     pub tasks: Vec<HandlerName>,
 }
@@ -41,8 +45,21 @@ pub struct Subscription {
     pub topics: TopicSelector,
 }
 
+/// A kind of processes, as the component defines it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessDefinition {
+    /// Its name, unique in the plugin.
+    pub kind: String,
+    /// Of what is saved.
+    pub version: u32,
+    /// Whether it can be saved and loaded.
+    pub saves: bool,
+    /// Whether it can be told what happened.
+    pub replays: bool,
+}
+
 impl Revision {
-    /// Asks the component for its subscriptions, jobs and tasks, in instances of their own.
+    /// Asks the component for its subscriptions, jobs, processes and tasks, in instances of their own.
     ///
     /// # Errors
     /// When it does not answer, or when what it says breaks a rule; the message names it.
@@ -68,6 +85,17 @@ impl Revision {
                     return Err(bad(format!("two jobs are called `{}`", definition.name)));
                 }
                 declared.jobs.push(definition);
+            }
+        }
+        if self.handles(Role::Process) {
+            let said = self.ask_process_definitions(call.clone()).await?;
+            bounded(said.len(), KINDS_MAX, "kinds of processes")?;
+            for definition in said {
+                let definition = read_process(definition)?;
+                if declared.processes.iter().any(|other| other.kind == definition.kind) {
+                    return Err(bad(format!("two kinds of processes are called `{}`", definition.kind)));
+                }
+                declared.processes.push(definition);
             }
         }
         if self.handles(Role::Task) {
@@ -108,6 +136,12 @@ fn read_job(said: &job_handler::Definition) -> Result<Definition, Failure> {
         return Err(bad(format!("the job `{name}` has a timeout of {timeout:?}: 1 ms to a day")));
     }
     Ok(Definition { name, queue, priority: said.priority, max_attempts: said.max_attempts, timeout })
+}
+
+fn read_process(said: process_handler::Definition) -> Result<ProcessDefinition, Failure> {
+    let process_handler::Definition { kind, version, saves, replays } = said;
+    skep_process::check_kind(&kind).map_err(|error| bad(format!("a process: {error}")))?;
+    Ok(ProcessDefinition { kind, version, saves, replays })
 }
 
 fn bounded(said: usize, max: usize, what: &str) -> Result<(), Failure> {

@@ -35,6 +35,8 @@ pub struct Handlers {
     pub event_streams: bool,
     /// `skep:plugin/job-handler`.
     pub jobs: bool,
+    /// `skep:plugin/process-handler`.
+    pub processes: bool,
     /// `skep:plugin/subscriber`.
     pub subscribers: bool,
     /// `skep:plugin/task-handler`.
@@ -127,6 +129,7 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
     let handlers = Handlers {
         event_streams: exports_one_of("skep:plugin/event-stream-handler@0.1."),
         jobs: exports_one_of("skep:plugin/job-handler@0.1."),
+        processes: exports_one_of("skep:plugin/process-handler@0.1."),
         subscribers: exports_one_of("skep:plugin/subscriber@0.1."),
         tasks: exports_one_of("skep:plugin/task-handler@0.1."),
         warmers: exports_one_of("skep:plugin/cache-warmer@0.1."),

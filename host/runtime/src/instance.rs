@@ -40,8 +40,18 @@ impl Running {
         charge: usize,
         role: Role,
     ) -> Result<Self, Failure> {
+        Self::start_with(revision, stats, revision.limits().fuel, charge, role).await
+    }
+
+    /// The same with this much fuel.
+    pub(crate) async fn start_with(
+        revision: &Arc<Revision>,
+        stats: &Arc<CallStats>,
+        fuel: u64,
+        charge: usize,
+        role: Role,
+    ) -> Result<Self, Failure> {
         stats.enter(Phase::Instantiate);
-        let fuel = revision.limits().fuel;
         let tank = fuel.saturating_sub(charge as u64);
         let mut running =
             Self { live: None, revision: Arc::clone(revision), stats: Arc::clone(stats), fuel, role, finished: false };
@@ -75,6 +85,32 @@ impl Running {
         }
         stats.enter(Phase::Handle);
         Ok(running)
+    }
+
+    /// An instance that lives longer than its calls, for its next one.
+    pub(crate) fn again(
+        mut live: Live,
+        revision: &Arc<Revision>,
+        stats: &Arc<CallStats>,
+        fuel: u64,
+        charge: usize,
+        role: Role,
+    ) -> Result<Self, Failure> {
+        live.store.data_mut().start_call(stats);
+        live.store.set_fuel(fuel.saturating_sub(charge as u64)).map_err(|error| {
+            Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
+        })?;
+        stats.enter(Phase::Handle);
+        let (revision, stats) = (Arc::clone(revision), Arc::clone(stats));
+        Ok(Self { live: Some(live), revision, stats, fuel, role, finished: false })
+    }
+
+    /// The call ended well, and whoever asked keeps the instance.
+    pub(crate) fn keep(mut self) -> Option<Live> {
+        self.record();
+        let mut live = self.live.take()?;
+        live.store.data_mut().end_call();
+        Some(live)
     }
 
     /// The store and the guest.

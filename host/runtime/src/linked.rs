@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use skep_bindings::{
-    Background, BackgroundPre, EventStreams, EventStreamsPre, Http, HttpPre, Subscribers, SubscribersPre, Warmers,
-    WarmersPre, Workers, WorkersPre,
+    Background, BackgroundPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes, ProcessesPre, Subscribers,
+    SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -20,6 +20,7 @@ pub(crate) enum Role {
     Http,
     EventStream,
     Job,
+    Process,
     Subscriber,
     Task,
     Warmer,
@@ -38,6 +39,7 @@ pub(crate) struct Linked {
     http: Option<LinkedHttp>,
     event_streams: Option<EventStreamsPre<CallState>>,
     jobs: Option<WorkersPre<CallState>>,
+    processes: Option<ProcessesPre<CallState>>,
     subscribers: Option<SubscribersPre<CallState>>,
     tasks: Option<BackgroundPre<CallState>>,
     warmers: Option<WarmersPre<CallState>>,
@@ -51,6 +53,7 @@ pub(crate) enum Guest {
     Wasi03(Service),
     EventStreams(EventStreams),
     Jobs(Workers),
+    Process(Processes),
     Subscribers(Subscribers),
     Tasks(Background),
     Warmers(Warmers),
@@ -78,6 +81,7 @@ impl Linked {
             http: http.transpose()?,
             event_streams: slot(handlers.event_streams, Role::EventStream, || EventStreamsPre::new(pre.clone()))?,
             jobs: slot(handlers.jobs, Role::Job, || WorkersPre::new(pre.clone()))?,
+            processes: slot(handlers.processes, Role::Process, || ProcessesPre::new(pre.clone()))?,
             subscribers: slot(handlers.subscribers, Role::Subscriber, || SubscribersPre::new(pre.clone()))?,
             tasks: slot(handlers.tasks, Role::Task, || BackgroundPre::new(pre.clone()))?,
             warmers: slot(handlers.warmers, Role::Warmer, || WarmersPre::new(pre.clone()))?,
@@ -100,6 +104,7 @@ impl Linked {
             Role::Http => self.http.is_some(),
             Role::EventStream => self.event_streams.is_some(),
             Role::Job => self.jobs.is_some(),
+            Role::Process => self.processes.is_some(),
             Role::Subscriber => self.subscribers.is_some(),
             Role::Task => self.tasks.is_some(),
             Role::Warmer => self.warmers.is_some(),
@@ -108,7 +113,15 @@ impl Linked {
 
     /// Any of the handlers: what to start a component as, to see that it starts.
     pub(crate) fn any(&self) -> Role {
-        let roles = [Role::Http, Role::EventStream, Role::Subscriber, Role::Job, Role::Task, Role::Warmer];
+        let roles = [
+            Role::Http,
+            Role::EventStream,
+            Role::Subscriber,
+            Role::Job,
+            Role::Process,
+            Role::Task,
+            Role::Warmer,
+        ];
         roles.into_iter().find(|role| self.handles(*role)).unwrap_or(Role::Http)
     }
 
@@ -135,6 +148,10 @@ impl Linked {
                 Guest::EventStreams(pre.instantiate_async(store).await?)
             }
             Role::Job => Guest::Jobs(self.jobs.as_ref().ok_or_else(missing)?.instantiate_async(store).await?),
+            Role::Process => {
+                let pre = self.processes.as_ref().ok_or_else(missing)?;
+                Guest::Process(pre.instantiate_async(store).await?)
+            }
             Role::Subscriber => {
                 let pre = self.subscribers.as_ref().ok_or_else(missing)?;
                 Guest::Subscribers(pre.instantiate_async(store).await?)
@@ -151,6 +168,7 @@ impl Role {
             Self::Http => "skep:plugin/http-handler#handle",
             Self::EventStream => "skep:plugin/event-stream-handler#open",
             Self::Job => "skep:plugin/job-handler#perform",
+            Self::Process => "skep:plugin/process-handler#handle",
             Self::Subscriber => "skep:plugin/subscriber#receive",
             Self::Task => "skep:plugin/task-handler#run",
             Self::Warmer => "skep:plugin/cache-warmer#warm",

@@ -20,6 +20,11 @@ impl MemoryBudget {
         Self { limit, used: 0, peak: 0, denied: false }
     }
 
+    /// What is in use, in bytes.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+
     /// The most that was in use, in bytes.
     pub(crate) fn peak(&self) -> usize {
         self.peak

@@ -13,11 +13,17 @@ pub(crate) struct Report {
     revision: Arc<Revision>,
     stats: Arc<CallStats>,
     told: bool,
+    gone: &'static str,
 }
 
 impl Report {
     pub(crate) fn new(revision: Arc<Revision>, stats: Arc<CallStats>) -> Self {
-        Self { revision, stats, told: false }
+        Self { revision, stats, told: false, gone: "the client closed the connection" }
+    }
+
+    /// The same for a call that no client waits for: what it means when it is dropped.
+    pub(crate) fn or_gone(self, gone: &'static str) -> Self {
+        Self { gone, ..self }
     }
 
     pub(crate) fn end(mut self, outcome: Result<u16, &Failure>) {
@@ -48,8 +54,7 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         if !self.told {
-            let detail = "the client closed the connection";
-            let failure = Failure::new(FailureKind::ClientGone, self.stats.phase(), detail);
+            let failure = Failure::new(FailureKind::ClientGone, self.stats.phase(), self.gone);
             self.tell(Err(&failure));
         }
     }

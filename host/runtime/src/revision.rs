@@ -11,6 +11,7 @@ use skep_types::{
     Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
     SystemClock,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
 
@@ -45,6 +46,8 @@ pub(crate) struct Parts {
     pub(crate) fair: Arc<FairShare>,
     pub(crate) party: Party,
     pub(crate) warm: Warm,
+    /// Instances that processes may have at once, of all plugins on this engine.
+    pub(crate) processes: Arc<Semaphore>,
     pub(crate) observer: SharedObserver,
 }
 
@@ -114,7 +117,12 @@ impl Revision {
     /// What the component says of its handlers; nothing before it was asked.
     #[must_use]
     pub fn declared(&self) -> &Declared {
-        static NOTHING: Declared = Declared { subscriptions: Vec::new(), jobs: Vec::new(), tasks: Vec::new() };
+        static NOTHING: Declared = Declared {
+            subscriptions: Vec::new(),
+            jobs: Vec::new(),
+            processes: Vec::new(),
+            tasks: Vec::new(),
+        };
         self.declared.get().unwrap_or(&NOTHING)
     }
 
@@ -183,6 +191,11 @@ impl Revision {
 
     pub(crate) fn warm(&self) -> &Warm {
         &self.parts.warm
+    }
+
+    /// A place for an instance that is a process; none if all are taken.
+    pub(crate) fn process_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.parts.processes).try_acquire_owned().ok()
     }
 
     pub(crate) fn observer(&self) -> &SharedObserver {

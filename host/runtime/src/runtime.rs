@@ -14,6 +14,7 @@ use wasmtime::component::Linker;
 use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
 use crate::capability::cache::GrantedBucket;
+use crate::capability::process::ProcessGrants;
 use crate::capability::store::StoreGrants;
 use crate::capability::tasks::{NoTasks, TaskGrant};
 use crate::capability::topics::TopicGrants;
@@ -39,6 +40,8 @@ pub struct RuntimeOptions {
     pub node: String,
     /// Instances that may run at once. Default 1,000.
     pub instances: u32,
+    /// Instances beside those that processes may have at once, of which each keeps its own. Default 2,000.
+    pub processes: u32,
     /// The largest memory that any plugin may have.
     pub memory_max: usize,
     /// Where compiled code is kept.
@@ -57,6 +60,8 @@ pub struct Needs {
     pub subscribers: bool,
     /// The one that does jobs.
     pub jobs: bool,
+    /// The one with processes.
+    pub processes: bool,
     /// The one that fills caches.
     pub warmers: bool,
 }
@@ -88,6 +93,8 @@ pub struct PluginSpec {
     pub topics: TopicGrants,
     /// The durable store, and what it may do there. None where there is no store.
     pub store: Option<StoreGrants>,
+    /// The processes of the host, and which of others it may reach. None where there are none.
+    pub processes: Option<ProcessGrants>,
     /// What its tasks may use.
     pub tasks: TaskGrant,
     /// Everything besides the component that makes a revision a different one.
@@ -113,6 +120,7 @@ impl PluginSpec {
             needs: Needs::default(),
             topics: TopicGrants::apart(),
             store: None,
+            processes: None,
             tasks: TaskGrant {
                 detached: Arc::new(NoTasks),
                 per_call: 100,
@@ -143,15 +151,18 @@ struct EngineSide {
     linker: Linker<CallState>,
     pool: Arc<Pool>,
     warm: Arc<WarmBudget>,
+    processes: Arc<Semaphore>,
 }
 
 impl EngineSide {
-    fn new(engines: &Engines, kind: EngineKind) -> anyhow::Result<Self> {
+    fn new(engines: &Engines, kind: EngineKind, processes: usize) -> anyhow::Result<Self> {
         let linker = linker::build(engines.get(kind), kind).map_err(anyhow::Error::from).context("linking the host")?;
-        let total = engines.instances(kind) as usize;
+        let all = engines.instances(kind) as usize;
+        let processes = processes.min(all);
+        let total = all - processes;
         // Idle warm instances sit in slots of the pool without being admitted: a quarter of the slots is theirs.
         let warm = total / 4;
-        Ok(Self { linker, pool: Pool::new((total - warm).max(1)), warm: WarmBudget::new(warm) })
+        Ok(Self { linker, pool: Pool::new((total - warm).max(1)), warm: WarmBudget::new(warm), processes: Arc::new(Semaphore::new(processes)) })
     }
 }
 
@@ -161,17 +172,29 @@ impl Runtime {
     /// # Errors
     /// When no engine can be built on this machine.
     pub fn new(options: RuntimeOptions) -> anyhow::Result<Self> {
-        let engines = Engines::new(&EngineOptions { instances: options.instances, memory_max: options.memory_max })?;
+        let wanted = options.instances.saturating_add(options.processes).max(1);
+        let engines = Engines::new(&EngineOptions { instances: wanted, memory_max: options.memory_max })?;
+        // Where the kernel gives less than was asked for, calls and processes have the less in the same measure.
+        let share = |kind| {
+            let granted = u64::from(engines.instances(kind)) * u64::from(options.processes) / u64::from(wanted);
+            usize::try_from(granted).unwrap_or(usize::MAX)
+        };
         Ok(Self {
             node: options.node,
-            sync: EngineSide::new(&engines, EngineKind::Sync)?,
-            concurrent: EngineSide::new(&engines, EngineKind::Concurrent)?,
+            sync: EngineSide::new(&engines, EngineKind::Sync, share(EngineKind::Sync))?,
+            concurrent: EngineSide::new(&engines, EngineKind::Concurrent, share(EngineKind::Concurrent))?,
             engines,
             cache: options.cache,
             compiling: Semaphore::new(COMPILATIONS),
             fair: FairShare::new(tokio::runtime::Handle::current().metrics().num_workers()),
             parties: AtomicU64::new(1),
         })
+    }
+
+    /// How many instances processes may have at once on this machine, of components without WASI 0.3.
+    #[must_use]
+    pub fn process_places(&self) -> usize {
+        self.sync.processes.available_permits()
     }
 
     /// How instances get their memory.
@@ -222,6 +245,7 @@ impl Runtime {
                 this: Weak::clone(this),
                 topics: spec.topics,
                 store: spec.store,
+                processes: spec.processes,
                 tasks: spec.tasks,
                 buckets: spec.buckets,
                 answer_bytes_max: spec.limits.host_memory.as_usize(),
@@ -239,6 +263,7 @@ impl Runtime {
                 fair: Arc::clone(&self.fair),
                 party,
                 warm: Warm::new(Arc::clone(&side.warm)),
+                processes: Arc::clone(&side.processes),
                 observer: spec.observer,
             })
         };
@@ -326,6 +351,12 @@ fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
             shape.handlers.subscribers,
             "has settings for subscribers",
             "no `skep:plugin/subscriber@0.1.0`",
+        ),
+        (
+            needs.processes,
+            shape.handlers.processes,
+            "has settings for processes",
+            "no `skep:plugin/process-handler@0.1.0`",
         ),
         (needs.jobs, shape.handlers.jobs, "schedules jobs", "no `skep:plugin/job-handler@0.1.0`"),
         (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),

@@ -14,6 +14,7 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::capability::Held;
 use crate::capability::cache::GrantedBucket;
+use crate::capability::process::{ProcessGrants, Turning};
 use crate::capability::store::StoreGrants;
 use crate::capability::tasks::TaskGrant;
 use crate::capability::topics::TopicGrants;
@@ -44,6 +45,8 @@ pub(crate) struct GuestEnv {
     pub(crate) topics: TopicGrants,
     /// The durable store, and what it may do there. None where there is no store.
     pub(crate) store: Option<StoreGrants>,
+    /// The processes of the host, and which of them it may reach. None where there are none.
+    pub(crate) processes: Option<ProcessGrants>,
     /// What its tasks may use.
     pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.
@@ -65,6 +68,8 @@ pub(crate) struct CallState {
     pub(crate) held: Held,
     /// The subscription whose messages the call handles, if it is one of a subscriber.
     pub(crate) serving: Option<SubscriptionId>,
+    /// The process whose call it is, if it is one of a process.
+    pub(crate) process: Option<Box<Turning>>,
     /// 0, or, if the call is a task, how many tasks wait for what it maps: itself and those that wait for it.
     pub(crate) task_level: usize,
 }
@@ -85,6 +90,7 @@ impl CallState {
             stats,
             held: Held::default(),
             serving: None,
+            process: None,
             task_level: 0,
         }
     }
@@ -102,6 +108,7 @@ impl CallState {
     /// Gives back what the call was given.
     pub(crate) fn end_call(&mut self) {
         self.held.release();
+        self.process = None;
     }
 
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {

@@ -1,4 +1,5 @@
-//! What a plugin does beside its requests: subscribers, detached tasks and warmers, under the supervisor of the plugin.
+//! What a plugin does beside its requests: subscribers, detached tasks, warmers and the processes that the manifest starts, under the
+//! supervisor of the plugin.
 //!
 //! ```text
 //! host                     one for one, as all of them
@@ -6,6 +7,8 @@
 //!     ├── subscribers
 //!     │   ├── on_order     a loop for each subscription
 //!     │   └── on_user
+//!     ├── processes
+//!     │   └── cart         those of a kind, with their strategy
 //!     ├── tasks            the loop that works detached tasks off
 //!     └── warmers
 //!         └── ranking      runs on its interval
@@ -30,6 +33,7 @@ use skep_types::PluginName;
 use crate::durable::Durable;
 use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
+use crate::processes::{PROCESSES, ProcessService};
 use crate::spec::Settings;
 use crate::topics::Topics;
 use crate::warmers::{self, Required};
@@ -58,6 +62,7 @@ pub(crate) fn describe() {
 pub(crate) struct Services {
     pub(crate) topics: Arc<Topics>,
     pub(crate) durable: Arc<Durable>,
+    pub(crate) processes: Arc<ProcessService>,
     pub(crate) environment: Environment,
     /// The supervisor of all plugins.
     pub(crate) root: Handle,
@@ -126,6 +131,7 @@ impl Background {
     /// Which does not, and what to write.
     pub(crate) fn check(&self, settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
         Durable::check(settings, revision)?;
+        ProcessService::check(settings, revision)?;
         let grants = self.services.topics.granted(settings);
         let declared = &revision.declared().subscriptions;
         for subscription in declared {
@@ -152,7 +158,7 @@ impl Background {
         &self,
         plugin: &Weak<Plugin>,
         settings: &Settings,
-        revision: &Revision,
+        revision: &Arc<Revision>,
     ) -> anyhow::Result<()> {
         let mut supervised = self.supervised.lock().await;
         self.tasks.configure(task_settings(settings));
@@ -196,7 +202,21 @@ impl Background {
             self.start(&subscribers, plugin, listener).await?;
         }
         *self.listeners.write() = kept;
+        self.live(settings, revision).await?;
         self.warm(plugin, settings).await
+    }
+
+    /// There is no way back from the revision in service any more: what its processes were before is let go.
+    pub(crate) fn settle(&self) {
+        self.services.processes.settle(&self.name);
+    }
+
+    /// Has the processes of the revision in service live.
+    async fn live(&self, settings: &Settings, revision: &Arc<Revision>) -> anyhow::Result<()> {
+        let supervisor = self.own().and_then(|own| own.nested(&PROCESSES.into()));
+        let supervisor = supervisor.context("the supervisor of the processes is gone")?;
+        let _ = supervisor.resume();
+        self.services.processes.apply(&supervisor, settings, revision, |config| spec(&config.supervision)).await
     }
 
     /// Runs the warmers for the revision in service, and no more for the one before.
@@ -238,6 +258,7 @@ impl Background {
         if supervised.take().is_some() {
             self.end().await;
         }
+        self.services.processes.detach(&self.name);
     }
 
     async fn begin(&self, config: &SupervisionConfig) -> anyhow::Result<()> {
@@ -247,8 +268,9 @@ impl Background {
             let subscribers = Supervisor::child(ChildSpec::supervisor(Branch::Subscribers.as_str()), spec, Vec::new())?;
             let tasks =
                 Child::new(ChildSpec::worker(Branch::Tasks.as_str()), move |context| Arc::clone(&tasks).serve(context));
+            let processes = Supervisor::child(ChildSpec::supervisor(PROCESSES), spec, Vec::new())?;
             let warmers = Supervisor::child(ChildSpec::supervisor(WARMERS), spec, Vec::new())?;
-            Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, tasks, warmers])
+            Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, processes, tasks, warmers])
         };
         let own = children()?;
         self.services.root.start_child(own).await.map_err(|refused| anyhow::anyhow!("{refused}"))
@@ -257,6 +279,7 @@ impl Background {
     async fn end(&self) {
         let _ = self.services.root.terminate_child(self.name.as_str()).await;
         let _ = self.services.root.delete_child(self.name.as_str()).await;
+        self.services.processes.forget(&self.name).await;
         self.listeners.write().clear();
         *self.warmers.write() = Warming::default();
     }

@@ -1,9 +1,10 @@
 //! What durable writes changed goes to whom it concerns.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use skep_jobs::Ear;
+use skep_process::Processes;
 use skep_pubsub::PubSub;
 use skep_store::{Changes, Observer, Publish};
 
@@ -14,18 +15,26 @@ pub(super) struct Hearing {
     /// While the store opens: the messages that a killed host had committed and not published.
     // Held for a moment, over no await.
     left: Mutex<Option<Vec<Publish>>>,
+    /// Who gets mail, once that runs.
+    processes: OnceLock<Processes>,
 }
 
 impl Hearing {
     /// For a store that is about to be opened.
     pub(super) fn new(ear: Arc<Ear>, pubsub: PubSub) -> Self {
-        Self { ear, pubsub, left: Mutex::new(Some(Vec::new())) }
+        Self { ear, pubsub, left: Mutex::new(Some(Vec::new())), processes: OnceLock::new() }
     }
 
     /// The store is open: what is published from now on leaves at once. Answers what was left by the host before, for
     /// [`publish`](Self::publish) when the listeners are there.
     pub(super) fn opened(&self) -> Vec<Publish> {
         self.left.lock().take().unwrap_or_default()
+    }
+
+    /// Who gets mail. What was posted before is found in the store.
+    pub(super) fn deliver_to(&self, processes: &Processes) {
+        // There is one engine.
+        let _ = self.processes.set(processes.clone());
     }
 
     /// Answers what is to leave now.
@@ -56,6 +65,9 @@ impl Observer for Hearing {
         let publishes = std::mem::take(&mut changes.publishes);
         let now = self.hold(publishes);
         self.publish(now);
+        if let Some(processes) = self.processes.get() {
+            processes.hear(&changes);
+        }
         self.ear.hear(&changes);
     }
 }

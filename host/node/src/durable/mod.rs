@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use skep_jobs::{Ear, Jobs, Retention};
 use skep_manifest::{HostConfig, StoreAccess};
+use skep_process::{Keeper, Processes, StoreKeeper};
 use skep_pubsub::PubSub;
 use skep_runtime::{Access, GrantedSpace, Revision, StoreGrants};
 use skep_store::{Durability, Publish, SqliteOptions, SqliteStore, Store, Timestamp};
@@ -163,8 +164,18 @@ impl Durable {
         meter::measure(&*self.store).await;
     }
 
-    /// Lets jobs end for their grace, gives back those that do not, and closes the store.
-    pub(crate) async fn stop(&self) {
+    /// Where processes are kept.
+    pub(crate) fn keeper(&self) -> Arc<dyn Keeper> {
+        Arc::new(StoreKeeper::new(Arc::clone(&self.store)))
+    }
+
+    /// Whoever runs processes hears of mail from now on.
+    pub(crate) fn deliver_to(&self, processes: &Processes) {
+        self.hearing.deliver_to(processes);
+    }
+
+    /// Lets jobs end for their grace, and gives back those that do not.
+    pub(crate) async fn stop_jobs(&self) {
         let stopped = self.jobs.stop().await;
         if stopped.interrupted > 0 {
             tracing::info!(
@@ -178,6 +189,10 @@ impl Durable {
                 "the ends of jobs could not be written; they are done again at the next start"
             );
         }
+    }
+
+    /// Closes the store.
+    pub(crate) async fn close(&self) {
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "closing the store");
         }

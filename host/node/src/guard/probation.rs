@@ -71,6 +71,7 @@ async fn watch(revision: RevisionId, calls: Arc<RevisionCalls>, plugin: Weak<Plu
             Verdict::Good => {
                 // This ends the task at its next await, and there is none.
                 drop(plugin.end_probation(&revision));
+                plugin.background().settle();
                 let (guards, passed) = (plugin.guards(), EventKind::ProbationPassed { revision: revision.to_string() });
                 guards.bus().publish(guards.clock().wall(), plugin_path(plugin.name()), passed);
                 return;

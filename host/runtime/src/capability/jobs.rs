@@ -76,7 +76,7 @@ impl jobs::Host for CallState {
         commit.jobs = self.new_jobs(jobs)?;
         let committed = grants.store.commit(commit).await.map_err(|error| match error {
             skep_store::CommitError::Store(error) => refused(error),
-            skep_store::CommitError::Conflict(_) | skep_store::CommitError::Duplicate(_) => Error::Conflict,
+            _ => Error::Conflict,
         })?;
         Ok(committed.jobs.into_iter().map(inserted).collect())
     }

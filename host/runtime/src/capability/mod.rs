@@ -9,6 +9,7 @@ mod held;
 pub(crate) mod jobs;
 pub(crate) mod keyvalue;
 pub(crate) mod presence;
+pub(crate) mod process;
 pub(crate) mod pubsub;
 pub(crate) mod store;
 pub(crate) mod tasks;

@@ -7,7 +7,8 @@ use super::topics::Direction;
 use crate::state::CallState;
 
 impl CallState {
-    /// The owner that a guest names, if it is this plugin's: its streams are called `plugin/stream-id`.
+    /// The owner that a guest names, if it is this plugin's: its streams are called `plugin/stream-id`, and its processes by
+    /// their pids.
     fn owner<'a>(&self, owner: &'a str) -> Result<&'a str, Error> {
         self.stats.owe(owner.len());
         let own = owner.split_once('/').is_some_and(|(plugin, _)| plugin == self.stats.plugin().as_str());
@@ -32,6 +33,7 @@ impl presence::Host for CallState {
     fn track(&mut self, owner: String, topic: String, key: String, data: Vec<u8>) -> Result<String, Error> {
         self.stats.owe(key.len() + data.len());
         let topic = self.topic(&topic, Direction::Publish)?;
+        self.own_presences(&owner);
         let id = self.env.topics.presence.track(self.owner(&owner)?, &topic, &key, &data).map_err(refused)?;
         Ok(id.to_string())
     }

@@ -8,10 +8,15 @@ use skep_bindings::store::{self, Committed, Op, Page, Place, Refusal};
 use skep_bindings::types::Error;
 use skep_jobs::Jobs;
 use skep_manifest::{KeyPattern, KeySelector};
-use skep_store::{Check, Commit, CommitError, Item, Key, ListRequest, Outgoing, Publish, Store, Timestamp, Write};
+use skep_process::Target;
+use skep_store::{
+    Check, Commit, CommitError, Item, Key, ListRequest, Mail, Outgoing, ProcessId, Publish, Receiver, Store, Timestamp,
+    Write,
+};
 use skep_types::{Clock, PluginName};
 
 use super::cache::Access;
+use super::process::Wanted;
 use super::topics::Direction;
 use crate::state::CallState;
 
@@ -104,7 +109,7 @@ impl CallState {
     }
 
     /// What the guest wants written, in the store's words. Places of its list are kept for what is refused.
-    fn commit_of(&self, ops: Vec<Op>) -> Result<(Commit, Places), Error> {
+    pub(super) fn commit_of(&self, ops: Vec<Op>) -> Result<(Commit, Places), Error> {
         if ops.len() > OPERATIONS_MAX {
             return Err(Error::TooLarge(OPERATIONS_MAX as u64));
         }
@@ -140,6 +145,14 @@ impl CallState {
                     let publish = Publish { topic, event: message.event, data: message.data.into() };
                     commit.messages.push(Outgoing::Publish(publish));
                 }
+                Op::Send(mail) => {
+                    let to = match self.target(mail.to, Wanted::Call)? {
+                        Target::Pid(pid) => Receiver::Process(ProcessId { plugin: pid.plugin, number: pid.number.0 }),
+                        Target::Name { plugin, name } => Receiver::Name(plugin, name),
+                    };
+                    self.value(mail.message.len())?;
+                    commit.messages.push(Outgoing::Mail(Mail { to, data: mail.message.into(), at: mail.at }));
+                }
             }
         }
         commit.jobs = self.new_jobs(jobs)?;
@@ -149,7 +162,7 @@ impl CallState {
 
 /// Where in the guest's list what can be refused stood.
 #[derive(Default)]
-struct Places {
+pub(super) struct Places {
     checks: Vec<u32>,
     jobs: Vec<u32>,
 }
@@ -161,6 +174,8 @@ impl Places {
             CommitError::Conflict(at) => Refusal::Conflict(place(&self.checks, at)),
             CommitError::Duplicate(at) => Refusal::Duplicate(place(&self.jobs, at)),
             CommitError::Store(error) => Refusal::Other(refused(error)),
+            // Only a turn of a process can be refused so, and this is none.
+            other => Refusal::Other(Error::Unavailable(other.to_string())),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::stats::CallStats;
 use crate::unwind::caught;
 
 /// What the success of a call is counted as that has no HTTP answer.
-const DONE: u16 = 204;
+pub(crate) const DONE: u16 = 204;
 
 /// One question to a guest.
 pub(crate) trait Errand: Send {
@@ -77,7 +77,7 @@ impl Revision {
     /// that waits for its tasks does not wait for its own place.
     fn door<E: Errand>(&self, errand: &E) -> Result<&Arc<Admission>, Failure> {
         Ok(match E::ROLE {
-            Role::Http | Role::EventStream | Role::Warmer => self.admission(),
+            Role::Http | Role::EventStream | Role::Process | Role::Warmer => self.admission(),
             Role::Subscriber => &self.doors().subscribers,
             Role::Job => &self.doors().jobs,
             Role::Task => {

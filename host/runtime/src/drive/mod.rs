@@ -4,6 +4,7 @@ pub(crate) mod errand;
 pub(crate) mod event_stream;
 pub(crate) mod fast;
 pub(crate) mod job;
+pub(crate) mod process;
 pub(crate) mod subscriber;
 pub(crate) mod task;
 pub(crate) mod warmer;

@@ -1,0 +1,136 @@
+//! Stateful processes of plugins: the engine is `skep-process`, and what they do is the plugins' revisions.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `topics` | what is published goes to the processes that listen |
+//! | `kinds` | from a component's definitions and the manifest to kinds of the engine |
+//! | `children` | those that the manifest starts, under the plugin's supervisor |
+//! | `machine` | how many can be awake at once |
+//! | `meter` | metrics, events and log lines |
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use skep_manifest::{HostConfig, ProcessConfig};
+use skep_process::{Keeper, Limits, Options, Processes};
+use skep_pubsub::PubSub;
+use skep_runtime::{ProcessGrants, Revision};
+use skep_supervision::{Environment, Handle, Spec};
+use skep_types::PluginName;
+
+use crate::spec::Settings;
+
+mod children;
+mod kinds;
+mod machine;
+mod meter;
+mod topics;
+
+pub(crate) use children::PROCESSES;
+pub(crate) use machine::machine;
+pub(crate) use meter::describe;
+
+/// The processes of a host.
+pub(crate) struct ProcessService {
+    pub(crate) processes: Processes,
+    kinds: kinds::Kinds,
+    topics: Arc<topics::ProcessTopics>,
+    // Which kinds of a plugin have supervised processes, and how. Held over awaits, so it is tokio's.
+    supervised: tokio::sync::Mutex<HashMap<PluginName, Vec<(String, ProcessConfig)>>>,
+}
+
+impl ProcessService {
+    /// Starts the engine. `live`: instances that may be processes at once.
+    pub(crate) fn open(
+        host: &HostConfig,
+        live: usize,
+        keeper: Arc<dyn Keeper>,
+        pubsub: PubSub,
+        environment: &Environment,
+    ) -> anyhow::Result<Self> {
+        let topics = topics::ProcessTopics::new(pubsub);
+        let told = meter::Told::new(environment.bus.clone(), Arc::clone(&environment.clock));
+        // An upgrade has two instances of a process for a moment, and what cannot sleep has its own.
+        let spare = (live / 8).clamp(1, 1000);
+        let limits = Limits::default();
+        let options = Options {
+            limits: Limits {
+                live_max: live.saturating_sub(2 * spare).max(1),
+                unsaved_max: spare,
+                upgrading_max: limits.upgrading_max.min(spare),
+                state_bytes_max: host.processes.state_memory,
+                processes_max: usize::try_from(host.processes.max).unwrap_or(usize::MAX),
+                ..limits
+            },
+            observer: Arc::new(told),
+            topics: Arc::<topics::ProcessTopics>::clone(&topics),
+            ..Options::default()
+        };
+        let processes = Processes::open(Arc::clone(&environment.clock), Some(keeper), options)?;
+        topics.serve(&processes);
+        Ok(Self { processes, kinds: kinds::Kinds::default(), topics, supervised: tokio::sync::Mutex::default() })
+    }
+
+    /// What a plugin may do with processes under these settings.
+    pub(crate) fn granted(&self, settings: &Settings) -> ProcessGrants {
+        let others = &settings.config.grants.processes;
+        ProcessGrants {
+            processes: self.processes.clone(),
+            others: others.iter().map(|(selector, access)| (selector.clone(), *access)).collect(),
+        }
+    }
+
+    /// Whether a revision's kinds fit the manifest.
+    ///
+    /// # Errors
+    /// What does not fit, and what to write.
+    pub(crate) fn check(settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
+        kinds::check(settings, revision)
+    }
+
+    /// Makes the plugin's kinds, and the processes that the manifest starts, what the revision in service and its settings
+    /// say.
+    ///
+    /// # Errors
+    /// What does not fit; what does is in place.
+    pub(crate) async fn apply(
+        &self,
+        supervisor: &Handle,
+        settings: &Settings,
+        revision: &Arc<Revision>,
+        spec: impl Fn(&ProcessConfig) -> Spec,
+    ) -> anyhow::Result<()> {
+        self.kinds.apply(&self.processes, settings, revision)?;
+        let mut supervised = self.supervised.lock().await;
+        let before = supervised.remove(&settings.name).unwrap_or_default();
+        let now = children::apply(supervisor, &self.processes, settings, &before, spec).await?;
+        supervised.insert(settings.name.clone(), now);
+        Ok(())
+    }
+
+    /// The supervisors of a plugin were stopped, and its processes with them.
+    pub(crate) async fn forget(&self, plugin: &PluginName) {
+        self.supervised.lock().await.remove(plugin);
+    }
+
+    /// The plugin goes.
+    pub(crate) fn detach(&self, plugin: &PluginName) {
+        self.kinds.detach(&self.processes, plugin);
+    }
+
+    /// There is no way back from the plugin's revision any more.
+    pub(crate) fn settle(&self, plugin: &PluginName) {
+        self.processes.settle_upgrade(plugin);
+    }
+
+    /// Brings the gauges up to date, before they are read.
+    pub(crate) fn measure(&self) {
+        meter::measure(&self.processes);
+    }
+
+    /// Lets what is in hand end, writes what is to be kept, and stops.
+    pub(crate) async fn stop(&self) {
+        self.topics.close();
+        self.processes.close().await;
+    }
+}
