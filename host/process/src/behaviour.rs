@@ -206,7 +206,7 @@ pub enum Next {
 }
 
 /// What a message leaves to be committed: parts of a [`skep_store::Commit`].
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Staged {
     /// All have to hold, else nothing of the turn is kept.
     pub checks: Vec<Check>,
