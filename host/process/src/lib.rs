@@ -1,0 +1,41 @@
+//! The engine of stateful processes: what a GenServer is to OTP, for guests of a host, without knowing what a guest is.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`service`] | the handle: kinds come and go, processes are started, called, watched, stopped |
+//! | [`address`], [`reason`], [`error`] | who a process is; why it ended; every way to be refused |
+//! | [`behaviour`] | the port to guests: what a process does, and what follows a message |
+//! | [`keeper`] | the port to the store: what survives the host |
+//! | [`topics`], [`observe`] | the port to pubsub; who is told of what happens |
+//! | [`options`] | what the host says; what a plugin says of a kind |
+//! | [`view`] | what operators see |
+//!
+//! Nothing here knows wasm, HTTP or a manifest. Time comes from the injected [`Clock`](skep_types::Clock).
+
+pub mod address;
+pub mod behaviour;
+pub mod error;
+pub mod keeper;
+pub mod observe;
+pub mod options;
+pub mod reason;
+pub mod service;
+pub mod topics;
+pub mod view;
+
+pub use address::{InvalidAddress, Number, Pid, Target, check_kind, check_name};
+pub use behaviour::{
+    Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged, TimerId,
+    Turn, Working,
+};
+pub use error::{Error, Failure, StartFailure};
+pub use keeper::{
+    Change, CommitFailure, DueMail, DuePids, Keeper, Keeping, KeptName, Mail, MailId, MailTo, NewMail, Record,
+    TurnCommit,
+};
+pub use observe::{Happened, ProcessObserver};
+pub use options::{KindOptions, Limits, Options, Persistence};
+pub use reason::{Crash, Fault, Reason};
+pub use service::{Listed, Page, Processes, Spec, Started};
+pub use topics::Topics;
+pub use view::{Filter, Inspection, KindCounts, ProcessState, ProcessView, Sort, Totals, ViewPage};
