@@ -76,7 +76,8 @@ impl jobs::Host for CallState {
         commit.jobs = self.new_jobs(jobs)?;
         let committed = grants.store.commit(commit).await.map_err(|error| match error {
             skep_store::CommitError::Store(error) => refused(error),
-            skep_store::CommitError::Conflict(_) | skep_store::CommitError::Duplicate(_) => Error::Conflict,
+            // What else there is stands against a job, for this is no process's commit.
+            _ => Error::Conflict,
         })?;
         Ok(committed.jobs.into_iter().map(inserted).collect())
     }

@@ -161,6 +161,10 @@ impl Places {
             CommitError::Conflict(at) => Refusal::Conflict(place(&self.checks, at)),
             CommitError::Duplicate(at) => Refusal::Duplicate(place(&self.jobs, at)),
             CommitError::Store(error) => Refusal::Other(refused(error)),
+            // This is no process's commit.
+            error @ (CommitError::Stale { .. } | CommitError::NameTaken(_) | CommitError::Handled(_)) => {
+                Refusal::Other(Error::Invalid(error.to_string()))
+            }
         }
     }
 }
