@@ -37,6 +37,18 @@ pub(in crate::sqlite) fn due(
     Ok(page)
 }
 
+/// Mail of a range of the index.
+macro_rules! select {
+    ($range:literal) => {
+        concat!(
+            "SELECT at, id, (SELECT name FROM plugins WHERE plugins.id = plugin), receiver
+             FROM mail INDEXED BY mail_due WHERE ",
+            $range,
+            " ORDER BY at, id"
+        )
+    };
+}
+
 fn timers(reader: &Reader, now: Timestamp, limit: usize, page: &mut DuePage) -> rusqlite::Result<()> {
     let (at, plugin, process) = match &page.cursor.timer {
         Some((at, id)) => (sql(*at), plugin_id(reader, &id.plugin)?.unwrap_or(0), id.number.cast_signed()),
@@ -66,23 +78,26 @@ fn timers(reader: &Reader, now: Timestamp, limit: usize, page: &mut DuePage) -> 
 
 fn mail(reader: &Reader, now: Timestamp, limit: usize, page: &mut DuePage) -> rusqlite::Result<()> {
     let [at, id] = place(page.cursor.mail);
-    let mut select = reader.connection.prepare_cached(
-        "SELECT at, id, (SELECT name FROM plugins WHERE plugins.id = plugin), receiver FROM mail INDEXED BY mail_due
-         WHERE at <= ?1 AND (at, id) > (?2, ?3) ORDER BY at, id",
-    )?;
-    let mut rows = select.query([sql(now), at, id])?;
     let (mut found, mut seen) = (0, HashSet::default());
-    while let Some(row) = rows.next()? {
-        if found >= limit {
-            page.more = true;
-            break;
-        }
-        found += 1;
-        let place = read_place(row.get(0)?, row.get(1)?);
-        page.cursor.mail = Some(place);
-        let to = read_receiver(row, 3, plugin_name(row, 2)?)?;
-        if seen.insert(to.clone()) {
-            page.due.push(Due { to, at: place.at });
+    if at > sql(now) {
+        return Ok(());
+    }
+    // Much may be due at one time, and the index does not have the number in it that the next page begins with.
+    for (select, bound) in [(select!("at = ?1 AND id > ?2"), id), (select!("at > ?1 AND at <= ?2"), sql(now))] {
+        let mut select = reader.connection.prepare_cached(select)?;
+        let mut rows = select.query([at, bound])?;
+        while let Some(row) = rows.next()? {
+            if found >= limit {
+                page.more = true;
+                return Ok(());
+            }
+            found += 1;
+            let place = read_place(row.get(0)?, row.get(1)?);
+            page.cursor.mail = Some(place);
+            let to = read_receiver(row, 3, plugin_name(row, 2)?)?;
+            if seen.insert(to.clone()) {
+                page.due.push(Due { to, at: place.at });
+            }
         }
     }
     Ok(())

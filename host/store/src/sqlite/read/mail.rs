@@ -46,6 +46,18 @@ pub(in crate::sqlite) fn mail_for(
     Ok(all)
 }
 
+/// Mail of a range of the index.
+macro_rules! select {
+    ($range:literal) => {
+        concat!(
+            "SELECT at, id, (SELECT name FROM plugins WHERE plugins.id = sender), data
+             FROM mail INDEXED BY mail_receivers WHERE plugin = ?1 AND receiver = ?2 AND ",
+            $range,
+            " ORDER BY at, id"
+        )
+    };
+}
+
 fn mail_to(
     reader: &Reader,
     to: &Receiver,
@@ -55,24 +67,26 @@ fn mail_to(
 ) -> Result<MailPage, Stop<Error>> {
     let mut page = MailPage::default();
     let Some(plugin) = plugin_id(reader, to.plugin())? else { return Ok(page) };
-    let mut select = reader.connection.prepare_cached(
-        "SELECT at, id, (SELECT name FROM plugins WHERE plugins.id = sender), data
-         FROM mail INDEXED BY mail_receivers
-         WHERE plugin = ?1 AND receiver = ?2 AND at <= ?3 AND (at, id) > (?4, ?5) ORDER BY at, id",
-    )?;
     let [at, id] = place(after);
-    let mut rows = select.query(params![plugin, receiver(to), sql(now), at, id])?;
     let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        let data = row.get_ref(3)?.as_blob()?;
-        bytes += data.len();
-        if page.mail.len() >= limit || (bytes > PAGE_BYTES_MAX && !page.mail.is_empty()) {
-            page.more = true;
-            break;
+    if at > sql(now) {
+        return Ok(page);
+    }
+    // As where all that is due is looked at.
+    for (select, bound) in [(select!("at = ?3 AND id > ?4"), id), (select!("at > ?3 AND at <= ?4"), sql(now))] {
+        let mut select = reader.connection.prepare_cached(select)?;
+        let mut rows = select.query(params![plugin, receiver(to), at, bound])?;
+        while let Some(row) = rows.next()? {
+            let data = row.get_ref(3)?.as_blob()?;
+            bytes += data.len();
+            if page.mail.len() >= limit || (bytes > PAGE_BYTES_MAX && !page.mail.is_empty()) {
+                page.more = true;
+                return Ok(page);
+            }
+            let MailPlace { at, id } = read_place(row.get(0)?, row.get(1)?);
+            let (from, data) = (plugin_name(row, 2)?, Bytes::copy_from_slice(data));
+            page.mail.push(KeptMail { id, from, to: to.clone(), data, at });
         }
-        let MailPlace { at, id } = read_place(row.get(0)?, row.get(1)?);
-        let (from, data) = (plugin_name(row, 2)?, Bytes::copy_from_slice(data));
-        page.mail.push(KeptMail { id, from, to: to.clone(), data, at });
     }
     Ok(page)
 }
