@@ -162,7 +162,8 @@ async fn read(core: &Core) -> Result<(), skep_store::Error> {
                 // Another node was first.
                 Err(CommitError::Conflict(_)) => core.wakes.schedules.notify_one(),
                 Err(CommitError::Store(error)) => return Err(error),
-                Err(error @ CommitError::Duplicate(_)) => return Err(skep_store::Error::Invalid(error.to_string())),
+                // It has no jobs, and is no process's.
+                Err(error) => return Err(skep_store::Error::Invalid(error.to_string())),
             }
         }
     }

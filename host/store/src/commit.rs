@@ -5,6 +5,8 @@ use skep_types::{PluginName, TopicId};
 
 use crate::Timestamp;
 use crate::job::{Inserted, NewJob};
+use crate::mail::{Mail, MailId};
+use crate::process::{ProcessChange, ProcessDone};
 
 /// A key of somebody's data: 1 to 1,024 bytes, without control characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -53,6 +55,8 @@ pub enum Write {
 pub enum Outgoing {
     /// To a topic.
     Publish(Publish),
+    /// To a process. It is kept until a turn of the process has handled it.
+    Mail(Mail),
 }
 
 /// A message to a topic.
@@ -97,6 +101,8 @@ pub struct Commit {
     pub messages: Vec<Outgoing>,
     /// Ticks that it acts on.
     pub ticks: Vec<Tick>,
+    /// The process whose turn it is.
+    pub process: Option<ProcessChange>,
 }
 
 impl Commit {
@@ -111,6 +117,7 @@ impl Commit {
             jobs: Vec::new(),
             messages: Vec::new(),
             ticks: Vec::new(),
+            process: None,
         }
     }
 }
@@ -124,4 +131,8 @@ pub struct Committed {
     pub sums: Vec<i64>,
     /// The jobs, in their order.
     pub jobs: Vec<Inserted>,
+    /// The mails among the messages, in their order.
+    pub mail: Vec<MailId>,
+    /// What became of the process, if the commit is one of its turns.
+    pub process: Option<ProcessDone>,
 }

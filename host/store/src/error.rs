@@ -1,5 +1,8 @@
 //! Every way to be refused.
 
+use crate::mail::MailId;
+use crate::process::ProcessId;
+
 /// An operation was refused, or its end is not known. Except for [`OutcomeUnknown`](Self::OutcomeUnknown), nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +39,18 @@ pub enum CommitError {
     /// A unique job of this commit stands against one that is there, and says [`Refuse`](crate::Conflict::Refuse).
     #[error("job {0} of the commit is there already")]
     Duplicate(usize),
+    /// The process has another seq than its change says, or no record, or one already: somebody else has it.
+    #[error("the process was changed by somebody else")]
+    Stale {
+        /// What its seq is; 0: there is no record.
+        seq: u64,
+    },
+    /// Another process of the plugin has the name.
+    #[error("the name is taken by process {}", .0.number)]
+    NameTaken(ProcessId),
+    /// The change of a process handles a mail that is not there: it was handled before.
+    #[error("mail {0} was handled already")]
+    Handled(MailId),
     /// What is wrong with the store or the arguments.
     #[error(transparent)]
     Store(#[from] Error),

@@ -1,17 +1,19 @@
-//! The durable store: key-value data, jobs, and messages on their way, committed together.
+//! The durable store: key-value data, jobs, processes, and messages on their way, committed together.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`store`] | the port: what a backend does, and what it tells |
+//! | [`store`], [`process_store`] | the port: what a backend does, and what it tells |
 //! | [`commit`] | what is written all or nothing |
 //! | [`item`] | key-value data as it is read |
 //! | [`job`] | jobs as they are kept, leased and settled |
+//! | [`process`] | processes as they are kept, and what their turns leave |
+//! | [`mail`] | messages to processes, until they are handled; what is due |
 //! | [`error`] | every way to be refused |
 //! | [`sqlite`] | the backend in one file |
 //!
 //! The store keeps; it decides nothing about jobs but what has to be decided inside a transaction: who leases one, which
-//! unique one was first, when the last that another waits for has ended. When a job is tried again, or given up, is said by
-//! whoever settles it. Time is a parameter of everything, in milliseconds since 1970, and never asked for in here.
+//! unique one was first, when the last that another waits for has ended, whether whoever changes a process still has it. When a
+//! job is tried again, or given up, is said by whoever settles it; what a process does, by whoever runs it. Time is a parameter of everything, in milliseconds since 1970, and never asked for in here.
 //!
 //! Nothing in here knows wasm.
 
@@ -19,6 +21,9 @@ pub mod commit;
 pub mod error;
 pub mod item;
 pub mod job;
+pub mod mail;
+pub mod process;
+pub mod process_store;
 pub mod sqlite;
 pub mod store;
 
@@ -29,6 +34,12 @@ pub use job::{
     After, Attempt, Conflict, Ends, Fence, Inserted, Job, JobFilter, JobId, JobPage, JobState, Lease, LeaseRequest,
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
+pub use mail::{Due, DueCursor, DuePage, KeptMail, Mail, MailId, MailPage, MailPlace, Receiver};
+pub use process::{
+    BeforeChange, EventPage, NewProcess, ProcessChange, ProcessDone, ProcessEvent, ProcessHead, ProcessId, ProcessPage,
+    ProcessRecord, ProcessTurn, RecordChange, Saved,
+};
+pub use process_store::ProcessStore;
 pub use sqlite::{Durability, OpenError, SqliteOptions, SqliteStore};
 pub use store::{Changes, Observer, PluginUsage, Round, Store, StoreFuture};
 

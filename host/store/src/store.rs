@@ -13,11 +13,12 @@ use crate::job::{
     Attempt, Fence, Job, JobFilter, JobId, JobPage, JobState, LeaseRequest, Lost, Op, OpReport, QueueCounts, QueueRef,
     QueueState, Settle,
 };
+use crate::mail::KeptMail;
 
 /// An operation on its way. Writes run to their end even if nobody waits for them any more.
 pub type StoreFuture<T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-/// What is kept, durably.
+/// What is kept, durably. [`ProcessStore`](crate::ProcessStore) is the part of it that whoever runs processes uses beside.
 ///
 /// A write has answered only when it is durable, as durable as the backend is configured to make it. Concurrent writes share
 /// what makes them durable. Everything takes `now`; all of it sees what was answered before.
@@ -112,7 +113,9 @@ pub struct PluginUsage {
     pub items: u64,
     /// Jobs in all states.
     pub jobs: u64,
-    /// Bytes of items, jobs and messages, with a fixed addition for each.
+    /// Processes.
+    pub processes: u64,
+    /// Bytes of items, jobs, messages, processes, their events, and mail that it has sent, with a fixed addition for each.
     pub bytes: u64,
     /// What it may use.
     pub quota: Option<u64>,
@@ -131,11 +134,18 @@ pub struct Changes {
     pub taken: Vec<(JobId, Fence)>,
     /// Messages to pass on, in the order of their commits. They are delivered when the call returns.
     pub publishes: Vec<Publish>,
+    /// Mail that is due now, in the order of their numbers, whoever posted it.
+    pub mail: Vec<KeptMail>,
+    /// The earliest time of a mail that was put off by this write.
+    pub mail_due: Option<Timestamp>,
+    /// The file was opened again after its disk had failed. What ended in the unknown may be there: whoever waits for jobs or
+    /// mail has to look, as after a start.
+    pub reopened: bool,
 }
 
 /// Hears what durable writes changed, in their order, after each group of them and before they are answered. A store that
-/// opens tells first which messages a crash left undelivered, and so does one whose disk failed and came back. Of jobs it then
-/// tells nothing: who waits for them has to look, as after a start.
+/// opens tells first which messages a crash left undelivered, and so does one whose disk failed and came back. Of jobs and mail it
+/// then tells nothing: who waits for them has to look, as after a start.
 pub trait Observer: Send + Sync + 'static {
     /// It runs on the store's only writer: it must not wait.
     fn changed(&self, changes: Changes);

@@ -308,7 +308,7 @@ impl Store for Memory {
                 inserted.push(one.ok_or(CommitError::Duplicate(at))?);
             }
             state.version += 1;
-            Ok(Committed { version: state.version, sums: Vec::new(), jobs: inserted })
+            Ok(Committed { version: state.version, jobs: inserted, ..Committed::default() })
         })
     }
 

@@ -1,14 +1,21 @@
 //! What of an operation's arguments can be refused without the database.
 
-use super::options::{COMMIT_AFTER_MAX, COMMIT_OPS_MAX, KEY_BYTES_MAX, SqliteOptions};
+use super::options::{COMMIT_AFTER_MAX, COMMIT_OPS_MAX, KEY_BYTES_MAX, PROCESS_NAME_BYTES_MAX, SqliteOptions};
 use crate::commit::{Commit, Key, Outgoing, Write};
 use crate::error::Error;
 use crate::job::{Settle, Settled};
+use crate::mail::{Mail, Receiver};
+use crate::process::{BeforeChange, ProcessChange, RecordChange};
 
 /// Whether a commit keeps the rules and the limits. Answers its bytes.
 pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, Error> {
-    let ops =
-        commit.checks.len() + commit.writes.len() + commit.jobs.len() + commit.messages.len() + commit.ticks.len();
+    let turn = commit.process.as_ref().map_or(0, |change| change.append.len() + change.handled.len());
+    let ops = commit.checks.len()
+        + commit.writes.len()
+        + commit.jobs.len()
+        + commit.messages.len()
+        + commit.ticks.len()
+        + turn;
     if ops > COMMIT_OPS_MAX {
         return Err(Error::TooLarge(COMMIT_OPS_MAX as u64));
     }
@@ -35,11 +42,76 @@ pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, 
         let meta: usize = job.meta.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
         bytes += value(job.args.len(), options)? + value(meta, options)?;
     }
-    for Outgoing::Publish(publish) in &commit.messages {
-        bytes += value(publish.data.len() + publish.event.as_ref().map_or(0, String::len), options)?;
+    for message in &commit.messages {
+        bytes += match message {
+            Outgoing::Publish(publish) => {
+                value(publish.data.len() + publish.event.as_ref().map_or(0, String::len), options)?
+            }
+            Outgoing::Mail(mail) => one_mail(mail, options)?,
+        };
+    }
+    if let Some(change) = &commit.process {
+        bytes += process(change, options)?;
     }
     let limit = options.commit_bytes_max.0;
     if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+/// Whether mail keeps the rules and the limits. Answers the bytes of all.
+pub(super) fn mail(mail: &[Mail], options: &SqliteOptions) -> Result<usize, Error> {
+    if mail.len() > COMMIT_OPS_MAX {
+        return Err(Error::TooLarge(COMMIT_OPS_MAX as u64));
+    }
+    let bytes = mail.iter().map(|mail| one_mail(mail, options)).sum::<Result<usize, Error>>()?;
+    let limit = options.commit_bytes_max.0;
+    if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
+}
+
+fn one_mail(mail: &Mail, options: &SqliteOptions) -> Result<usize, Error> {
+    let to = match &mail.to {
+        Receiver::Process(_) => 0,
+        Receiver::Name(_, name) => process_name(name)?,
+    };
+    Ok(to + value(mail.data.len(), options)?)
+}
+
+fn process(change: &ProcessChange, options: &SqliteOptions) -> Result<usize, Error> {
+    let of = |data: &bytes::Bytes| value(data.len(), options);
+    let mut bytes = change.append.iter().map(of).sum::<Result<usize, Error>>()?;
+    bytes += match &change.record {
+        RecordChange::Begin(_) if change.seq != 0 => {
+            return Err(Error::Invalid("a process begins where there is none".to_owned()));
+        }
+        RecordChange::End if !change.append.is_empty() => {
+            return Err(Error::Invalid("a process that ends has no more events".to_owned()));
+        }
+        RecordChange::Begin(new) => {
+            let name = new.name.as_deref().map_or(Ok(0), process_name)?;
+            let state = new.saved.as_ref().map_or(Ok(0), |saved| of(&saved.state))?;
+            name + of(&new.args)? + of(&new.extra)? + state
+        }
+        _ if change.seq == 0 => return Err(Error::Invalid("a process that is not there has no turn".to_owned())),
+        RecordChange::Turn(turn) => {
+            let before = match &turn.before {
+                BeforeChange::Put(saved) => of(&saved.state)?,
+                BeforeChange::Keep | BeforeChange::Clear => 0,
+            };
+            let state = turn.saved.as_ref().map_or(Ok(0), |saved| of(&saved.state))?;
+            before + state + turn.extra.as_ref().map_or(Ok(0), of)?
+        }
+        RecordChange::Quarantine(_) | RecordChange::End => 0,
+    };
+    Ok(bytes)
+}
+
+fn process_name(name: &str) -> Result<usize, Error> {
+    if name.len() > PROCESS_NAME_BYTES_MAX {
+        return Err(Error::TooLarge(PROCESS_NAME_BYTES_MAX as u64));
+    }
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(Error::Invalid("a process's name has 1 to 256 bytes, and no control characters".to_owned()));
+    }
+    Ok(name.len())
 }
 
 /// Whether outputs fit. Answers the bytes of all.

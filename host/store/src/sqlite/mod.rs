@@ -5,13 +5,14 @@
 //! | `options` | limits, durability |
 //! | `open` | opening a file: whose it is, its schema, connections |
 //! | `schema` | tables and how they came to be |
-//! | `store`, `check` | the handle: checks arguments and queues what is to be done |
+//! | `store`, `process_store`, `check` | the handle: checks arguments and queues what is to be done |
 //! | `queue`, `operation` | what waits for the writer |
 //! | `writer` | the one thread that writes: groups, answers, what happens when the disk fails |
 //! | `checkpoint` | bringing the write-ahead log over, beside the writer |
 //! | `tx`, `state` | what a write sees: the transaction, and the counts and names kept beside it |
 //! | `write` | every write, one file each |
 //! | `readers`, `read` | threads that read, and every read |
+//! | `blob`, `part` | large parts of jobs and of processes, which are not in their rows |
 //! | `backup` | a copy at one moment |
 //! | `fault` | what SQLite's errors mean here |
 //!
@@ -27,6 +28,8 @@ mod fault;
 mod open;
 mod operation;
 pub mod options;
+mod part;
+mod process_store;
 mod queue;
 mod read;
 mod readers;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use skep_types::ByteSize;
 
-/// The most checks, writes, jobs, messages and ticks of a commit, counted together.
+/// The most checks, writes, jobs, messages, ticks, events and handled mails of a commit, counted together.
 pub const COMMIT_OPS_MAX: usize = 1_000;
 /// The most jobs that the jobs of one commit wait for, counted together.
 pub const COMMIT_AFTER_MAX: usize = 10_000;
@@ -21,6 +21,18 @@ pub const ATTEMPTS_KEPT: u64 = 20;
 pub const ITEM_OVERHEAD: u64 = 64;
 /// What a job counts for beside its arguments, its output, what its author wants to know, and its errors, in bytes.
 pub const JOB_OVERHEAD: u64 = 256;
+/// The longest name of a process, in bytes.
+pub const PROCESS_NAME_BYTES_MAX: usize = 256;
+/// The longest text that says why a process is quarantined, in bytes; longer ones are cut.
+pub const QUARANTINE_BYTES_MAX: usize = 4 * 1024;
+/// A page of events, mail or processes ends before an entry that would bring it over so many bytes.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
+/// What a process counts for beside its name, its arguments, its state and what is kept beside it, in bytes.
+pub const PROCESS_OVERHEAD: u64 = 192;
+/// What an event of a process counts for beside its data, and a state before an upgrade, in bytes.
+pub const EVENT_OVERHEAD: u64 = 32;
+/// What a mail counts for beside its receiver's name and its data, in bytes.
+pub const MAIL_OVERHEAD: u64 = 128;
 /// What a message that has not left counts for beside its topic, event and data, in bytes.
 pub const MESSAGE_OVERHEAD: u64 = 64;
 
@@ -39,7 +51,8 @@ pub struct SqliteOptions {
     pub waiting_max: usize,
     /// Bytes of writes that wait for the writer. Default: 64 MiB.
     pub waiting_bytes_max: ByteSize,
-    /// The longest value of an item, arguments of a job, output of a job and data of a message. Default: 1 MiB.
+    /// The longest value of an item, arguments of a job, output of a job, data of a message, of an event and of a mail, and
+    /// arguments and state of a process. Default: 1 MiB.
     pub value_bytes_max: ByteSize,
     /// The most bytes of a commit: keys, values, arguments, data. Default: 8 MiB.
     pub commit_bytes_max: ByteSize,

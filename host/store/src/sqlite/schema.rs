@@ -5,7 +5,7 @@ pub(super) const APPLICATION_ID: i32 = 0x736b_6570;
 
 /// Each brings a file from the version before it to its own; the first one makes an empty file version 1. They are never
 /// changed once they are released.
-pub(super) const MIGRATIONS: [&str; 1] = [V1];
+pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// The version that this host reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -83,4 +83,54 @@ CREATE TABLE ticks(
 CREATE TABLE outbox(
   id INTEGER PRIMARY KEY, plugin INTEGER NOT NULL, topic TEXT NOT NULL, event TEXT, data BLOB NOT NULL
 ) STRICT;
+";
+
+/// Processes, their events, and mail. A turn writes one narrow row and, of what is large, only what changed: a process's large
+/// parts are in a table of their own. Numbers are given by others and take all 64 bits; they are kept as signed ones.
+const V2: &str = "
+ALTER TABLE counters ADD COLUMN mail INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE plugins ADD COLUMN processes INTEGER NOT NULL DEFAULT 0;
+
+-- seq: how many changes were committed. bytes: what it counts for, without its events and what was before an upgrade.
+-- first_event: the first that is not deleted, or about to be; last_event: the last that was appended.
+-- version: of the state; null if there is none. parts: which of args, extra and state are in process_parts, as bits.
+CREATE TABLE processes(
+  plugin INTEGER NOT NULL, number INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL,
+  first_event INTEGER NOT NULL, last_event INTEGER NOT NULL, wake_at INTEGER, kind TEXT NOT NULL, name TEXT,
+  quarantined TEXT, version INTEGER, parts INTEGER NOT NULL, args BLOB, extra BLOB, state BLOB,
+  PRIMARY KEY (plugin, number)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX processes_named ON processes(plugin, name) WHERE name IS NOT NULL;
+CREATE INDEX processes_waking ON processes(wake_at) WHERE wake_at IS NOT NULL AND quarantined IS NULL;
+
+-- part: 0 args, 1 extra, 2 state.
+CREATE TABLE process_parts(
+  plugin INTEGER NOT NULL, number INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (plugin, number, part)
+) STRICT, WITHOUT ROWID;
+
+-- What a state was before an upgrade that may be taken back.
+CREATE TABLE process_befores(
+  plugin INTEGER NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL, state BLOB NOT NULL,
+  PRIMARY KEY (plugin, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE process_events(
+  plugin INTEGER NOT NULL, number INTEGER NOT NULL, id INTEGER NOT NULL, data BLOB NOT NULL,
+  PRIMARY KEY (plugin, number, id)
+) STRICT, WITHOUT ROWID;
+
+-- receiver: the number or the name of a process of the plugin. sender: the plugin that it counts against.
+CREATE TABLE mail(
+  id INTEGER PRIMARY KEY, sender INTEGER NOT NULL, plugin INTEGER NOT NULL, receiver ANY NOT NULL, at INTEGER NOT NULL,
+  data BLOB NOT NULL
+) STRICT;
+CREATE INDEX mail_receivers ON mail(plugin, receiver, at);
+CREATE INDEX mail_due ON mail(at);
+
+-- Events below this one are to be deleted, but were too many to be deleted at once; ended: and the mail to its number.
+CREATE TABLE process_trims(
+  plugin INTEGER NOT NULL, number INTEGER NOT NULL, below INTEGER NOT NULL, ended INTEGER NOT NULL,
+  PRIMARY KEY (plugin, number)
+) STRICT, WITHOUT ROWID;
 ";

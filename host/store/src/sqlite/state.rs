@@ -17,6 +17,7 @@ pub(super) struct Counters {
     pub(super) job: u64,
     pub(super) fence: u64,
     pub(super) message: u64,
+    pub(super) mail: u64,
 }
 
 /// What is known of a plugin.
@@ -24,6 +25,7 @@ pub(super) struct Plugin {
     pub(super) id: i64,
     pub(super) items: i64,
     pub(super) jobs: i64,
+    pub(super) processes: i64,
     pub(super) bytes: i64,
     queues: usize,
     changed: bool,
@@ -45,6 +47,8 @@ pub(super) struct State {
     pub(super) counters: Counters,
     written: Counters,
     plugins: HashMap<PluginName, Plugin>,
+    /// The plugins' names by their numbers.
+    names: HashMap<i64, PluginName>,
     queue_ids: HashMap<QueueRef, i64>,
     queues: HashMap<i64, Queue>,
     /// Jobs that execute, as far as they were leased lately: a worker will soon say what became of them.
@@ -72,19 +76,24 @@ impl State {
     }
 
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let counters = connection.query_row("SELECT version, job, fence, message FROM counters", [], |row| {
+        let counters = connection.query_row("SELECT version, job, fence, message, mail FROM counters", [], |row| {
             let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
-            Ok(Counters { version: number(0)?, job: number(1)?, fence: number(2)?, message: number(3)? })
+            Ok(Counters {
+                version: number(0)?,
+                job: number(1)?,
+                fence: number(2)?,
+                message: number(3)?,
+                mail: number(4)?,
+            })
         })?;
         let mut state = Self { counters, written: counters, ..Self::default() };
-        let mut names: HashMap<i64, PluginName> = HashMap::default();
-        let mut statement = connection.prepare("SELECT id, name, items, jobs, bytes FROM plugins")?;
+        let mut statement = connection.prepare("SELECT id, name, items, jobs, processes, bytes FROM plugins")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, name) = (row.get(0)?, plugin_name(row, 1)?);
-            let (items, jobs, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?);
-            names.insert(id, name.clone());
-            state.plugins.insert(name, Plugin { id, items, jobs, bytes, queues: 0, changed: false });
+            let (items, jobs, processes, bytes) = (row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?);
+            state.names.insert(id, name.clone());
+            state.plugins.insert(name, Plugin { id, items, jobs, processes, bytes, queues: 0, changed: false });
         }
         let mut statement = connection.prepare(
             "SELECT id, plugin, name, paused, concurrency, suspended, scheduled, available, executing, retryable,
@@ -93,7 +102,7 @@ impl State {
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            let Some(plugin) = names.get(&row.get(1)?).cloned() else { continue };
+            let Some(plugin) = state.names.get(&row.get(1)?).cloned() else { continue };
             let queue = QueueRef { plugin, queue: handler_name(row, 2)? };
             let mut counts = [0; 8];
             for (at, count) in counts.iter_mut().enumerate() {
@@ -125,7 +134,8 @@ impl State {
         }
         connection.prepare_cached("INSERT INTO plugins(name) VALUES (?1)")?.execute([name.as_str()])?;
         let id = connection.last_insert_rowid();
-        let plugin = Plugin { id, items: 0, jobs: 0, bytes: 0, queues: 0, changed: false };
+        let plugin = Plugin { id, items: 0, jobs: 0, processes: 0, bytes: 0, queues: 0, changed: false };
+        self.names.insert(id, name.clone());
         self.plugins.insert(name.clone(), plugin);
         Ok(id)
     }
@@ -138,6 +148,19 @@ impl State {
             plugin.bytes += bytes;
             plugin.changed = true;
         }
+    }
+
+    /// Counts what a plugin has more, or less, of processes.
+    pub(super) fn has_processes(&mut self, name: &PluginName, processes: i64) {
+        if let Some(plugin) = self.plugins.get_mut(name) {
+            plugin.processes += processes;
+            plugin.changed = true;
+        }
+    }
+
+    /// The plugin that has this number.
+    pub(super) fn plugin_named(&self, id: i64) -> Option<PluginName> {
+        self.names.get(&id).cloned()
     }
 
     /// The queue's number, if it has one.
@@ -212,18 +235,18 @@ impl State {
     /// Writes back what changed, at the end of a transaction.
     pub(super) fn write(&mut self, connection: &Connection) -> rusqlite::Result<()> {
         if self.counters != self.written {
-            let Counters { version, job, fence, message } = self.counters;
-            let numbers = [version, job, fence, message].map(u64::cast_signed);
+            let Counters { version, job, fence, message, mail } = self.counters;
+            let numbers = [version, job, fence, message, mail].map(u64::cast_signed);
             connection
-                .prepare_cached("UPDATE counters SET version = ?1, job = ?2, fence = ?3, message = ?4")?
+                .prepare_cached("UPDATE counters SET version = ?1, job = ?2, fence = ?3, message = ?4, mail = ?5")?
                 .execute(numbers)?;
             self.written = self.counters;
         }
         for plugin in self.plugins.values_mut().filter(|plugin| plugin.changed) {
-            let Plugin { id, items, jobs, bytes, .. } = *plugin;
+            let Plugin { id, items, jobs, processes, bytes, .. } = *plugin;
             connection
-                .prepare_cached("UPDATE plugins SET items = ?2, jobs = ?3, bytes = ?4 WHERE id = ?1")?
-                .execute([id, items, jobs, bytes])?;
+                .prepare_cached("UPDATE plugins SET items = ?2, jobs = ?3, processes = ?4, bytes = ?5 WHERE id = ?1")?
+                .execute([id, items, jobs, processes, bytes])?;
             plugin.changed = false;
         }
         for (id, queue) in self.queues.iter_mut().filter(|(_, queue)| queue.changed) {

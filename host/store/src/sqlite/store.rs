@@ -30,7 +30,7 @@ use crate::store::{Observer, PluginUsage, Round, Store, StoreFuture};
 
 /// The store in one SQLite file. Its threads end when it is closed or dropped; what it has taken is done before.
 pub struct SqliteStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     readers: Arc<Readers>,
 }
 
@@ -52,7 +52,7 @@ impl SqliteStore {
         let io = |source| OpenError::Io { path: path.clone(), source };
         let (checkpoints, checkpointer) = Checkpoints::start(&shared).map_err(io)?;
         let writer = Writer::new(Arc::clone(&shared), observer, connection, checkpoints)
-            .and_then(|mut writer| writer.tell_left().map(|()| writer))
+            .and_then(|mut writer| writer.tell_left(false).map(|()| writer))
             .map_err(|source| open::failed(&path, source))?;
         let readers = Arc::new(Readers::default());
         let store = Self { shared, readers };
@@ -72,7 +72,7 @@ impl SqliteStore {
         Ok(store)
     }
 
-    fn write<A: Send + 'static, T: Send + 'static, E: From<Error> + Send + 'static>(
+    pub(super) fn write<A: Send + 'static, T: Send + 'static, E: From<Error> + Send + 'static>(
         &self,
         args: A,
         bytes: usize,
@@ -82,12 +82,12 @@ impl SqliteStore {
         answered(self.shared.queue.push(Box::new(task)).map(|()| answer))
     }
 
-    fn write_in_steps<A: Send + 'static>(&self, args: A, run: Run<A, u64, Error>) -> StoreFuture<u64> {
+    pub(super) fn write_in_steps<A: Send + 'static>(&self, args: A, run: Run<A, u64, Error>) -> StoreFuture<u64> {
         let (steps, answer) = Steps::new(args, run);
         answered(self.shared.queue.push(Box::new(steps)).map(|()| answer))
     }
 
-    fn read<T: Send + 'static>(
+    pub(super) fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Reader) -> Result<T, Stop<Error>> + Send + 'static,
     ) -> StoreFuture<T> {
@@ -106,7 +106,7 @@ fn answered<T: Send + 'static, E: From<Error> + Send + 'static>(
     })
 }
 
-fn refused<T: Send + 'static, E: From<Error> + Send + 'static>(error: Error) -> StoreFuture<T, E> {
+pub(super) fn refused<T: Send + 'static, E: From<Error> + Send + 'static>(error: Error) -> StoreFuture<T, E> {
     Box::pin(std::future::ready(Err(error.into())))
 }
 

@@ -9,6 +9,7 @@ use super::state::State;
 use crate::Timestamp;
 use crate::commit::Publish;
 use crate::job::{Fence, JobId, JobState};
+use crate::mail::KeptMail;
 use crate::store::Changes;
 
 /// Quotas by plugin, in bytes.
@@ -32,7 +33,10 @@ pub(super) struct Effects {
     pub(super) publishes: Vec<Publish>,
     /// The outbox's rows of these publishes: the first, and the one behind the last.
     pub(super) outbox: Option<(u64, u64)>,
-    /// Jobs ended whose dependants wait to be told.
+    /// Mail that is due now.
+    pub(super) mail: Vec<KeptMail>,
+    mail_due: Option<Timestamp>,
+    /// Jobs ended whose dependants wait to be told, or there is more to delete than was deleted.
     pub(super) unresolved: bool,
 }
 
@@ -47,6 +51,11 @@ impl Effects {
         self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
     }
 
+    /// A mail was put off until then.
+    pub(super) fn mail_due(&mut self, at: Timestamp) {
+        self.mail_due = Some(self.mail_due.map_or(at, |next| next.min(at)));
+    }
+
     /// For the observer, if there is anything to tell.
     pub(super) fn into_changes(self, state: &State) -> Option<Changes> {
         let mut available: Vec<_> =
@@ -58,10 +67,13 @@ impl Effects {
             ended: self.ended,
             taken: self.taken,
             publishes: self.publishes,
+            mail: self.mail,
+            mail_due: self.mail_due,
+            reopened: false,
         };
-        let Changes { available, next_due, ended, taken, publishes } = &changes;
-        let nothing =
-            available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty() && publishes.is_empty();
+        let Changes { available, next_due, ended, taken, publishes, mail, mail_due, reopened: _ } = &changes;
+        let of_jobs = available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
+        let nothing = of_jobs && publishes.is_empty() && mail.is_empty() && mail_due.is_none();
         (!nothing).then_some(changes)
     }
 }

@@ -15,7 +15,7 @@ use super::options::SqliteOptions;
 use super::queue::{Queue, Taken};
 use super::state::State;
 use super::tx::{Effects, Quotas, Tx};
-use super::write::{dependants, outbox};
+use super::write::{dependants, outbox, trim};
 use crate::error::Error;
 use crate::store::{Changes, Observer};
 
@@ -85,13 +85,13 @@ impl Writer {
         })
     }
 
-    /// Tells what a crash left in the outbox, before anything else is written.
-    pub(super) fn tell_left(&mut self) -> rusqlite::Result<()> {
+    /// Tells what a crash left in the outbox, before anything else is written; `reopened`: or a disk that failed.
+    pub(super) fn tell_left(&mut self, reopened: bool) -> rusqlite::Result<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
         let outbox::Left { publishes, rows } = outbox::left(connection, &self.told)?;
         self.told.extend(rows);
-        if !publishes.is_empty() {
-            self.tell(Changes { publishes, ..Changes::default() });
+        if reopened || !publishes.is_empty() {
+            self.tell(Changes { publishes, reopened, ..Changes::default() });
         }
         Ok(())
     }
@@ -252,7 +252,7 @@ impl Writer {
             self.checkpoints.watch(&mut connection)?;
             self.connection = Some(connection);
             // What ended in the unknown may be there.
-            self.tell_left()
+            self.tell_left(true)
         });
         match opened {
             Ok(()) => {
@@ -302,6 +302,7 @@ fn carry_out(
     }
     if unresolved {
         dependants::go_on(&mut tx)?;
+        trim::go_on(&mut tx)?;
     }
     state.write(connection)
 }

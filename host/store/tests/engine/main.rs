@@ -6,6 +6,7 @@
 //! | `files` | other programs' files, damaged ones, those of every schema, copies |
 //! | `limits` | what is refused, and that the neighbours do not suffer |
 //! | `workers` | many at once: unique jobs, late workers, groups, those that wait for many |
+//! | `processes` | who may change a process, names, events, mail, what is due |
 //! | `model` | everything agrees with a naive model, whatever the order |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
@@ -14,6 +15,7 @@ mod files;
 mod life;
 mod limits;
 mod model;
+mod processes;
 mod workers;
 
 use std::sync::Arc;

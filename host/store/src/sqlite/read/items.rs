@@ -11,7 +11,7 @@ use crate::sqlite::fault::Stop;
 use crate::sqlite::readers::Reader;
 use crate::sqlite::tx::{number, sql};
 
-fn plugin_id(reader: &Reader, name: &PluginName) -> rusqlite::Result<Option<i64>> {
+pub(super) fn plugin_id(reader: &Reader, name: &PluginName) -> rusqlite::Result<Option<i64>> {
     reader
         .connection
         .prepare_cached("SELECT id FROM plugins WHERE name = ?1")?

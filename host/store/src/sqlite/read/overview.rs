@@ -51,12 +51,13 @@ pub(in crate::sqlite) fn ticks(reader: &Reader, plugin: &PluginName) -> Result<V
 
 /// What each plugin uses.
 pub(in crate::sqlite) fn usage(reader: &Reader, quotas: &Quotas) -> Result<Vec<PluginUsage>, Stop<Error>> {
-    let mut select = reader.connection.prepare_cached("SELECT name, items, jobs, bytes FROM plugins ORDER BY name")?;
+    let mut select =
+        reader.connection.prepare_cached("SELECT name, items, jobs, processes, bytes FROM plugins ORDER BY name")?;
     let found = select.query_map([], |row| {
         let plugin = plugin_name(row, 0)?;
         let quota = quotas.read().get(&plugin).copied();
-        let (items, jobs, bytes) = (number(row.get(1)?), number(row.get(2)?), number(row.get(3)?));
-        Ok(PluginUsage { plugin, items, jobs, bytes, quota })
+        let [items, jobs, processes, bytes] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?].map(number);
+        Ok(PluginUsage { plugin, items, jobs, processes, bytes, quota })
     })?;
     Ok(found.collect::<rusqlite::Result<_>>()?)
 }

@@ -1,11 +1,9 @@
 //! A commit: everything is checked before anything is written.
 
-use std::collections::BTreeMap;
-
 use rusqlite::{OptionalExtension, params};
 use skep_types::PluginName;
 
-use super::{insert, items, outbox};
+use super::{insert, items, mail, outbox, process};
 use crate::commit::{Commit, Committed, Tick};
 use crate::error::{CommitError, Error};
 use crate::sqlite::fault::{Stop, refuse};
@@ -32,12 +30,19 @@ pub(in crate::sqlite) fn commit(commit: &Commit, tx: &mut Tx<'_>) -> Result<Comm
             return refuse(CommitError::Conflict(commit.checks.len() + at));
         }
     }
+    let process = commit.process.as_ref().map(|change| process::Plan::of(tx, change)).transpose()?;
     let items = items::Plan::of(tx, &commit.writes, commit.now)?;
     let jobs = insert::Plan::of(tx, commit)?;
     let mut uses = items.uses();
     let own = uses.entry(&commit.plugin).or_default();
-    own.1 += jobs.bytes() + outbox::bytes(&commit.messages);
-    within_quotas(tx, &uses)?;
+    own.1 += jobs.bytes() + outbox::bytes(&commit.messages) + mail::bytes(commit);
+    if let Some(plan) = &process {
+        uses.entry(plan.plugin()).or_default().1 += plan.bytes;
+        for (sender, bytes) in &plan.freed {
+            uses.entry(sender).or_default().1 -= bytes;
+        }
+    }
+    within_quotas(tx, uses.iter().map(|(plugin, (_, more))| (*plugin, *more)))?;
 
     tx.state.counters.version += 1;
     let version = tx.state.counters.version;
@@ -50,14 +55,16 @@ pub(in crate::sqlite) fn commit(commit: &Commit, tx: &mut Tx<'_>) -> Result<Comm
     }
     let sums = items.sums;
     let jobs = jobs.write(tx, commit)?;
+    let process = process.map(|plan| plan.write(tx)).transpose()?;
     outbox::add(tx, commit)?;
+    let mail = mail::add(tx, commit)?;
     for tick in &commit.ticks {
         let plugin = tx.state.plugin_id(tx.connection, &tick.plugin)?;
         tx.connection
             .prepare_cached("INSERT OR REPLACE INTO ticks(plugin, schedule, at) VALUES (?1, ?2, ?3)")?
             .execute(params![plugin, tick.schedule, sql(tick.at)])?;
     }
-    Ok(Committed { version, sums, jobs })
+    Ok(Committed { version, sums, jobs, mail, process })
 }
 
 fn last_tick(tx: &Tx<'_>, tick: &Tick) -> rusqlite::Result<Option<i64>> {
@@ -69,12 +76,15 @@ fn last_tick(tx: &Tx<'_>, tick: &Tick) -> rusqlite::Result<Option<i64>> {
 }
 
 /// What needs no more room than before is always let through, so that a plugin over its quota can make room.
-fn within_quotas(tx: &Tx<'_>, uses: &BTreeMap<&PluginName, (i64, i64)>) -> Result<(), Stop<CommitError>> {
+pub(super) fn within_quotas<'a>(
+    tx: &Tx<'_>,
+    uses: impl IntoIterator<Item = (&'a PluginName, i64)>,
+) -> Result<(), Stop<Error>> {
     let quotas = tx.quotas.read();
-    for (plugin, (_, more)) in uses {
+    for (plugin, more) in uses {
         let used = tx.state.plugin(plugin).map_or(0, |plugin| plugin.bytes);
-        if *more > 0
-            && let Some(quota) = quotas.get(*plugin)
+        if more > 0
+            && let Some(quota) = quotas.get(plugin)
             && number(used + more) > *quota
         {
             return refuse(Error::Quota(*quota));

@@ -12,16 +12,22 @@
 //! | `dependants` | jobs that wait for others |
 //! | `upkeep` | what is done as time goes by |
 //! | `operate` | what operators do |
-//! | `outbox` | messages on their way |
+//! | `outbox` | messages on their way to topics |
+//! | `process` | what becomes of the process whose turn a commit is |
+//! | `mail` | mail to processes: posted, handled, deleted |
+//! | `trim` | events that are not needed any more, and mail of processes that ended |
 
 pub(super) mod commit;
 pub(super) mod dependants;
 mod insert;
 mod items;
 pub(super) mod lease;
+pub(super) mod mail;
 pub(super) mod operate;
 pub(super) mod outbox;
+pub(super) mod process;
 pub(super) mod row;
 pub(super) mod settle;
+pub(super) mod trim;
 mod unique;
 pub(super) mod upkeep;

@@ -10,7 +10,14 @@ use crate::sqlite::tx::{Tx, len, number, sql};
 
 /// What a commit's messages count for.
 pub(super) fn bytes(messages: &[Outgoing]) -> i64 {
-    messages.iter().map(|Outgoing::Publish(publish)| size(publish, len(publish.topic.to_string().as_bytes()))).sum()
+    publishes(messages).map(|publish| size(publish, len(publish.topic.to_string().as_bytes()))).sum()
+}
+
+fn publishes(messages: &[Outgoing]) -> impl Iterator<Item = &Publish> {
+    messages.iter().filter_map(|message| match message {
+        Outgoing::Publish(publish) => Some(publish),
+        Outgoing::Mail(_) => None,
+    })
 }
 
 fn size(publish: &Publish, topic: i64) -> i64 {
@@ -20,7 +27,7 @@ fn size(publish: &Publish, topic: i64) -> i64 {
 
 /// Writes a commit's messages.
 pub(super) fn add(tx: &mut Tx<'_>, commit: &Commit) -> rusqlite::Result<()> {
-    for Outgoing::Publish(publish) in &commit.messages {
+    for publish in publishes(&commit.messages) {
         let plugin = tx.state.plugin_id(tx.connection, &commit.plugin)?;
         tx.state.counters.message += 1;
         let id = tx.state.counters.message;

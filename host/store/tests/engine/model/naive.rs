@@ -129,7 +129,8 @@ impl Naive {
         }
         // A job that was overwritten in the same commit tells its state of then.
         let mut messages = 0;
-        for Outgoing::Publish(publish) in &commit.messages {
+        for message in &commit.messages {
+            let Outgoing::Publish(publish) = message else { continue };
             self.publishes.push(publish.clone());
             let event = publish.event.as_ref().map_or(0, String::len);
             messages += 64 + (publish.topic.to_string().len() + event + publish.data.len()) as u64;
