@@ -5,25 +5,34 @@ use serde::{Deserialize, Serialize};
 pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
 pub use dead::{DeadLetter, PREVIEW_BYTES_MAX, Retried};
 pub use events::EventStatus;
+pub use figures::{NodeFigures, PluginFigures};
 pub use jobs::{
     AttemptStatus, DataStatus, Enqueued, JobDetail, JobFilter, JobOp, JobPage, JobState, JobStatus, LeaseStatus,
     Operated, UnknownState, WaitingFor,
 };
 pub use lines::Line;
+pub use processes::{
+    KindStatus, MonitorStatus, ProcessCounts, ProcessDetail, ProcessDone, ProcessFilter, ProcessOp, ProcessPage,
+    ProcessSort, ProcessState, ProcessStatus, ProcessTotals, TimerStatus,
+};
 pub use queues::{JobCounts, QueueStatus, RateStatus, ScheduleStatus};
 pub use store::{BackedUp, StoreUsage, StoredItem, StoredKey, StoredKeyPage};
 pub use topics::{MemberCount, MemberPage, MemberStatus, MessageStatus, MetaStatus, Published, TopicPage, TopicStatus};
 pub use tree::{BreakerStatus, NodeKind, Resumed, TreeNode};
+pub use words::UnknownWord;
 
 mod caches;
 mod dead;
 mod events;
+mod figures;
 mod jobs;
 mod lines;
+mod processes;
 mod queues;
 mod store;
 mod topics;
 mod tree;
+mod words;
 
 /// A node as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ use crate::logs::LogLine;
 mod caches;
 mod follow;
 mod jobs;
+mod processes;
 mod queues;
 mod store;
 mod supervision;

@@ -7,22 +7,24 @@ use bytes::Bytes;
 
 use futures_util::Stream;
 
-use crate::api::{Deployed, Line, NodeStatus, Reloaded, RevisionStatus};
+use crate::api::{Deployed, Line, NodeFigures, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogHub;
 pub use caches::CacheControl;
 pub use durable::DurableControl;
+pub use processes::ProcessControl;
 pub use supervision::SupervisionControl;
 pub use topics::TopicControl;
 
 mod caches;
 mod durable;
+mod processes;
 mod supervision;
 mod topics;
 
 /// Why a command was not carried out. Nothing is changed then, unless it says so.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue or schedule.
+    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue, schedule or process.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
@@ -85,6 +87,17 @@ pub trait Control: CacheControl + TopicControl {
 
     /// Its store, jobs, queues and schedules, if it has them.
     fn durable(&self) -> Option<&dyn DurableControl> {
+        None
+    }
+
+    /// Its processes, if it has any to have.
+    fn processes(&self) -> Option<&dyn ProcessControl> {
+        None
+    }
+
+    /// What it is doing, in numbers, if it counts. It is asked for once a second by everybody who looks, so it takes what is
+    /// counted already.
+    fn figures(&self) -> Option<NodeFigures> {
         None
     }
 }

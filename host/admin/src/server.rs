@@ -27,6 +27,7 @@ mod caches;
 mod durable;
 mod jobs;
 mod lines;
+mod processes;
 mod queues;
 mod store;
 mod supervision;
@@ -86,6 +87,7 @@ impl Drop for AdminServer {
 fn router(admin: Admin) -> Router {
     let guarded = Router::new()
         .route("/api/status", get(status))
+        .route("/api/figures", get(figures))
         .route("/api/plugins/{plugin}/revisions", get(revisions))
         .route("/api/plugins/{plugin}/deploy", post(deploy))
         .route("/api/plugins/{plugin}/rollback", post(rollback))
@@ -98,6 +100,7 @@ fn router(admin: Admin) -> Router {
         .merge(jobs::router())
         .merge(queues::router())
         .merge(store::router())
+        .merge(processes::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()
@@ -141,6 +144,12 @@ async fn ready(State(admin): State<Admin>) -> Response {
 
 async fn status(State(admin): State<Admin>) -> Response {
     Json(admin.control.status()).into_response()
+}
+
+async fn figures(State(admin): State<Admin>) -> Result<Response, ControlError> {
+    let figures = admin.control.figures();
+    let figures = figures.ok_or_else(|| ControlError::NotFound("this node counts nothing".to_owned()))?;
+    Ok(Json(figures).into_response())
 }
 
 async fn revisions(State(admin): State<Admin>, Path(plugin): Path<String>) -> Result<Response, ControlError> {

@@ -78,6 +78,14 @@ pub(crate) fn store_grants(plugins: &Plugins, names: &[&str], reading: &Reading)
     }
 }
 
+/// A plugin may only be given processes of other plugins that exist. Which names they have shows only when they start them.
+pub(crate) fn process_grants(plugins: &Plugins, names: &[&str], reading: &Reading) {
+    for (name, plugin) in plugins {
+        let granted = Granted { to: name, table: "processes", kind: "processes", names, reading };
+        plugin.grants.processes.keys().for_each(|selector| granted.check(&selector.owner, &selector.pattern));
+    }
+}
+
 /// Grants of what others have, which are written as `owner/pattern`.
 struct Granted<'a> {
     to: &'a PluginName,

@@ -12,7 +12,8 @@ use skep_types::HandlerName;
 use toml::Value;
 
 use crate::jobs;
-use crate::read::{Item, Read, closest, join};
+use crate::json;
+use crate::read::{Item, Read, closest};
 
 /// What a calendar says to a job is a reminder; more than this belongs into the store.
 const ARGS_BYTES_MAX: usize = 64 << 10;
@@ -83,7 +84,8 @@ impl Read for CronConfig {
         let schedule: Option<Schedule> = table.require("schedule", &format!("missing; {HOW}"));
         let zone: Option<Zone> = table.get("time_zone");
         let Job(job) = table.require("job", "missing; write which of the plugin's jobs it is").unwrap_or_default();
-        let args = table.item("args").map_or_else(|| Some("{}".to_owned()), |args| read_args(&args));
+        let args =
+            table.item("args").map_or_else(|| Some("{}".to_owned()), |args| json::read(&args, ARGS_BYTES_MAX, "a job"));
         let queue = table.item("queue").and_then(|queue| jobs::name(&queue, "a queue"));
         let missed = table.get("missed").unwrap_or_default();
         table.finish();
@@ -198,37 +200,5 @@ impl Read for Zone {
             |near| format!("did you mean `{near}`?"),
         );
         item.fail(format!("`{text}` is not a time zone; {hint}"))
-    }
-}
-
-/// Any value, as JSON.
-fn read_args(item: &Item<'_>) -> Option<String> {
-    let json = json(item)?.to_string();
-    if json.len() > ARGS_BYTES_MAX {
-        return item.fail(format!("are {} bytes of JSON; at most {ARGS_BYTES_MAX} go to a job", json.len()));
-    }
-    Some(json)
-}
-
-fn json(item: &Item<'_>) -> Option<serde_json::Value> {
-    match item.value {
-        Value::String(text) => Some(text.as_str().into()),
-        Value::Integer(number) => Some((*number).into()),
-        Value::Float(number) => serde_json::Number::from_f64(*number)
-            .map(Into::into)
-            .or_else(|| item.fail(format!("JSON has no {number}; write a number or a string"))),
-        Value::Boolean(truth) => Some((*truth).into()),
-        Value::Datetime(time) => Some(time.to_string().into()),
-        Value::Array(array) => {
-            let elements = array.iter().enumerate();
-            elements.map(|(at, value)| json(&item.child(format!("{}[{at}]", item.path), value))).collect()
-        }
-        Value::Table(table) => {
-            let pairs = table.iter();
-            pairs
-                .map(|(key, value)| Some((key.clone(), json(&item.child(join(&item.path, key), value))?)))
-                .collect::<Option<serde_json::Map<_, _>>>()
-                .map(Into::into)
-        }
     }
 }

@@ -6,6 +6,7 @@ use crate::caches::{CacheAccess, CacheConfig, CacheKind};
 use crate::grants::{FileGrant, Grants};
 use crate::jobs::JobsConfig;
 use crate::plugin::PluginConfig;
+use crate::processes::{Persistence, ProcessAccess, ProcessConfig};
 use crate::secret::SecretRef;
 use crate::store::{StoreAccess, StoreConfig};
 use crate::subscribers::SubscriberConfig;
@@ -45,6 +46,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         queues: _,
         // It inserts jobs as any caller may: what they are given reaches the code as a request does, as what is asked.
         cron: _,
+        processes,
         supervision: _,
         breaker: _,
         probation: _,
@@ -91,6 +93,9 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
     }
     add_tasks(&mut text, tasks);
     add_durable(&mut text, store, jobs);
+    for (kind, process) in processes {
+        add_process(&mut text, kind.as_str(), process, limits);
+    }
     add_limits(&mut text, limits);
     add_grants(&mut text, grants);
     text.0
@@ -175,6 +180,33 @@ fn add_durable(text: &mut Text, store: &StoreConfig, jobs: &JobsConfig) {
     }
 }
 
+fn add_process(text: &mut Text, kind: &str, process: &ProcessConfig, limits: &Limits) {
+    // The code is refused what it stages and appends where nothing is committed, and is cut off over its time or fuel. It
+    // cannot tell how often a snapshot is written, when it sleeps or how many there are; what the host starts is asked of it
+    // as by any caller.
+    let ProcessConfig {
+        persistence,
+        restart: _,
+        supervision: _,
+        mailbox: _,
+        max: _,
+        hibernate_after: _,
+        deadline,
+        fuel,
+        start: _,
+        strategy: _,
+    } = process;
+    let same_limits = (*deadline, *fuel) == (limits.deadline, limits.fuel);
+    if *persistence == Persistence::None && same_limits {
+        return;
+    }
+    text.pair("processes", kind, persistence.as_str());
+    if !same_limits {
+        text.add("processes.deadline", &deadline.as_nanos());
+        text.add("processes.fuel", fuel);
+    }
+}
+
 fn add_limits(text: &mut Text, limits: &Limits) {
     let Limits {
         fuel,
@@ -215,7 +247,7 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files, caches, topics, store } = grants;
+    let Grants { http, http_private, plugins, files, caches, topics, store, processes } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
@@ -241,6 +273,14 @@ fn add_grants(text: &mut Text, grants: &Grants) {
         let key = match access {
             StoreAccess::Read => "grants.store.read",
             StoreAccess::ReadWrite => "grants.store.write",
+        };
+        text.add(key, selector);
+    }
+    for (selector, access) in processes {
+        let key = match access {
+            ProcessAccess::Monitor => "grants.processes.monitor",
+            ProcessAccess::Call => "grants.processes.call",
+            ProcessAccess::All => "grants.processes.all",
         };
         text.add(key, selector);
     }

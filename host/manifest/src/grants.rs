@@ -9,6 +9,7 @@ use skep_types::{BucketId, PluginName, TopicSelector};
 use crate::caches::{self, CacheAccess};
 use crate::keys::KeySelector;
 use crate::origin::Origin;
+use crate::processes::access::{self, ProcessAccess, ProcessSelector};
 use crate::read::{Item, Read, Section, join};
 use crate::store::{self, StoreAccess};
 use crate::topics::{self, TopicAccess};
@@ -33,6 +34,9 @@ pub struct Grants {
     /// Keys in the stores of other plugins, and what it may do with them; where several match, all that they allow. The
     /// plugins are in the manifest.
     pub store: BTreeMap<KeySelector, StoreAccess>,
+    /// Processes of other plugins, and what it may do with them; where several match, all that they allow. The plugins are
+    /// in the manifest.
+    pub processes: BTreeMap<ProcessSelector, ProcessAccess>,
 }
 
 /// A folder of the host that a guest sees.
@@ -62,6 +66,9 @@ impl Grants {
         }
         if let Some(keys) = table.item("store") {
             grants.store = store::read_grants(&keys).unwrap_or_default();
+        }
+        if let Some(processes) = table.item("processes") {
+            grants.processes = access::read_grants(&processes).unwrap_or_default();
         }
         for (at, file) in grants.files.iter().enumerate() {
             if grants.files.iter().take(at).any(|other| other.guest == file.guest) {

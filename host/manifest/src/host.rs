@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use skep_types::ByteSize;
 
 use crate::jobs::HostJobsConfig;
+use crate::processes::HostProcessesConfig;
 use crate::read::{Reading, Section, join};
 use crate::scalar::OneOrSeveral;
 use crate::secret::SecretRef;
@@ -48,6 +49,8 @@ pub struct HostConfig {
     pub store: HostStoreConfig,
     /// How long jobs are kept, leased and waited for.
     pub jobs: HostJobsConfig,
+    /// How many processes there may be, and what they may take.
+    pub processes: HostProcessesConfig,
 }
 
 /// `[host.tls]`: files in PEM.
@@ -100,6 +103,7 @@ impl HostConfig {
             http: HttpConfig::default(),
             store: HostStoreConfig::default(),
             jobs: HostJobsConfig::default(),
+            processes: HostProcessesConfig::default(),
         }
     }
 
@@ -124,9 +128,11 @@ impl HostConfig {
         let http = HttpConfig::read(table.section("http"), &mut host.http);
         let (store, store_keys) = HostStoreConfig::read(table.section("store"));
         let (jobs, job_keys) = HostJobsConfig::read(table.section("jobs"));
-        (host.store, host.jobs) = (store, jobs);
+        let (processes, process_keys) = HostProcessesConfig::read(table.section("processes"));
+        (host.store, host.jobs, host.processes) = (store, jobs, processes);
         host.check(&table.path, table.reading);
-        (host, table.finish_with(&[("http", http), ("store", store_keys), ("jobs", job_keys)]))
+        let below = [("http", http), ("store", store_keys), ("jobs", job_keys), ("processes", process_keys)];
+        (host, table.finish_with(&below))
     }
 
     fn check(&self, path: &str, reading: &Reading) {

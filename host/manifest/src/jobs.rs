@@ -118,6 +118,17 @@ pub(crate) fn by_name<V: Read>(
     whose: &str,
     most: usize,
 ) -> Option<BTreeMap<HandlerName, V>> {
+    by_name_with(item, what, whose, most, V::read)
+}
+
+/// The same, where values are read by more than what stands there.
+pub(crate) fn by_name_with<V>(
+    item: &Item<'_>,
+    what: &str,
+    whose: &str,
+    most: usize,
+    read: impl Fn(&Item<'_>) -> Option<V>,
+) -> Option<BTreeMap<HandlerName, V>> {
     let Value::Table(table) = item.value else { return item.expected(what) };
     if table.len() > most {
         return item.fail(format!("has {} entries; a plugin has at most {most}", table.len()));
@@ -126,7 +137,8 @@ pub(crate) fn by_name<V: Read>(
     for (key, value) in table {
         let entry = item.child(join(&item.path, key), value);
         let name = checked_name(&entry, key, whose);
-        let value = V::read(&entry);
+        // The value is read either way, so that all its problems are told.
+        let value = read(&entry);
         if let (Some(name), Some(value)) = (name, value) {
             named.insert(name, value);
         }

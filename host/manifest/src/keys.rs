@@ -1,4 +1,4 @@
-//! Keys in the stores of other plugins, as grants name them.
+//! Keys in the stores of other plugins, as grants name them; and patterns of other names, which are written the same way.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use skep_types::PluginName;
 
-/// As the store's keys.
-const KEY_BYTES_MAX: usize = 1024;
+/// As long as the store's keys.
+const WORDS: Words = Words { one: "key", many: "keys", what: "a key", example: "catalog:*", bytes_max: 1024 };
 
 /// Keys of one plugin, written as topics are: `shop/catalog:7` is one key, `shop/catalog:*` all that begin so, `shop/*` every
 /// one. The first slash separates, so keys may have slashes. A star inside of a key cannot be written here, since it would
@@ -20,7 +20,7 @@ pub struct KeySelector {
     pub pattern: KeyPattern,
 }
 
-/// Some keys of a plugin.
+/// Some keys of a plugin, or names of its processes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyPattern {
     /// This key.
@@ -49,29 +49,52 @@ impl KeyPattern {
     }
 }
 
+/// What names of a plugin's things are called, for those who write one wrong.
+pub(crate) struct Words {
+    /// One of them, in a word.
+    pub(crate) one: &'static str,
+    /// All of them.
+    pub(crate) many: &'static str,
+    /// One of them, with its article.
+    pub(crate) what: &'static str,
+    /// A pattern that makes sense.
+    pub(crate) example: &'static str,
+    /// The longest.
+    pub(crate) bytes_max: usize,
+}
+
+impl Words {
+    /// Reads `owner/name`, or `owner/prefix*`.
+    pub(crate) fn parse(&self, text: &str) -> Result<(PluginName, KeyPattern), String> {
+        let Self { one, many, what, example, bytes_max } = self;
+        let Some((owner, names)) = text.split_once('/') else {
+            return Err(match PluginName::new(text) {
+                Ok(plugin) => format!(
+                    "says nothing of {many}: write \"{plugin}/*\" for all of the plugin, or some, as in \"{plugin}/{example}\""
+                ),
+                Err(_) => format!("`{text}` names no plugin: write it and its {many}, as in \"shop/{example}\""),
+            });
+        };
+        let owner = PluginName::new(owner)
+            .map_err(|error| format!("{many} of another plugin are written as \"plugin/{one}\"; {error}"))?;
+        let (stem, is_prefix) = names.strip_suffix('*').map_or((names, false), |prefix| (prefix, true));
+        if stem.contains('*') {
+            return Err(format!("`{names}` is not a pattern of {many}: `*` can only be its last character"));
+        }
+        if stem.len() > *bytes_max || stem.chars().any(char::is_control) || (stem.is_empty() && !is_prefix) {
+            let shown: String = stem.chars().filter(|c| !c.is_control()).take(80).collect();
+            return Err(format!("`{shown}` is not {what}: use 1 to {bytes_max} bytes without control characters"));
+        }
+        let pattern = if is_prefix { KeyPattern::Prefix(stem.into()) } else { KeyPattern::Exact(stem.into()) };
+        Ok((owner, pattern))
+    }
+}
+
 impl FromStr for KeySelector {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Some((owner, keys)) = text.split_once('/') else {
-            return Err(match PluginName::new(text) {
-                Ok(plugin) => format!(
-                    "says nothing of keys: write \"{plugin}/*\" for all of the plugin, or some, as in \"{plugin}/catalog:*\""
-                ),
-                Err(_) => format!("`{text}` names no plugin: write it and its keys, as in \"shop/catalog:*\""),
-            });
-        };
-        let owner = PluginName::new(owner)
-            .map_err(|error| format!("keys of another plugin are written as \"plugin/key\"; {error}"))?;
-        let (stem, is_prefix) = keys.strip_suffix('*').map_or((keys, false), |prefix| (prefix, true));
-        if stem.contains('*') {
-            return Err(format!("`{keys}` is not a pattern of keys: `*` can only be its last character"));
-        }
-        if stem.len() > KEY_BYTES_MAX || stem.chars().any(char::is_control) || (stem.is_empty() && !is_prefix) {
-            let shown: String = stem.chars().filter(|c| !c.is_control()).take(80).collect();
-            return Err(format!("`{shown}` is not a key: use 1 to {KEY_BYTES_MAX} bytes without control characters"));
-        }
-        let pattern = if is_prefix { KeyPattern::Prefix(stem.into()) } else { KeyPattern::Exact(stem.into()) };
+        let (owner, pattern) = WORDS.parse(text)?;
         Ok(Self { owner, pattern })
     }
 }

@@ -9,6 +9,7 @@
 //! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
 //! | [`store`], [`keys`] | what is kept durably; which keys of others a plugin may use |
 //! | [`jobs`], [`cron`] | durable work: queues, times, and what the calendar begins |
+//! | [`processes`] | kinds of stateful processes: what survives what, and how many there may be |
 //! | [`topics`], [`subscribers`], [`tasks`] | what is kept of a plugin's messages, how they wait; work beside its calls |
 //! | [`supervision`] | when a plugin's failures have consequences |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
@@ -17,7 +18,8 @@
 //!
 //! Private modules do the reading: `read` walks tables and knows which keys were asked for, so that the rest are
 //! reported as unknown with a suggestion; `scalar` and `duration` read single values; `limits` reads the limits of
-//! `skep-types`; `check` holds what no single key can know; `fingerprint` writes a plugin's settings for its revision.
+//! `skep-types`; `json` reads values that a guest gets as JSON; `check` holds what no single key can know; `fingerprint`
+//! writes a plugin's settings for its revision.
 //!
 //! Every path in a manifest is relative to the manifest's folder and absolute in the types of this crate.
 
@@ -31,12 +33,14 @@ mod fingerprint;
 pub mod grants;
 pub mod host;
 pub mod jobs;
+mod json;
 pub mod keys;
 mod limits;
 pub mod manifest;
 pub mod origin;
 pub mod pattern;
 pub mod plugin;
+pub mod processes;
 pub mod rate_limit;
 mod read;
 pub mod route;
@@ -62,6 +66,10 @@ pub use manifest::Manifest;
 pub use origin::{Origin, Scheme};
 pub use pattern::HostPattern;
 pub use plugin::PluginConfig;
+pub use processes::{
+    HostProcessesConfig, Machine, Persistence, ProcessAccess, ProcessConfig, ProcessRestart, ProcessSelector,
+    StaticProcess, Strategy,
+};
 pub use rate_limit::{RateKey, RateLimit};
 pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
 pub use secret::{Secret, SecretError, SecretRef};

@@ -13,6 +13,7 @@ use crate::fingerprint;
 use crate::grants::Grants;
 use crate::jobs::{self, JobsConfig, QueueConfig};
 use crate::limits;
+use crate::processes::{self, ProcessConfig};
 use crate::rate_limit::RateLimit;
 use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
@@ -73,6 +74,8 @@ pub struct PluginConfig {
     pub queues: BTreeMap<HandlerName, QueueConfig>,
     /// Jobs that the calendar inserts. Default: none.
     pub cron: BTreeMap<HandlerName, CronConfig>,
+    /// Its kinds of processes. Default: each has the defaults.
+    pub processes: BTreeMap<HandlerName, ProcessConfig>,
     /// How often what crashes is started again.
     pub supervision: SupervisionConfig,
     /// When a handler that fails is left alone.
@@ -112,6 +115,7 @@ impl PluginConfig {
             jobs: JobsConfig::default(),
             queues: BTreeMap::new(),
             cron: BTreeMap::new(),
+            processes: BTreeMap::new(),
             supervision: SupervisionConfig::default(),
             breaker: BreakerConfig::default(),
             probation: ProbationConfig::default(),
@@ -144,6 +148,12 @@ impl PluginConfig {
     #[must_use]
     pub fn queue(&self, name: &HandlerName) -> QueueConfig {
         self.queues.get(name).copied().unwrap_or_default()
+    }
+
+    /// How processes of a kind live, by the component's name for it.
+    #[must_use]
+    pub fn process(&self, kind: &HandlerName) -> ProcessConfig {
+        self.processes.get(kind).cloned().unwrap_or_else(|| ProcessConfig::of(&self.limits, self.supervision))
     }
 
     fn check_names(&self, path: &str, item: &Item<'_>) {
@@ -218,6 +228,11 @@ impl Read for PluginConfig {
         let (limits, limit_keys) = limits::read(table.section("limits"));
         let (grants, grant_keys) = Grants::read(table.section("grants"));
         (plugin.limits, plugin.grants) = (limits, grants);
+        // Behind limits and supervision: what a kind does not say is said there.
+        if let Some(kinds) = table.item("processes") {
+            let default = ProcessConfig::of(&plugin.limits, plugin.supervision);
+            plugin.processes = processes::read(&kinds, &default).unwrap_or_default();
+        }
         if plugin.build.as_ref().is_some_and(|build| build.trim().is_empty()) {
             item.reading.report(&join(&item.path, "build"), "is empty; leave it away where there is nothing to build");
         }

@@ -123,8 +123,12 @@ impl Default for ProbationConfig {
 
 impl SupervisionConfig {
     /// Reads the table over the defaults. Gives its keys too, for suggestions a level higher.
-    pub(crate) fn read(mut table: Section<'_>) -> (Self, Vec<&'static str>) {
-        let mut supervision = Self::default();
+    pub(crate) fn read(table: Section<'_>) -> (Self, Vec<&'static str>) {
+        Self::read_over(table, Self::default())
+    }
+
+    /// The same, over what else was said.
+    pub(crate) fn read_over(mut table: Section<'_>, mut supervision: Self) -> (Self, Vec<&'static str>) {
         // Zero is legitimate here: every crash ends the round.
         table.bounded("restarts", &mut supervision.restarts, 0..=1000);
         table.bounded("within", &mut supervision.within, MILLISECOND..=HOUR);

@@ -9,19 +9,21 @@ use futures_util::{StreamExt as _, stream};
 use super::AdminServer;
 use crate::api::{
     BreakerStatus, BucketStatus, Cleared, DeadLetter, Deleted, Deployed, EntryStatus, EventStatus, KeyPage, Line,
-    MemberCount, MemberPage, MessageStatus, NodeKind, NodeStatus, Published, Reloaded, Resumed, Retried,
+    MemberCount, MemberPage, MessageStatus, NodeFigures, NodeKind, NodeStatus, Published, Reloaded, Resumed, Retried,
     RevisionStatus, TopicPage, TreeNode, ValueText,
 };
 use crate::control::{CacheControl, Control, ControlError, ControlFuture, Lines, SupervisionControl, TopicControl};
-use crate::{Client, DurableControl, Endpoint, LogHub};
+use crate::{Client, DurableControl, Endpoint, LogHub, ProcessControl};
 
 mod durable;
+mod processes;
 
-/// A node with a tree and a store of its own, or without.
+/// A node with a tree, a store and processes of its own, or without.
 #[derive(Default)]
 struct Fake {
     supervises: bool,
     durable: Option<durable::Durable>,
+    processes: Option<processes::Processes>,
     logs: LogHub,
 }
 
@@ -111,6 +113,12 @@ impl Control for Fake {
     }
     fn durable(&self) -> Option<&dyn DurableControl> {
         Some(self.durable.as_ref()?)
+    }
+    fn processes(&self) -> Option<&dyn ProcessControl> {
+        Some(self.processes.as_ref()?)
+    }
+    fn figures(&self) -> Option<NodeFigures> {
+        self.processes.as_ref().map(processes::Processes::figures)
     }
 }
 

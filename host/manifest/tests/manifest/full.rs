@@ -1,15 +1,17 @@
 //! The golden test: every key at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
 use skep_manifest::{
     Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, Cors, CronConfig, Durability, FileGrant, Grants,
-    HostConfig, HostJobsConfig, HostStoreConfig, HttpConfig, JobsConfig, Missed, Overflow, PluginConfig,
-    PresenceDetail, ProbationConfig, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
-    SseConfig, SseOpen, StoreAccess, StoreConfig, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart,
-    TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig,
+    HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig, Missed, Overflow,
+    Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart,
+    QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef, SseConfig, SseOpen, StaticProcess,
+    StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig,
+    Tls, TopicAccess, TopicConfig, WarmerConfig,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
@@ -25,6 +27,10 @@ fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
 
 fn bucket(name: &str) -> BucketName {
     BucketName::new(name).unwrap()
+}
+
+fn number(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap()
 }
 
 fn handler(name: &str) -> HandlerName {
@@ -64,6 +70,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
             lease: Duration::from_secs(3),
             shutdown_grace: Duration::from_secs(5),
         },
+        processes: HostProcessesConfig { live: Some(500), state_memory: ByteSize::mib(256), max: 50_000 },
     };
     assert_eq!(manifest.host, host);
     assert!(host.http.trusts("::ffff:10.9.9.9".parse().unwrap()));
@@ -137,6 +144,37 @@ fn a_full_manifest_is_read_to_the_last_key() {
         missed: Missed::Skip,
         ..sweep.clone()
     };
+    // What a kind leaves away is what the plugin says, wherever in the file that stands.
+    let plain = ProcessConfig::of(&web.limits, web.supervision);
+    let cart = ProcessConfig {
+        persistence: Persistence::Snapshot { every_messages: number(50), every: Duration::from_secs(2) },
+        restart: ProcessRestart::Permanent,
+        supervision: SupervisionConfig {
+            restarts: 1,
+            within: Duration::from_secs(1),
+            backoff: Duration::from_secs(5),
+            backoff_max: Duration::from_secs(20),
+            healthy: Duration::from_secs(10),
+            rounds: 2,
+        },
+        mailbox: number(10),
+        max: 1000,
+        hibernate_after: Some(Duration::from_secs(60)),
+        deadline: Duration::from_millis(500),
+        fuel: 1000,
+        start: vec![
+            StaticProcess { name: "main".into(), args: "null".into() },
+            StaticProcess { name: "eu/1".into(), args: r#"{"region":"eu","sizes":[1,2]}"#.into() },
+        ],
+        strategy: Strategy::RestForOne,
+    };
+    let game = ProcessConfig {
+        persistence: Persistence::EventLog { snapshot_every: number(20) },
+        restart: ProcessRestart::Temporary,
+        hibernate_after: None,
+        ..plain.clone()
+    };
+    let ledger = ProcessConfig { persistence: Persistence::Durable, ..plain.clone() };
     let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
     let expected = PluginConfig {
         source: "/srv/skep/web.wasm".into(),
@@ -188,6 +226,12 @@ fn a_full_manifest_is_read_to_the_last_key() {
             (handler("plain"), QueueConfig::default()),
         ]),
         cron: BTreeMap::from([(handler("nightly"), nightly), (handler("sweep"), sweep), (handler("beat"), beat)]),
+        processes: BTreeMap::from([
+            (handler("cart"), cart),
+            (handler("game_1"), game),
+            (handler("ledger"), ledger),
+            (handler("plain"), plain),
+        ]),
         supervision: SupervisionConfig {
             restarts: 5,
             within: Duration::from_secs(10),
@@ -247,6 +291,11 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 ("other/catalog:*".parse().unwrap(), StoreAccess::Read),
                 ("other/cart".parse().unwrap(), StoreAccess::ReadWrite),
                 ("other/*".parse().unwrap(), StoreAccess::Read),
+            ]),
+            processes: BTreeMap::from([
+                ("other/cart:*".parse().unwrap(), ProcessAccess::Call),
+                ("other/main".parse().unwrap(), ProcessAccess::Monitor),
+                ("other/*".parse().unwrap(), ProcessAccess::All),
             ]),
         },
     };

@@ -5,6 +5,7 @@
 mod durable;
 mod full;
 mod mistakes;
+mod processes;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,6 +37,7 @@ fn what_is_left_away_has_its_documented_default() {
     assert_eq!((plugin.store.quota, plugin.store.value_bytes), (ByteSize::mib(1024), ByteSize::mib(1)));
     assert_eq!(plugin.jobs.timeout, Duration::from_secs(300));
     assert_eq!(manifest.host.jobs.keep_failed, Duration::from_secs(7 * 24 * 3600));
+    assert_eq!((manifest.host.processes.live, manifest.host.processes.max), (None, 2_000_000));
     assert_eq!(plugin.grants, Grants::default());
     assert_eq!(plugin.instances, Instances::Fresh);
     assert!(plugin.watch.is_empty());
@@ -119,6 +121,9 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "subscribers.x = { batch = 1, retries = 0 }",
         "store.value_bytes = '1MiB'",
         "jobs.timeout = '5m'",
+        "processes.x = { persistence = 'none', deadline = '10s', fuel = 1_000_000_000 }",
+        "processes.x = { restart = 'permanent', mailbox = 1, max = 5, hibernate_after = 'never', supervision.restarts = 1 }",
+        "processes.x = { start = ['main', { name = 'y', args = 5 }], strategy = 'one-for-all' }",
     ] {
         assert_eq!(fingerprint(same), plain, "{same}");
     }
@@ -165,6 +170,16 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "tasks.restart = 'transient'",
         "store.value_bytes = '2MiB'",
         "jobs.timeout = '2s'",
+        "processes.x.persistence = 'durable'",
+        "processes.y.persistence = 'durable'",
+        "processes.x.persistence = 'snapshot'",
+        "processes.x.persistence = 'event-log'",
+        "processes.x.deadline = '2s'",
+        "processes.x.fuel = 5",
+        "grants.processes = { 'b/z' = 'monitor' }",
+        "grants.processes = { 'b/z' = 'call' }",
+        "grants.processes = { 'b/z' = 'all' }",
+        "grants.processes = { 'b/z*' = 'all' }",
         "grants.store = { 'b/z' = 'read' }",
         "grants.store = { 'b/z' = 'read-write' }",
         "grants.store = { 'b/z*' = 'read' }",
@@ -177,6 +192,10 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
     ];
     let all: std::collections::BTreeSet<_> = settings.iter().map(|more| fingerprint(more)).collect();
     assert_eq!(all.len(), settings.len());
+    // How often something is written behind is the operator's affair.
+    let persistence = |word: &str| fingerprint(&format!("processes.x.persistence = {word}"));
+    assert_eq!(persistence("'snapshot'"), persistence("{ snapshot = { every = '1s', every_messages = 1 } }"));
+    assert_eq!(persistence("'event-log'"), persistence("{ event-log = { snapshot_every = 5 } }"));
     let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
     assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
 }

@@ -1,0 +1,1 @@
+//! A node's live screen in a terminal.
