@@ -13,14 +13,36 @@
 //! Nothing here knows wasm, HTTP or a manifest. Time comes from the injected [`Clock`](skep_types::Clock).
 
 pub mod address;
+mod alarms;
 pub mod behaviour;
+mod budget;
+mod call;
+mod cell;
+mod close;
+mod core;
+mod driver;
 pub mod error;
+mod extra;
 pub mod keeper;
+mod kind;
+mod letter;
+mod lookup;
 pub mod observe;
+mod operate;
 pub mod options;
+mod own;
+mod places;
+mod rare;
 pub mod reason;
+mod registry;
+mod retry;
 pub mod service;
+mod signals;
+mod start;
+mod sweep;
+mod time;
 pub mod topics;
+mod turn;
 pub mod view;
 
 pub use address::{InvalidAddress, Number, Pid, Target, check_kind, check_name};

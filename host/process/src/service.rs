@@ -5,14 +5,25 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skep_types::{Clock, PluginName};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::address::{Pid, Target};
 use crate::behaviour::{Behaviour, CallRef, MonitorRef, Published, TimerId};
+use crate::cell::Wishes;
+use crate::core::Core;
+use crate::driver;
 use crate::error::{Error, Failure, StartFailure};
 use crate::keeper::{Keeper, MailTo};
+use crate::letter::Letter;
+use crate::observe::Happened;
 use crate::options::{KindOptions, Options};
+use crate::rare::Watcher;
 use crate::reason::Reason;
 use crate::view::{Filter, Inspection, KindCounts, Totals, ViewPage};
+
+/// The shortest interval of a timer.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
 /// What is to be started.
 #[derive(Clone, Debug)]
@@ -63,7 +74,7 @@ pub struct Page {
 /// the mailbox, and those, `down` and `exit` always get in: there are at most as many as the process has timers, monitors
 /// and links.
 #[derive(Clone)]
-pub struct Processes(Arc<()>);
+pub struct Processes(Arc<Core>);
 
 impl Processes {
     /// Starts the engine on the current tokio runtime. It has no kinds yet. Without a keeper no kind may be kept.
@@ -71,8 +82,13 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`] if there is no runtime.
     pub fn open(clock: Arc<dyn Clock>, keeper: Option<Arc<dyn Keeper>>, options: Options) -> Result<Self, Error> {
-        let _ = (clock, keeper, options);
-        Ok(Self(Arc::new(())))
+        let runtime = Handle::try_current().map_err(|error| Error::Invalid(error.to_string()))?;
+        let core = Arc::new(Core::new(clock, keeper, options, runtime));
+        core.chores.spawn(driver::run(Arc::clone(&core)));
+        if core.keeper.is_some() {
+            core.chores.spawn(driver::look_after_kept(Arc::clone(&core)));
+        }
+        Ok(Self(core))
     }
 
     /// A kind comes, or another revision of its behaviour: processes of it move there at their next message, those that live
@@ -92,18 +108,32 @@ impl Processes {
         options: KindOptions,
         behaviour: Arc<dyn Behaviour>,
     ) -> Result<(), Error> {
-        let _ = (plugin, kind, options, behaviour);
-        Ok(())
+        self.0.set_kind(plugin, kind, options, behaviour, false)
+    }
+
+    /// As [`set_kind`](Self::set_kind), and surely a rollback: for a host that was started anew in the probation, and knows
+    /// the behaviour before only as another object. What is kept from before the upgrade is restored.
+    ///
+    /// # Errors
+    /// As `set_kind`.
+    pub fn roll_back_kind(
+        &self,
+        plugin: &PluginName,
+        kind: &str,
+        options: KindOptions,
+        behaviour: Arc<dyn Behaviour>,
+    ) -> Result<(), Error> {
+        self.0.set_kind(plugin, kind, options, behaviour, true)
     }
 
     /// A kind goes: its processes are stopped for good with the reason "shutdown", kept ones leave the memory only.
     pub fn remove_kind(&self, plugin: &PluginName, kind: &str) {
-        let _ = (plugin, kind);
+        self.0.remove_kind(plugin, kind);
     }
 
     /// The probation of the plugin's revision is over: the states from before it are dropped.
     pub fn settle_upgrade(&self, plugin: &PluginName) {
-        let _ = plugin;
+        self.0.settle_upgrade(plugin);
     }
 
     /// Starts a process and returns when its `init` has, for a kept one when it is kept. Cancelling the wait does not stop it.
@@ -111,8 +141,7 @@ impl Processes {
     /// # Errors
     /// See [`StartFailure`].
     pub async fn start(&self, plugin: &PluginName, spec: Spec) -> Result<Started, StartFailure> {
-        let _ = (plugin, spec);
-        Err(StartFailure::Other(Error::NotFound))
+        self.0.start(plugin, spec, false).await
     }
 
     /// As [`start`](Self::start); one of this name that is there is as good as a new one, whatever its kind. Of many who ask
@@ -121,8 +150,7 @@ impl Processes {
     /// # Errors
     /// See [`StartFailure`]; never `NameTaken`.
     pub async fn start_or_get(&self, plugin: &PluginName, spec: Spec) -> Result<Started, StartFailure> {
-        let _ = (plugin, spec);
-        Err(StartFailure::Other(Error::NotFound))
+        self.0.start(plugin, spec, true).await
     }
 
     /// Who has this name. None: nobody.
@@ -130,8 +158,8 @@ impl Processes {
     /// # Errors
     /// What the store says, of a plugin with kinds that are kept.
     pub async fn whereis(&self, plugin: &PluginName, name: &str) -> Result<Option<Pid>, Error> {
-        let _ = (plugin, name);
-        Ok(None)
+        let target = Target::Name { plugin: plugin.clone(), name: name.to_owned() };
+        Ok(self.0.find(&target).await?.map(|cell| cell.pid()))
     }
 
     /// The plugin's processes with names that begin so, kept ones included, in the order of the names' bytes: those behind
@@ -146,8 +174,7 @@ impl Processes {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page, Error> {
-        let _ = (plugin, prefix, after, limit);
-        Ok(Page::default())
+        self.0.list(plugin, prefix, after, limit).await
     }
 
     /// Waits for the answer; without a timeout for [`call_timeout`](Options::call_timeout). `me`: the process that calls, if it
@@ -163,8 +190,7 @@ impl Processes {
         message: Bytes,
         timeout: Option<Duration>,
     ) -> Result<Bytes, Failure> {
-        let _ = (me, to, message, timeout);
-        Err(Failure::NotFound)
+        self.0.call(me, to, message, timeout.unwrap_or(self.0.options.call_timeout)).await
     }
 
     /// Returns when the message is in the mailbox, and for a durable or event-log process when it is in the store: then it is
@@ -173,8 +199,7 @@ impl Processes {
     /// # Errors
     /// See [`Failure`]; never a timeout or a conflict.
     pub async fn cast(&self, to: &Target, message: Bytes) -> Result<(), Failure> {
-        let _ = (to, message);
-        Err(Failure::NotFound)
+        self.0.cast(to, message).await
     }
 
     /// As [`cast`](Self::cast), and never stored. It comes as [`Info`](crate::Event::Info).
@@ -182,8 +207,9 @@ impl Processes {
     /// # Errors
     /// As `cast`.
     pub async fn send(&self, to: &Target, message: Bytes) -> Result<(), Failure> {
-        let _ = (to, message);
-        Err(Failure::NotFound)
+        self.0.check(&message)?;
+        let cell = self.0.find(to).await?.ok_or(Failure::NotFound)?;
+        self.0.post(&cell, Letter::Info(message))
     }
 
     /// Lets it handle what is in hand, terminates it and waits for that, without a timeout for
@@ -193,25 +219,62 @@ impl Processes {
     /// # Errors
     /// [`Failure::NotFound`]; [`Failure::Other`] if the store does not delete it: then it is there still.
     pub async fn stop(&self, to: &Target, reason: Reason, timeout: Option<Duration>) -> Result<(), Failure> {
-        let _ = (to, reason, timeout);
-        Err(Failure::NotFound)
+        let cell = self.0.find(to).await?.ok_or(Failure::NotFound)?;
+        let (done, mut stopped) = oneshot::channel();
+        if !self.0.order_stop(&cell, reason, Some(done)) {
+            return Err(Failure::NotFound);
+        }
+        let said = tokio::select! {
+            biased;
+            said = &mut stopped => said,
+            () = self.0.time.sleep(timeout.unwrap_or(self.0.options.stop_timeout)) => {
+                self.0.kill(&cell, false);
+                stopped.await
+            }
+        };
+        // One who was cut off in the middle of his end has ended.
+        said.unwrap_or(Ok(()))
     }
 
     /// Resolves once, when the process has ended for good, whatever the way; at once with "noproc" if it is not there. For
     /// what of the host lives as long as a process does: supervisors of static ones, presences, locks.
     pub async fn ended(&self, to: &Target) -> Reason {
-        let _ = to;
-        Reason::NOPROC
+        let Ok(Some(cell)) = self.0.find(to).await else { return Reason::NOPROC };
+        let (waiter, ended) = oneshot::channel();
+        if self.0.watch(&cell, Watcher::Host(waiter)).is_err() {
+            return Reason::NOPROC;
+        }
+        ended.await.unwrap_or(Reason::SHUTDOWN)
     }
 
     /// A message of a topic that the process subscribed to. Never waits, and never wakes what did not subscribe.
     pub fn publish(&self, to: &Pid, message: Published) {
-        let _ = (to, message);
+        let core = &self.0;
+        let Some(cell) = core.registry.number(to.number) else { return };
+        let limit = cell.kind.setup.load().options.mailbox.get();
+        let mut state = cell.lock();
+        if state.rare.as_ref().is_none_or(|rare| rare.subscriptions.is_empty()) {
+            return;
+        }
+        if state.counted >= limit {
+            drop(state);
+            return core.tell(&cell, &Happened::PublishedDropped);
+        }
+        state.push(Letter::Published(Box::new(message)));
+        core.kick(&cell, state);
     }
 
     /// Mail has become due in the store, as a commit said: it is delivered. Never waits.
     pub fn mail_due(&self, plugin: &PluginName, to: &MailTo) {
-        let _ = (plugin, to);
+        let core = &self.0;
+        let cell = match to {
+            MailTo::Number(number) => core.registry.number(*number),
+            MailTo::Name(name) => core.registry.name(plugin, name),
+        };
+        match cell.filter(|cell| cell.kind.setup.load().options.persistence.commits()) {
+            Some(cell) => core.wish(&cell, Wishes::MAIL),
+            None => core.mail.notify_one(),
+        }
     }
 
     /// A message to itself, once.
@@ -219,8 +282,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::TooLarge`], [`Error::Full`].
     pub fn send_after(&self, me: &Pid, message: Bytes, delay: Duration) -> Result<TimerId, Error> {
-        let _ = (me, message, delay);
-        Err(Error::NotFound)
+        self.0.set_timer(me, message, delay, false)
     }
 
     /// A message to itself, each time that the interval (at least 1 ms) is over. One that is not handled yet is not sent once
@@ -229,8 +291,10 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::TooLarge`], [`Error::Full`].
     pub fn send_every(&self, me: &Pid, message: Bytes, interval: Duration) -> Result<TimerId, Error> {
-        let _ = (me, message, interval);
-        Err(Error::NotFound)
+        if interval < INTERVAL_MIN {
+            return Err(Error::Invalid("an interval is at least 1 ms".to_owned()));
+        }
+        self.0.set_timer(me, message, interval, true)
     }
 
     /// False: it is gone. A message that is in the mailbox already is taken out.
@@ -238,8 +302,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn cancel_timer(&self, me: &Pid, timer: TimerId) -> Result<bool, Error> {
-        let _ = (me, timer);
-        Err(Error::NotFound)
+        self.0.cancel_timer(me, timer)
     }
 
     /// [`Down`](crate::Event::Down) comes once, when that process has ended for good; at once, with "noproc", if it is not there.
@@ -247,8 +310,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Full`]; what the store says.
     pub async fn monitor(&self, me: &Pid, to: &Target) -> Result<MonitorRef, Error> {
-        let _ = (me, to);
-        Err(Error::NotFound)
+        self.0.monitor(me, to).await
     }
 
     /// No `down` comes after it; one that is in the mailbox is taken out.
@@ -256,8 +318,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn demonitor(&self, me: &Pid, monitor: MonitorRef) -> Result<(), Error> {
-        let _ = (me, monitor);
-        Err(Error::NotFound)
+        self.0.demonitor(me, monitor)
     }
 
     /// From now on the crash that ends one of both for good ends the other, for the same reason. One that is not there has
@@ -266,8 +327,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Full`] of either; what the store says.
     pub async fn link(&self, me: &Pid, to: &Target) -> Result<(), Error> {
-        let _ = (me, to);
-        Err(Error::NotFound)
+        self.0.link(me, to).await
     }
 
     /// It need not be linked.
@@ -275,8 +335,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`]; what the store says.
     pub async fn unlink(&self, me: &Pid, to: &Target) -> Result<(), Error> {
-        let _ = (me, to);
-        Err(Error::NotFound)
+        self.0.unlink(me, to).await
     }
 
     /// Whether the end of a process that it is linked to comes as [`Exit`](crate::Event::Exit) instead.
@@ -284,8 +343,12 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn trap_exits(&self, me: &Pid, trap: bool) -> Result<(), Error> {
-        let _ = (me, trap);
-        Err(Error::NotFound)
+        let cell = self.0.at_work(me)?;
+        let mut state = cell.lock();
+        let rare = state.rare();
+        rare.traps_exits = trap;
+        rare.changed = true;
+        Ok(())
     }
 
     /// Messages of a topic, or with a trailing `*` of these topics, come as [`Published`](crate::Event::Published). Twice is
@@ -294,8 +357,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::Full`]; what [`Topics`](crate::Topics) says.
     pub fn subscribe(&self, me: &Pid, topic: &str) -> Result<(), Error> {
-        let _ = (me, topic);
-        Err(Error::NotFound)
+        self.0.subscribe(me, topic)
     }
 
     /// It need not be subscribed.
@@ -303,8 +365,7 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`].
     pub fn unsubscribe(&self, me: &Pid, topic: &str) -> Result<(), Error> {
-        let _ = (me, topic);
-        Err(Error::NotFound)
+        self.0.unsubscribe(me, topic)
     }
 
     /// Answers a call that was handled without an answer. Nothing happens if nobody waits for it any more. In a durable or
@@ -313,55 +374,54 @@ impl Processes {
     /// # Errors
     /// [`Error::Invalid`], [`Error::TooLarge`].
     pub fn reply(&self, me: &Pid, to: CallRef, value: Bytes) -> Result<(), Error> {
-        let _ = (me, to, value);
-        Err(Error::NotFound)
+        self.0.reply(me, to, value)
     }
 
     /// Processes in memory. It looks at all of them: for people, not for programs.
     #[must_use]
     pub fn page(&self, filter: &Filter) -> ViewPage {
-        let _ = filter;
-        ViewPage { processes: Vec::new(), total: 0 }
+        self.0.page(filter)
     }
 
     /// All about a process that is in memory.
     #[must_use]
     pub fn inspect(&self, pid: &Pid) -> Option<Inspection> {
-        let _ = pid;
-        None
+        self.0.inspect(pid)
     }
 
     /// Cuts it off in the middle of whatever it does: a crash, after which it is restarted if its kind says so. False: it is
     /// not in memory.
     pub fn kill(&self, pid: &Pid) -> bool {
-        let _ = pid;
-        false
+        self.0.registry.number(pid.number).is_some_and(|cell| self.0.kill(&cell, false))
     }
 
     /// As [`kill`](Self::kill), and it is started again whatever its kind and its budget say; for one that gave up, backs off
     /// or is quarantined as well. False: it is not in memory.
     pub fn restart(&self, pid: &Pid) -> bool {
-        let _ = pid;
-        false
+        self.0.registry.number(pid.number).is_some_and(|cell| self.0.kill(&cell, true))
     }
 
     /// How many processes do what.
     #[must_use]
     pub fn counts(&self) -> Vec<KindCounts> {
-        Vec::new()
+        self.0.counts()
     }
 
     /// What the engine holds.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals::default()
+        self.0.totals()
     }
 
     /// Looks at the clock at once. For clocks that are set by hand.
-    pub fn look(&self) {}
+    pub fn look(&self) {
+        self.0.time.look();
+    }
 
     /// Stops: nothing is taken any more, what is in hand has the [`grace`](Options::grace), then it is cut off; what a snapshot
     /// has not written is written. Kept processes come back with the next host, all others are gone without a word to
     /// whoever monitors them. Cancelling the wait leaves the engine stopping.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.0.close().await;
+    }
 }

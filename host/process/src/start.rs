@@ -1,0 +1,101 @@
+//! From what is asked for to a process that has begun.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use skep_types::PluginName;
+use tokio::sync::oneshot;
+
+use crate::address::{Target, check_name};
+use crate::cell::{Cell, Stage, Wishes};
+use crate::core::Core;
+use crate::error::{Error, StartFailure};
+use crate::kind::Kind;
+use crate::service::{Spec, Started};
+
+impl Core {
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        plugin: &PluginName,
+        spec: Spec,
+        or_get: bool,
+    ) -> Result<Started, StartFailure> {
+        let kind = self.startable(plugin, &spec)?;
+        let name: Option<Arc<str>> = spec.name.as_deref().map(Into::into);
+        if let Some(name) = spec.name {
+            // One that is kept and asleep in the store has its name all the same.
+            let named = Target::Name { plugin: plugin.clone(), name };
+            if let Some(there) = self.find(&named).await.map_err(StartFailure::Other)? {
+                return self.there(&there, or_get).await;
+            }
+        }
+        let cell = Arc::new(Cell::new(self.number(), Arc::clone(&kind), name, Stage::Unborn, &spec.args));
+        let (waiter, born) = oneshot::channel();
+        cell.lock().rare().born.push(waiter);
+        if let Err(there) = self.registry.insert(&cell) {
+            return self.there(&there, or_get).await;
+        }
+        if kind.removed.load(Ordering::Relaxed) || self.is_stopping() {
+            self.registry.remove(&cell);
+            return Err(Error::Stopping.into());
+        }
+        self.wish(&cell, Wishes::BEGIN);
+        match born.await {
+            Ok(begun) => begun?,
+            Err(_) => return Err(Error::Stopping.into()),
+        }
+        Ok(Started { pid: cell.pid(), was_there: false })
+    }
+
+    fn startable(&self, plugin: &PluginName, spec: &Spec) -> Result<Arc<Kind>, Error> {
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        if let Some(name) = &spec.name {
+            check_name(name)?;
+        }
+        let limit = self.options.limits.message_bytes_max;
+        if spec.args.len() > limit.as_usize() {
+            return Err(Error::TooLarge(limit.0));
+        }
+        let kind = self.registry.kind(plugin, &spec.kind).ok_or(Error::NotFound)?;
+        if kind.count.load(Ordering::Relaxed) >= kind.setup.load().options.max {
+            return Err(Error::Full("processes of this kind"));
+        }
+        if self.is_over_memory() {
+            return Err(Error::Full("states in memory"));
+        }
+        Ok(kind)
+    }
+
+    async fn there(&self, there: &Arc<Cell>, or_get: bool) -> Result<Started, StartFailure> {
+        let pid = there.pid();
+        if !or_get {
+            return Err(StartFailure::NameTaken(pid));
+        }
+        let born = {
+            let mut state = there.lock();
+            if matches!(state.stage, Stage::Ended) {
+                return Err(StartFailure::Crashed(crate::Reason::NOPROC));
+            }
+            if state.begun {
+                None
+            } else {
+                let (waiter, born) = oneshot::channel();
+                state.rare().born.push(waiter);
+                Some(born)
+            }
+        };
+        if let Some(born) = born {
+            match born.await {
+                Ok(begun) => begun?,
+                Err(_) => return Err(Error::Stopping.into()),
+            }
+        }
+        Ok(Started { pid, was_there: true })
+    }
+
+    pub(crate) fn is_over_memory(&self) -> bool {
+        self.state_bytes.load(Ordering::Relaxed) > self.options.limits.state_bytes_max.0
+    }
+}

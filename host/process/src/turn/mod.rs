@@ -1,0 +1,90 @@
+//! A turn: a process works through its mailbox. At most one turn of a process is under way, and it alone has the instance.
+
+mod bring;
+mod commit;
+mod conclude;
+mod crash;
+mod end;
+mod guard;
+mod mail;
+mod next;
+mod sleep;
+mod upgrade;
+
+use std::sync::Arc;
+
+use crate::cell::{Cell, Running, Stage};
+use crate::core::Core;
+use crate::observe::Happened;
+use crate::reason::{Crash, Fault};
+use next::Step;
+
+/// After so many messages the others of the host have their turn.
+const MESSAGES_MAX: usize = 64;
+
+/// Works until there is nothing to do.
+pub(crate) async fn run(core: Arc<Core>, cell: Arc<Cell>, stage: Stage) {
+    let mut turn = Turn { core, cell, at: stage, rested: false };
+    turn.work().await;
+}
+
+struct Turn {
+    core: Arc<Core>,
+    cell: Arc<Cell>,
+    /// Where the state of the process is; the cell says `Working`.
+    at: Stage,
+    /// It was given back to the cell.
+    rested: bool,
+}
+
+impl Turn {
+    async fn work(&mut self) {
+        let mut left = MESSAGES_MAX;
+        loop {
+            match self.next() {
+                Step::Rest => return,
+                Step::Handle(handed) => {
+                    self.handle(*handed).await;
+                    left -= 1;
+                }
+                Step::Bring => self.bring_up().await,
+                Step::Die => self.crash(Crash::new(Fault::Killed, "killed")).await,
+                Step::End(reason) => self.end_in_order(reason).await,
+                Step::Doomed(reason) => self.end_for_good(reason).await,
+                Step::Move => self.upgrade().await,
+                Step::Mail => self.read_mail().await,
+                Step::Ties => self.look_up_ties().await,
+                Step::Write => self.write_snapshot().await,
+                Step::Sleep => self.sleep().await,
+                Step::Leave => self.leave_memory().await,
+            }
+            if self.rested {
+                return;
+            }
+            if left == 0 {
+                left = MESSAGES_MAX;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn running(&mut self) -> Option<&mut Running> {
+        match &mut self.at {
+            Stage::Live(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    fn tell(&self, what: &Happened) {
+        self.core.tell(&self.cell, what);
+    }
+}
+
+impl Drop for Turn {
+    /// A panic of the engine, or the end of its runtime, in the middle of a turn: whoever waits is told all the same.
+    fn drop(&mut self) {
+        if !self.rested {
+            self.broke_off();
+        }
+    }
+}
