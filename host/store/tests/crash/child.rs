@@ -1,4 +1,5 @@
-//! The program that is killed: writers that count with check and set, and a worker, all of which say what was answered.
+//! The program that is killed: writers that count with check and set, a worker, and processes, all of which say what was
+//! answered.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -10,7 +11,7 @@ use skep_store::{
 };
 use skep_types::{ByteSize, HandlerName, PluginName};
 
-use crate::vfs;
+use crate::{turns, vfs};
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
 /// Counters, each of which several writers advance.
@@ -29,7 +30,7 @@ impl Observer for Speaker {
 }
 
 /// One line, in one write: it is said, or it is not.
-fn say(what: &str, of: &str) {
+pub(crate) fn say(what: &str, of: &str) {
     // The test's harness may have left its own line open.
     let line = format!("\n@{what} {of}\n");
     _ = std::io::stdout().write_all(line.as_bytes());
@@ -60,7 +61,8 @@ pub(crate) fn work(path: &Path, mode: &str) {
         "normal" => Durability::Normal,
         _ => Durability::Full,
     };
-    if mode != "plain" {
+    let shared = mode == "shared";
+    if mode != "plain" && !shared {
         vfs::register();
         vfs::keep_images();
     }
@@ -70,6 +72,11 @@ pub(crate) fn work(path: &Path, mode: &str) {
         let mut tasks: Vec<_> =
             (0..WRITERS).map(|number| tokio::spawn(count(Arc::clone(&store), number % COUNTERS))).collect();
         tasks.push(tokio::spawn(perform(Arc::clone(&store))));
+        for number in 0..turns::PROCESSES {
+            tasks.push(tokio::spawn(turns::handle(Arc::clone(&store), number, number % 2 == 1 && !shared)));
+            tasks.push(tokio::spawn(turns::post(Arc::clone(&store), number)));
+        }
+        tasks.push(tokio::spawn(turns::live_and_die(Arc::clone(&store))));
         for task in tasks {
             task.await.unwrap();
         }

@@ -3,7 +3,9 @@
 //! | module | holds |
 //! |---|---|
 //! | `child` | the program that is killed: this one, started again |
+//! | `turns` | the part of it that runs processes |
 //! | `rounds` | starting it, killing it, and looking at what it left |
+//! | `kept` | what has to be left of processes and mail |
 //! | `vfs` | a file system that loses what was not synced, is full, or fails |
 //! | `faults` | what the store answers on such a disk, and that it recovers |
 //!
@@ -15,7 +17,9 @@
 
 mod child;
 mod faults;
+mod kept;
 mod rounds;
+mod turns;
 mod vfs;
 
 use std::path::Path;

@@ -13,6 +13,7 @@ use skep_store::{Changes, Durability, Observer, SqliteStore, Store};
 use tempfile::TempDir;
 
 use crate::child::{COUNTERS, NOW, options, plugin};
+use crate::kept::{self, SaidOfProcesses};
 use crate::{CHILD_MODE, CHILD_STORE, vfs};
 
 /// A store is begun anew after so many rounds, so that looking at all of it stays quick.
@@ -29,6 +30,7 @@ struct Said {
     steps: BTreeSet<String>,
     heard: BTreeSet<String>,
     done: BTreeSet<u64>,
+    processes: SaidOfProcesses,
 }
 
 #[derive(Default)]
@@ -80,6 +82,15 @@ impl Said {
             "step" if !self.steps.insert(of.to_owned()) => return Err(format!("step {of} was answered twice")),
             "heard" => _ = self.heard.insert(of.to_owned()),
             "done" => _ = self.done.insert(of.parse().unwrap()),
+            "posted" => _ = self.processes.posted.insert(of.to_owned()),
+            "handled" if !self.processes.handled.insert(of.to_owned()) => {
+                return Err(format!("letter {of} was handled twice"));
+            }
+            "turn" => {
+                let (number, seq) = of.split_once('/').unwrap();
+                let last = self.processes.turns.entry(number.parse().unwrap()).or_default();
+                *last = (*last).max(seq.parse().unwrap());
+            }
             _ => {}
         }
         Ok(true)
@@ -127,8 +138,8 @@ fn look(path: &Path, mode: &str, said: &mut Said) -> Result<(), String> {
     futures(store.reclaim_others("nobody".to_owned(), NOW)).map_err(|error| error.to_string())?;
     futures(store.get(plugin(), vec![], NOW)).map_err(|error| error.to_string())?;
     futures(store.close()).map_err(|error| error.to_string())?;
-    let intact: String =
-        Connection::open(path).unwrap().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let connection = Connection::open(path).unwrap();
+    let intact: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     if intact != "ok" {
         return Err(intact);
     }
@@ -138,8 +149,10 @@ fn look(path: &Path, mode: &str, said: &mut Said) -> Result<(), String> {
         said.steps.retain(|step| found.steps.contains(step));
         said.heard.retain(|step| found.steps.contains(step));
         said.done.clear();
+        said.processes = SaidOfProcesses::default();
     }
     found.agrees_with(said)?;
+    kept::agrees_with(&mut said.processes, &connection, mode != "shared")?;
     let total: u64 = counts.iter().flat_map(|queue| queue.counts).sum();
     if total != found.jobs.len() as u64 || usage.iter().map(|usage| usage.jobs).sum::<u64>() != total {
         return Err(format!("{} jobs, but {total} are counted", found.jobs.len()));
@@ -213,11 +226,11 @@ pub(crate) fn two_at_once() -> Result<(), String> {
     let path: PathBuf = folder.path().join("store.sqlite");
     let mut said = Said::default();
     // One alone makes the file.
-    said.listen_and_kill(start(&path, "plain"))?;
-    let children = [start(&path, "plain"), start(&path, "plain")];
+    said.listen_and_kill(start(&path, "shared"))?;
+    let children = [start(&path, "shared"), start(&path, "shared")];
     std::thread::sleep(Duration::from_millis(300));
     for child in children {
         said.listen_and_kill(child)?;
     }
-    look(&path, "plain", &mut said)
+    look(&path, "shared", &mut said)
 }

@@ -3,7 +3,8 @@
 //! | module | shows |
 //! |---|---|
 //! | `life` | the life of a job, a commit and a message, from end to end |
-//! | `files` | other programs' files, damaged ones, those of every schema, copies |
+//! | `files` | other programs' files, damaged ones, copies |
+//! | `golden` | files of every schema that there was |
 //! | `limits` | what is refused, and that the neighbours do not suffer |
 //! | `workers` | many at once: unique jobs, late workers, groups, those that wait for many |
 //! | `processes` | who may change a process, names, events, mail, what is due |
@@ -12,6 +13,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod files;
+mod golden;
 mod life;
 mod limits;
 mod model;

@@ -222,6 +222,11 @@ async fn large_parts_come_and_go() {
     f.change(ProcessChange::turn(id(1), 5, ProcessTurn { before: before(), ..turn(&large("s")) })).await.unwrap();
     f.change(ProcessChange::end(id(1), 6)).await.unwrap();
     assert_eq!((f.record(1).await, f.used().await), (None, (0, 0)));
+    let file = rusqlite::Connection::open(f.folder.path().join("store.sqlite")).unwrap();
+    for table in ["processes", "process_parts", "process_befores"] {
+        let select = format!("SELECT count(*) FROM {table}");
+        assert_eq!(file.query_row(&select, [], |row| row.get::<_, i64>(0)), Ok(0), "{table}");
+    }
 }
 
 #[tokio::test]

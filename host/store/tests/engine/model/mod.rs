@@ -1,18 +1,21 @@
 //! The naive model: everything in memory, found by looking at all of it; and random operations on both.
 
 mod naive;
+mod naive_processes;
+mod processes;
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use skep_store::{
     After, Commit, Conflict, Durability, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest,
-    NewJob, Op, Outgoing, Publish, QueueState, Replace, Settle, Settled, SqliteOptions, SqliteStore, StateSet, Store,
-    Tick, Timestamp, Unique, Write,
+    MailId, NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, Replace, Settle, Settled, SqliteOptions,
+    SqliteStore, StateSet, Store, Tick, Timestamp, Unique, Write,
 };
 use tempfile::TempDir;
 
 use self::naive::Naive;
+use self::processes::{Letter, Turn};
 use crate::{NOW, Told, check, name, plugin};
 
 const KEYS: [&str; 6] = ["a", "a/", "a/1", "a0", "b", "é"];
@@ -38,6 +41,11 @@ enum Step {
     Quota(usize, u64),
     Advance(u64),
     List(usize, usize, Option<usize>, usize),
+    Post(usize, Vec<Letter>),
+    DeleteMail(Vec<u64>),
+    Remove(usize, usize),
+    SettleUpgrade(usize),
+    Due(usize),
     Reopen,
 }
 
@@ -51,6 +59,8 @@ struct Parts {
     jobs: Vec<JobParts>,
     messages: usize,
     tick: Option<(usize, bool)>,
+    turn: Option<Turn>,
+    mail: Vec<Letter>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,14 +103,18 @@ fn parts() -> impl Strategy<Value = Parts> {
         prop::collection::vec(job_parts(), 0..4),
         0..3_usize,
         prop::option::weighted(0.2, (0..2_usize, prop::bool::weighted(0.8))),
+        prop::option::weighted(0.7, processes::turn()),
+        processes::letters(),
     )
-        .prop_map(|(plugin, checks, writes, jobs, messages, tick)| Parts {
+        .prop_map(|(plugin, checks, writes, jobs, messages, tick, turn, mail)| Parts {
             plugin,
             checks,
             writes,
             jobs,
             messages,
             tick,
+            turn,
+            mail,
         })
 }
 
@@ -122,6 +136,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize, 500..9_000_u64).prop_map(|(p, q)| Step::Quota(p, q)),
         5 => (0..20_u64).prop_map(Step::Advance),
         3 => (0..2_usize, 0..6_usize, prop::option::of(0..6_usize), 0..4_usize).prop_map(|(s, p, a, l)| Step::List(s, p, a, l)),
+        8 => processes::turn().prop_map(|turn| Step::Commit(Parts::alone(turn))),
+        3 => (0..2_usize, processes::letters()).prop_map(|(from, mail)| Step::Post(from, mail)),
+        1 => prop::collection::vec(1..20_u64, 0..3).prop_map(Step::DeleteMail),
+        1 => (0..2_usize, 0..4_usize).prop_map(|(of, number)| Step::Remove(of, number)),
+        1 => (0..2_usize).prop_map(Step::SettleUpgrade),
+        3 => (1..4_usize).prop_map(Step::Due),
         1 => Just(Step::Reopen),
     ]
 }
@@ -171,6 +191,20 @@ impl JobParts {
 }
 
 impl Parts {
+    /// A turn that brings nothing else.
+    fn alone(turn: Turn) -> Self {
+        Self {
+            plugin: 0,
+            checks: Vec::new(),
+            writes: Vec::new(),
+            jobs: Vec::new(),
+            messages: 0,
+            tick: None,
+            turn: Some(turn),
+            mail: Vec::new(),
+        }
+    }
+
     fn build(&self, naive: &Naive) -> Commit {
         let now = naive.now;
         let at = |space: usize, key: usize| Key { space: plugin(PLUGINS[space]), key: KEYS[key].to_owned() };
@@ -197,6 +231,8 @@ impl Parts {
         let topic = || "shop/orders".parse().unwrap();
         let message = |number| Publish { topic: topic(), event: Some("new".into()), data: format!("{number}").into() };
         commit.messages = (0..self.messages).map(|number| Outgoing::Publish(message(number))).collect();
+        commit.messages.extend(processes::build_mail(&self.mail, naive).into_iter().map(Outgoing::Mail));
+        commit.process = self.turn.as_ref().map(|turn| turn.build(naive));
         commit.ticks.extend(self.tick.map(|(schedule, right)| Tick {
             plugin: plugin("shop"),
             schedule: QUEUES[schedule].to_owned(),
@@ -329,6 +365,27 @@ impl Both {
                 };
                 assert_eq!(store.list(request.clone()).await.unwrap(), naive.list(&request), "{request:?}");
             }
+            Step::Post(from, letters) => {
+                let (from, mail) = (plugin(PLUGINS[from]), processes::build_mail(&letters, naive));
+                let expected = naive.post(&from, &mail);
+                assert_eq!(store.post_mail(from, mail, now).await, expected);
+            }
+            Step::DeleteMail(ids) => {
+                let ids: Vec<_> = ids.into_iter().map(MailId).collect();
+                let expected = naive.processes.delete_mail(&ids);
+                assert_eq!(store.delete_mail(ids).await.unwrap(), expected);
+            }
+            Step::Remove(of, number) => {
+                let id = processes::id((of, number));
+                let expected = naive.processes.remove(&id);
+                assert_eq!(store.remove_process(id).await.unwrap(), expected);
+            }
+            Step::SettleUpgrade(of) => {
+                let of = plugin(PLUGINS[of]);
+                let expected = naive.processes.settle_upgrade(&of);
+                assert_eq!(store.settle_upgrade(of).await.unwrap(), expected);
+            }
+            Step::Due(limit) => processes::due_in_pages(store, naive, limit).await,
             Step::Reopen => {
                 store.close().await.unwrap();
                 *store = open(&self.folder, &self.told);
@@ -357,6 +414,12 @@ impl Both {
             assert!(available.contains(&queue), "nobody was told of {queue:?}");
         }
 
+        let mail: Vec<_> = changes.iter().flat_map(|changes| changes.mail.clone()).collect();
+        assert_eq!(mail, std::mem::take(&mut naive.processes.told));
+        let due: Vec<_> = changes.iter().filter_map(|changes| changes.mail_due).collect();
+        assert_eq!(due, std::mem::take(&mut naive.processes.told_due));
+        processes::agree(store, naive).await;
+
         let page = store.jobs(JobFilter::default(), None, 1000).await.unwrap();
         assert_eq!(page.next, None);
         let ids: Vec<_> = page.jobs.iter().map(|job| job.id).collect();
@@ -372,6 +435,7 @@ impl Both {
         for usage in store.usage().await.unwrap() {
             let found = (usage.items, usage.jobs, usage.bytes);
             assert_eq!(found, naive.usage(&usage.plugin), "{}", usage.plugin);
+            assert_eq!(usage.processes, naive.processes.usage(&usage.plugin).0, "{}", usage.plugin);
         }
         let ticks: Vec<_> = naive.ticks.clone().into_iter().collect();
         assert_eq!(store.ticks(plugin("shop")).await.unwrap(), ticks);

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_store::{
     After, Attempt, Commit, CommitError, Committed, Conflict, Ends, Error, Fence, Inserted, Item, Job, JobFilter,
-    JobId, JobState, Key, Lease, LeaseRequest, ListRequest, Lost, NewJob, Op, Outgoing, Page, Publish, QueueRef,
-    QueueState, Settle, Settled, Timestamp, Unique, Waiting, Write,
+    JobId, JobState, Key, Lease, LeaseRequest, ListRequest, Lost, Mail, MailId, NewJob, Op, Outgoing, Page, Publish,
+    QueueRef, QueueState, Settle, Settled, Timestamp, Unique, Waiting, Write,
 };
 use skep_types::PluginName;
 
 use super::QUEUES;
+use super::naive_processes::Processes;
 use crate::{name, plugin};
 
 pub(super) struct Naive {
@@ -28,6 +29,7 @@ pub(super) struct Naive {
     pub(super) taken: Vec<(JobId, Fence)>,
     pub(super) publishes: Vec<Publish>,
     pub(super) available: Vec<QueueRef>,
+    pub(super) processes: Processes,
 }
 
 #[derive(Clone)]
@@ -65,6 +67,7 @@ impl Naive {
             taken: Vec::new(),
             publishes: Vec::new(),
             available: Vec::new(),
+            processes: Processes::default(),
         }
     }
 
@@ -101,6 +104,7 @@ impl Naive {
             taken: self.taken.clone(),
             publishes: self.publishes.clone(),
             available: self.available.clone(),
+            processes: self.processes.clone(),
             ..*self
         }
     }
@@ -117,6 +121,9 @@ impl Naive {
             }
             self.ticks.insert(tick.schedule.clone(), tick.at);
         }
+        if let Some(change) = &commit.process {
+            self.processes.check(change)?;
+        }
         let before: BTreeMap<_, _> = self.quotas.keys().map(|plugin| (plugin.clone(), self.usage(plugin).2)).collect();
         self.version += 1;
         let mut done = Committed { version: self.version, ..Committed::default() };
@@ -127,7 +134,12 @@ impl Naive {
             let inserted = self.insert(commit, place, job, &done.jobs)?;
             done.jobs.push(inserted);
         }
-        // A job that was overwritten in the same commit tells its state of then.
+        done.process = commit.process.as_ref().map(|change| self.processes.change(change));
+        let mail = commit.messages.iter().filter_map(|message| match message {
+            Outgoing::Mail(mail) => Some(mail),
+            Outgoing::Publish(_) => None,
+        });
+        done.mail = self.processes.post(&commit.plugin, mail, self.now);
         let mut messages = 0;
         for message in &commit.messages {
             let Outgoing::Publish(publish) = message else { continue };
@@ -135,16 +147,34 @@ impl Naive {
             let event = publish.event.as_ref().map_or(0, String::len);
             messages += 64 + (publish.topic.to_string().len() + event + publish.data.len()) as u64;
         }
+        self.within_quotas(&before, &commit.plugin, messages)?;
+        // What goes with the end of a process, or below its events, makes no room for what comes with it.
+        if let Some(change) = &commit.process {
+            self.processes.trim(change);
+        }
+        Ok(done)
+    }
+
+    fn within_quotas(&self, before: &BTreeMap<PluginName, u64>, of: &PluginName, messages: u64) -> Result<(), Error> {
         for (plugin, quota) in &self.quotas {
             let mut after = self.usage(plugin).2;
-            if *plugin == commit.plugin {
+            if plugin == of {
                 after += messages;
             }
             if after > before[plugin] && after > *quota {
-                return Err(Error::Quota(*quota).into());
+                return Err(Error::Quota(*quota));
             }
         }
-        Ok(done)
+        Ok(())
+    }
+
+    pub(super) fn post(&mut self, from: &PluginName, mail: &[Mail]) -> Result<Vec<MailId>, Error> {
+        let before: BTreeMap<_, _> = self.quotas.keys().map(|plugin| (plugin.clone(), self.usage(plugin).2)).collect();
+        let mut copy = self.copy();
+        let ids = copy.processes.post(from, mail.iter(), self.now);
+        copy.within_quotas(&before, from, 0)?;
+        *self = copy;
+        Ok(ids)
     }
 
     fn write(&mut self, write: &Write) -> Result<Option<i64>, Error> {
@@ -584,7 +614,8 @@ impl Naive {
         let items: Vec<_> = self.items.iter().filter(|(key, _)| key.space == *plugin).collect();
         let jobs: Vec<_> = self.jobs.values().filter(|kept| kept.job.queue.plugin == *plugin).collect();
         let bytes = items.iter().map(|(key, item)| 64 + (key.key.len() + item.value.len()) as u64).sum::<u64>()
-            + jobs.iter().map(|kept| kept.bytes()).sum::<u64>();
+            + jobs.iter().map(|kept| kept.bytes()).sum::<u64>()
+            + self.processes.usage(plugin).1;
         (items.len() as u64, jobs.len() as u64, bytes)
     }
 

@@ -1,10 +1,12 @@
 //! Measures the store beside plain SQLite on the same disk, in one run: a commit of one row, with its own fsync, one after
 //! the other.
 //!
-//! `cargo bench -p skep-store -- 3000000` prints the tables; the number is how many jobs the large table has (100,000 if
-//! nothing is said; 0 leaves that part out). `SKEP_BENCH_FOLDER` names a folder on another disk.
+//! `cargo bench -p skep-store -- 3000000` prints the tables; the number is how many jobs, and processes, the large tables have
+//! (100,000 if nothing is said; 0 leaves that part out). `-- processes 1000000` leaves out all but processes. `SKEP_BENCH_FOLDER` names a folder on another disk.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+mod processes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -312,10 +314,19 @@ async fn main() {
     let plain = baseline();
     let base = plain.rate;
     row("plain SQLite, commits of 1 row, 1 caller", &plain, base);
-    commits(base).await;
-    jobs(base).await;
+    let only_processes = std::env::args().any(|argument| argument == "processes");
+    if !only_processes {
+        commits(base).await;
+        jobs(base).await;
+    }
+    processes::small(base).await;
     match numbers.unwrap_or(100_000) {
         0 => {}
-        rows => large(rows).await,
+        rows => {
+            if !only_processes {
+                large(rows).await;
+            }
+            processes::large(rows as u64).await;
+        }
     }
 }

@@ -1,0 +1,192 @@
+//! Random turns, mail and looks at both.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use skep_store::{
+    BeforeChange, DueCursor, Mail, MailId, NewProcess, ProcessChange, ProcessId, ProcessStore, ProcessTurn, Receiver,
+    RecordChange, Saved, SqliteStore,
+};
+
+use super::naive::Naive;
+use super::{KEYS, NAMES, PLUGINS};
+use crate::{name, plugin};
+
+const NUMBERS: [u64; 4] = [1, 2, 1 << 40, u64::MAX];
+
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    id: (usize, usize),
+    /// Whether the seq is right.
+    right: bool,
+    what: u8,
+    name: Option<usize>,
+    large: [bool; 3],
+    wake_in: Option<u64>,
+    append: usize,
+    /// So many of the last events are kept.
+    keep: Option<u64>,
+    handled: Vec<u64>,
+}
+
+/// Plugin, number or name, when, and whether it is large.
+pub(super) type Letter = (usize, usize, bool, Option<u64>, bool);
+
+pub(super) fn turn() -> impl Strategy<Value = Turn> {
+    (
+        ((0..2_usize, 0..4_usize), prop::bool::weighted(0.9), 0..14_u8),
+        prop::option::of(0..6_usize),
+        any::<[bool; 3]>(),
+        prop::option::of(0..30_u64),
+        (0..4_usize, prop::option::of(0..4_u64)),
+        prop::collection::vec(0..12_u64, 0..3),
+    )
+        .prop_map(|((id, right, what), name, large, wake_in, (append, keep), handled)| Turn {
+            id,
+            right,
+            what,
+            name,
+            large,
+            wake_in,
+            append,
+            keep,
+            handled,
+        })
+}
+
+pub(super) fn letters() -> impl Strategy<Value = Vec<Letter>> {
+    let letter = (0..2_usize, 0..4_usize, any::<bool>(), prop::option::of(0..30_u64), any::<bool>());
+    prop::collection::vec(letter, 0..3)
+}
+
+pub(super) fn id((of, number): (usize, usize)) -> ProcessId {
+    ProcessId { plugin: plugin(PLUGINS[of]), number: NUMBERS[number] }
+}
+
+pub(super) fn build_mail(letters: &[Letter], naive: &Naive) -> Vec<Mail> {
+    let build = |(of, to, by_name, at, large): &Letter| Mail {
+        to: if *by_name {
+            Receiver::Name(plugin(PLUGINS[*of]), KEYS[*to].to_owned())
+        } else {
+            Receiver::Process(id((*of, *to)))
+        },
+        data: if *large { "m".repeat(700) } else { "mail".to_owned() }.into(),
+        // Some are late already.
+        at: at.map(|at| naive.now + at - 5),
+    };
+    letters.iter().map(build).collect()
+}
+
+impl Turn {
+    pub(super) fn build(&self, naive: &Naive) -> ProcessChange {
+        let (id, kept) = (id(self.id), &naive.processes);
+        let part = |at: usize, text: &str| Bytes::from(text.repeat(if self.large[at] { 200 } else { 2 }));
+        let wake_at = self.wake_in.map(|after| naive.now + after);
+        let seq = kept.seq(&id);
+        // Where there is none, one begins, mostly.
+        let begins = if self.what == 0 { seq != 0 } else { seq == 0 };
+        let record = if begins {
+            RecordChange::Begin(NewProcess {
+                kind: name(NAMES[self.append % 2]),
+                name: self.name.map(|at| KEYS[at].to_owned()),
+                args: part(0, "arg"),
+                saved: self.large[0].then(|| Saved { version: 1, state: part(2, "abc") }),
+                extra: part(1, "ext"),
+                wake_at,
+            })
+        } else {
+            match self.what {
+                1 => RecordChange::End,
+                2 => RecordChange::Quarantine(self.wake_in.map(|at| format!("why {at}"))),
+                what => RecordChange::Turn(ProcessTurn {
+                    saved: (what % 4 != 0).then(|| Saved { version: what.into(), state: part(2, "xyz") }),
+                    before: match what {
+                        3 | 4 => BeforeChange::Put(Saved { version: 7, state: part(0, "old") }),
+                        5 => BeforeChange::Clear,
+                        _ => BeforeChange::Keep,
+                    },
+                    extra: (what % 3 != 0).then(|| part(1, "new")),
+                    wake_at: if what > 10 { kept.records.get(&id).and_then(|record| record.wake_at) } else { wake_at },
+                }),
+            }
+        };
+        let last = kept.last_event(&id);
+        let append = if record == RecordChange::End { 0 } else { self.append };
+        // Numbers that were never given, and those of all mail there is.
+        let mail = |at: &u64| kept.mail.keys().nth(*at as usize / 2).map_or(MailId(*at * 100), |place| place.id);
+        let seq = match &record {
+            RecordChange::Begin(_) => 0,
+            _ => (seq + u64::from(!self.right)).max(1),
+        };
+        ProcessChange {
+            id,
+            seq,
+            record,
+            append: (0..append).map(|at| format!("event {}", last + at as u64).into()).collect(),
+            events_below: self.keep.map_or(0, |keep| (last + 2).saturating_sub(keep)),
+            handled: if self.large[1] { self.handled.iter().map(mail).collect() } else { Vec::new() },
+        }
+    }
+}
+
+/// Everything that is due, in pages.
+pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usize) {
+    let (mut cursor, mut timers, mut mail) = (DueCursor::default(), Vec::new(), Vec::new());
+    loop {
+        let page = store.processes_due(cursor.clone(), naive.now, limit).await.unwrap();
+        assert_eq!(page.next, naive.processes.next_due(naive.now));
+        // Of each kind at most so many; those with timers first.
+        let of_timers = page.due.iter().take(limit).take_while(|due| {
+            let Receiver::Process(id) = &due.to else { return false };
+            !timers.contains(&(due.at, id.clone())) && naive.processes.timers(naive.now).contains(&(due.at, id.clone()))
+        });
+        let of_timers: Vec<_> = of_timers.cloned().collect();
+        let rest = page.due[of_timers.len()..].iter().map(|due| due.to.clone());
+        mail.extend(rest);
+        timers.extend(of_timers.into_iter().map(|due| match due.to {
+            Receiver::Process(id) => (due.at, id),
+            Receiver::Name(..) => unreachable!(),
+        }));
+        if !page.more {
+            assert!(page.due.len() <= 2 * limit);
+            break;
+        }
+        assert_ne!(page.cursor, cursor);
+        cursor = page.cursor;
+    }
+    let expected = naive.processes.mail.values().filter(|mail| mail.at <= naive.now).map(|mail| mail.to.clone());
+    let expected: std::collections::BTreeSet<_> = expected.collect();
+    let times: Vec<_> = timers.iter().map(|(at, _)| *at).collect();
+    assert!(times.is_sorted());
+    // A mail's receiver may stand among those whose timer is due at the same time.
+    let found: std::collections::BTreeSet<_> = mail.into_iter().collect();
+    assert_eq!(timers.into_iter().collect::<std::collections::BTreeSet<_>>(), naive.processes.timers(naive.now));
+    assert_eq!(found, expected);
+}
+
+/// Everything that can be seen of processes is the same.
+pub(super) async fn agree(store: &SqliteStore, naive: &Naive) {
+    let kept = &naive.processes;
+    for of in 0..2 {
+        for number in 0..4 {
+            let id = id((of, number));
+            assert_eq!(store.process(id.clone()).await.unwrap().as_ref(), kept.records.get(&id));
+            let events = store.process_events(id.clone(), 0, 1000).await.unwrap().events;
+            let events: Vec<_> = events.into_iter().map(|event| (event.number, event.data)).collect();
+            let expected = kept.events.iter().filter(|((of, _), _)| *of == id);
+            assert_eq!(events, expected.map(|((_, number), data)| (*number, data.clone())).collect::<Vec<_>>());
+            let to = vec![Receiver::Process(id), Receiver::Name(plugin(PLUGINS[of]), KEYS[number].to_owned())];
+            let mail = store.mail_for(to.clone(), None, naive.now, 1000).await.unwrap();
+            assert_eq!((mail.mail, mail.more), (kept.mail_for(&to, naive.now), false));
+        }
+        let of = plugin(PLUGINS[of]);
+        let names = store.process_names(of.clone(), String::new(), None, 1000).await.unwrap().processes;
+        let mut expected: Vec<_> = kept.records.values().filter(|record| record.id.plugin == of).collect();
+        let all = store.processes(of.clone(), None, 1000).await.unwrap().processes;
+        assert_eq!(all.len(), expected.len());
+        expected.retain(|record| record.name.is_some());
+        expected.sort_by(|a, b| a.name.cmp(&b.name));
+        let head = |record: &skep_store::ProcessRecord| (record.id.clone(), record.name.clone(), record.seq);
+        let names: Vec<_> = names.into_iter().map(|head| (head.id, head.name, head.seq)).collect();
+        assert_eq!(names, expected.into_iter().map(head).collect::<Vec<_>>());
+    }
+}
