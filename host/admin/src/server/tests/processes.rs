@@ -140,7 +140,7 @@ impl ProcessControl for Processes {
     }
 
     fn process_kinds(&self) -> ControlFuture<Vec<KindStatus>> {
-        later(Ok(vec![kind()]))
+        later(Ok(vec![carts()]))
     }
 
     fn process_totals(&self) -> ProcessTotals {
@@ -148,7 +148,7 @@ impl ProcessControl for Processes {
     }
 }
 
-fn kind() -> KindStatus {
+fn carts() -> KindStatus {
     KindStatus {
         plugin: "shop".to_owned(),
         kind: "cart".to_owned(),
@@ -193,8 +193,8 @@ async fn processes_are_listed_by_what_they_are() {
     let elsewhere = ProcessFilter { plugin: Some("shop&kind=x".to_owned()), ..filter };
     let error = client.processes(&elsewhere, ProcessSort::Name, None, 10).await.unwrap_err().to_string();
     assert_eq!(error, "there is no plugin `shop&kind=x`; there are: shop");
-    assert_eq!(client.process_kinds(None).await.unwrap(), [kind()]);
-    assert_eq!(client.process_kinds(Some("shop")).await.unwrap(), [kind()]);
+    assert_eq!(client.process_kinds(None).await.unwrap(), [carts()]);
+    assert_eq!(client.process_kinds(Some("shop")).await.unwrap(), [carts()]);
     assert_eq!(client.process_kinds(Some("mail")).await.unwrap(), []);
 }
 
