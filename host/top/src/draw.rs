@@ -16,6 +16,8 @@ mod processes;
 const PLUGINS_MAX: usize = 8;
 /// Lines of the header.
 const HEADER: u16 = 3;
+/// Columns from which on tables have all that there is to say.
+const WIDE: u16 = 100;
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const TITLE: Style = Style::new().add_modifier(Modifier::UNDERLINED);
@@ -35,10 +37,16 @@ pub fn draw(frame: &mut Frame<'_>, picture: &Picture, ui: &Ui) {
     ])
     .areas(frame.area());
     frame.render_widget(header::widget(picture), head);
-    frame.render_widget(plugins::widget(picture), plugin_table);
+    frame.render_widget(plugins::widget(picture, plugin_table.width), plugin_table);
     frame.render_widget(header::jobs(picture), jobs);
     processes::draw(frame, process_table, picture, ui);
     frame.render_widget(footer::widget(ui), foot);
+}
+
+/// The columns of a table that there is room for; some are for wide terminals only.
+fn fitting<T, const N: usize>(columns: [T; N], wide_only: &[usize], width: u16) -> Vec<T> {
+    let fits = |at: &usize| width >= WIDE || !wide_only.contains(at);
+    columns.into_iter().enumerate().filter(|(at, _)| fits(at)).map(|(_, column)| column).collect()
 }
 
 #[cfg(test)]

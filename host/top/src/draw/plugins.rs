@@ -8,7 +8,7 @@ use ratatui::text::Text;
 use ratatui::widgets::{Row, Table};
 use skep_admin::api::PluginFigures;
 
-use super::{BAD, PLUGINS_MAX, TITLE};
+use super::{BAD, PLUGINS_MAX, TITLE, fitting};
 use crate::format::{count, one_line, rate};
 use crate::picture::{Picture, Rates};
 
@@ -23,7 +23,10 @@ const WIDTHS: [Constraint; 8] = [
     Constraint::Length(10),
 ];
 
-pub(super) fn widget(picture: &Picture) -> Table<'static> {
+/// The revision.
+const WIDE_ONLY: [usize; 1] = [2];
+
+pub(super) fn widget(picture: &Picture, width: u16) -> Table<'static> {
     let (all, rates) = (&picture.now.figures.plugins, &picture.rates);
     let mut plugins: Vec<_> = all.iter().collect();
     let calls = |plugin: &PluginFigures| rates.plugin(&plugin.name).map_or(0.0, |(calls, _)| calls);
@@ -35,17 +38,20 @@ pub(super) fn widget(picture: &Picture) -> Table<'static> {
         None | Some(0) => "PLUGIN".to_owned(),
         Some(more) => format!("PLUGIN (and {more} more)"),
     };
-    let heads = ["CALLS/S", "FAILED/S", "RUNNING", "WAITING", "PROCESSES"].map(right);
-    let heads = [Text::from(title), Text::from("STATE"), Text::from("REVISION")].into_iter().chain(heads);
-    let rows = plugins.into_iter().map(|plugin| row(plugin, rates));
-    Table::new(rows, WIDTHS).header(Row::new(heads).style(TITLE)).column_spacing(1)
+    let [calls_head, failed, running, waiting, processes] =
+        ["CALLS/S", "FAILED/S", "RUNNING", "WAITING", "PROCESSES"].map(right);
+    let (state, revision) = (Text::from("STATE"), Text::from("REVISION"));
+    let heads = [Text::from(title), state, revision, calls_head, failed, running, waiting, processes];
+    let rows = plugins.into_iter().map(|plugin| row(plugin, rates, width));
+    let heads = Row::new(fitting(heads, &WIDE_ONLY, width)).style(TITLE);
+    Table::new(rows, fitting(WIDTHS, &WIDE_ONLY, width)).header(heads).column_spacing(1)
 }
 
-fn row(plugin: &PluginFigures, rates: &Rates) -> Row<'static> {
+fn row(plugin: &PluginFigures, rates: &Rates, width: u16) -> Row<'static> {
     let rates = rates.plugin(&plugin.name);
     let failed = rates.is_some_and(|(_, failures)| failures > 0.0);
     let style = if failed || plugin.state == "failed" { BAD } else { Style::new() };
-    Row::new([
+    let cells = [
         Text::from(one_line(&plugin.name)),
         Text::from(one_line(&plugin.state)),
         Text::from(plugin.revision.as_deref().map_or_else(|| "-".to_owned(), one_line)),
@@ -54,8 +60,8 @@ fn row(plugin: &PluginFigures, rates: &Rates) -> Row<'static> {
         right(count(plugin.running)),
         right(count(plugin.waiting)),
         right(count(plugin.processes)),
-    ])
-    .style(style)
+    ];
+    Row::new(fitting(cells, &WIDE_ONLY, width)).style(style)
 }
 
 fn right(text: impl Into<String>) -> Text<'static> {

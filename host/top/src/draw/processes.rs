@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Row, Table, TableState, Wrap};
 use skep_admin::api::{ProcessPage, ProcessSort, ProcessState, ProcessStatus};
 
-use super::{BAD, BOLD, TITLE, WARN};
+use super::{BAD, BOLD, TITLE, WARN, fitting};
 use crate::format::{bytes, count, one_line, rate};
 use crate::picture::{Picture, Rates};
 use crate::ui::{Ui, shown};
@@ -25,6 +25,9 @@ const WIDTHS: [Constraint; 9] = [
     Constraint::Fill(1),
 ];
 
+/// The kind, which is in the pids of those without a name, and the trouble, which `skep inspect` tells, too.
+const WIDE_ONLY: [usize; 2] = [1, 8];
+
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, ui: &Ui) {
     let [_, title, table] =
         Layout::vertical([Constraint::Length(1), Constraint::Length(1), Constraint::Min(1)]).areas(area);
@@ -33,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, ui: &Ui
             frame.render_widget(Paragraph::new(heading(page, ui)), title);
             // A state of this moment: the chosen line is on the screen, wherever it is in the list.
             let mut state = TableState::new().with_selected(ui.row(&page.processes));
-            frame.render_stateful_widget(widget(page, &picture.rates, ui.wish.sort), table, &mut state);
+            frame.render_stateful_widget(widget(page, &picture.rates, ui.wish.sort, area.width), table, &mut state);
         }
         Err(why) => {
             let why = Paragraph::new(one_line(why)).style(WARN).wrap(Wrap { trim: false });
@@ -57,35 +60,38 @@ fn heading(page: &ProcessPage, ui: &Ui) -> Line<'static> {
     Line::from(vec![Span::styled("processes", BOLD), Span::raw(text)])
 }
 
-fn widget(page: &ProcessPage, rates: &Rates, sort: ProcessSort) -> Table<'static> {
+fn widget(page: &ProcessPage, rates: &Rates, sort: ProcessSort, width: u16) -> Table<'static> {
     let head = |name: &str, of: Option<ProcessSort>| {
         // The column that decides stands out.
         let style = if of == Some(sort) { TITLE.patch(BOLD) } else { TITLE };
         Text::from(Span::styled(name.to_owned(), style))
     };
-    let numbers = [
-        ("MAILBOX", Some(ProcessSort::Mailbox)),
-        ("MEMORY", Some(ProcessSort::Memory)),
-        ("MESSAGES", Some(ProcessSort::Messages)),
-        ("MSG/S", None),
-        ("CRASHES", Some(ProcessSort::Crashes)),
+    let number = |name: &str, of: Option<ProcessSort>| head(name, of).right_aligned();
+    let heads = [
+        head("PROCESS", Some(ProcessSort::Name)),
+        head("KIND", None),
+        head("STATE", None),
+        number("MAILBOX", Some(ProcessSort::Mailbox)),
+        number("MEMORY", Some(ProcessSort::Memory)),
+        number("MESSAGES", Some(ProcessSort::Messages)),
+        number("MSG/S", None),
+        number("CRASHES", Some(ProcessSort::Crashes)),
+        head("TROUBLE", None),
     ];
-    let heads = [head("PROCESS", Some(ProcessSort::Name)), head("KIND", None), head("STATE", None)]
-        .into_iter()
-        .chain(numbers.map(|(name, of)| head(name, of).right_aligned()))
-        .chain([head("TROUBLE", None)]);
-    let rows = page.processes.iter().map(|process| row(process, rates));
-    Table::new(rows, WIDTHS).header(Row::new(heads)).row_highlight_style(CHOSEN).column_spacing(1)
+    let rows = page.processes.iter().map(|process| row(process, rates, width));
+    let heads = Row::new(fitting(heads, &WIDE_ONLY, width));
+    let widths = fitting(WIDTHS, &WIDE_ONLY, width);
+    Table::new(rows, widths).header(heads).row_highlight_style(CHOSEN).column_spacing(1)
 }
 
-fn row(process: &ProcessStatus, rates: &Rates) -> Row<'static> {
+fn row(process: &ProcessStatus, rates: &Rates, width: u16) -> Row<'static> {
     let style = match process.state {
         ProcessState::GaveUp | ProcessState::Quarantined => BAD,
         ProcessState::BackingOff => WARN,
         _ => Style::new(),
     };
     let right = |text: String| Text::from(text).right_aligned();
-    Row::new([
+    let cells = [
         Text::from(one_line(&shown(process))),
         Text::from(one_line(&process.kind)),
         Text::from(process.state.as_str()),
@@ -95,6 +101,6 @@ fn row(process: &ProcessStatus, rates: &Rates) -> Row<'static> {
         right(rate(rates.process(&process.pid))),
         right(count(process.crashes)),
         Text::from(process.trouble.as_deref().map(one_line).unwrap_or_default()),
-    ])
-    .style(style)
+    ];
+    Row::new(fitting(cells, &WIDE_ONLY, width)).style(style)
 }

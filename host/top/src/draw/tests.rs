@@ -102,23 +102,32 @@ fn a_node_at_work() {
         "node-1  skep 0.1.0  up 1m42s  cpu 50% of 2 cores  rss 120.0 MiB of 24.0 GiB",
         "calls 1,500/s  running 9  waiting 0",
         "processes 1.0M of 2.0M  live 10.0k of 10.0k  states 1.0 MiB of 1.0 GiB  messages 2,000/s  waiting to wake 5",
-        "PLUGIN                             STATE    REVISION           CALLS/S  FAILED/S  RUNNING  WAITING  PROCESSES",
-        "shop                               running  0123456789abcdef     1,000         0        3        0          2",
-        "bank                               running  0123456789abcdef       500         0        3        0          2",
-        "mail                               running  0123456789abcdef         0         0        3        0          2",
+        "PLUGIN                              STATE    REVISION           CALLS/S  FAILED/S  RUNNING  WAITING  PROCESSES",
+        "shop                                running  0123456789abcdef     1,000         0        3        0          2",
+        "bank                                running  0123456789abcdef       500         0        3        0          2",
+        "mail                                running  0123456789abcdef         0         0        3        0          2",
         "",
         "jobs  available 12  executing 3  scheduled 4  retryable 1  discarded 2  in 2 queues, 1 paused",
         "",
         "processes  by mailbox  first 3 of 1.0M",
-        "PROCESS                    KIND       STATE       MAILBOX     MEMORY MESSAGES  MSG/S CRASHES TROUBLE",
-        "shop/eu/1                  cart       gave-up           9    2.0 KiB      900      0      11 trap:\\n\\u{1b}[",
-        "shop/cart/0000000000030    cart       idle             30    2.0 KiB    3,000      -       0",
-        "shop/main                  cart       idle              1    2.0 KiB      100      0       0",
+        "PROCESS                       KIND       STATE       MAILBOX     MEMORY MESSAGES  MSG/S CRASHES TROUBLE",
+        "shop/eu/1                     cart       gave-up           9    2.0 KiB      900      0      11 trap:\\n\\u{1b}[",
+        "shop/cart/0000000000030       cart       idle             30    2.0 KiB    3,000      -       0",
+        "shop/main                     cart       idle              1    2.0 KiB      100      0       0",
         "",
         "q quit  s sort  / filter  ↑↓ choose  k kill",
     ];
     let ui = Ui::new(Wish { sort: ProcessSort::Mailbox, filter: String::new() });
-    assert_eq!(screen(&picture(), &ui), expected);
+    let lines = screen(&picture(), &ui);
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn a_narrow_terminal_keeps_names_and_numbers() {
+    let lines = lines(&terminal(&picture(), &Ui::default(), 80, 17));
+    assert_eq!(lines[4], "shop                   running      1,000         0        3        0          2");
+    assert_eq!(lines[11], "PROCESS                   STATE       MAILBOX     MEMORY MESSAGES  MSG/S CRASHES");
+    assert_eq!(lines[13], "shop/cart/0000000000030   idle             30    2.0 KiB    3,000      -       0");
 }
 
 #[test]
