@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -31,6 +31,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ),
     ("skep-web", &["skep-cache", "skep-pubsub", "skep-types"]),
     ("skep-admin", &[]),
+    ("skep-top", &["skep-admin"]),
     (
         "skep-node",
         &[
@@ -47,7 +48,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
             "skep-web",
         ],
     ),
-    ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-types"]),
+    ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-top", "skep-types"]),
 ];
 
 /// The only crates that know wasmtime.

@@ -36,13 +36,13 @@ fn cart(number: u64) -> ProcessStatus {
         pid: format!("shop/cart/{number:013}"),
         plugin: "shop".to_owned(),
         kind: "cart".to_owned(),
-        name: (number % 10 == 0).then(|| if number == 0 { NAME.to_owned() } else { format!("cart:{number}") }),
-        state: if number % 2 == 0 { ProcessState::Asleep } else { ProcessState::GaveUp },
+        name: (number.is_multiple_of(10)).then(|| if number == 0 { NAME.to_owned() } else { format!("cart:{number}") }),
+        state: if number.is_multiple_of(2) { ProcessState::Asleep } else { ProcessState::GaveUp },
         mailbox: number,
         memory: 100,
         messages: number * 2,
         crashes: number % 3,
-        trouble: (number % 2 == 1).then(|| "trap\n at f".to_owned()),
+        trouble: (!number.is_multiple_of(2)).then(|| "trap\n at f".to_owned()),
     }
 }
 
