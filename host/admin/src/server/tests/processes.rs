@@ -142,10 +142,6 @@ impl ProcessControl for Processes {
     fn process_kinds(&self) -> ControlFuture<Vec<KindStatus>> {
         later(Ok(vec![carts()]))
     }
-
-    fn process_totals(&self) -> ProcessTotals {
-        totals()
-    }
 }
 
 fn carts() -> KindStatus {
