@@ -32,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ),
     ("skep-web", &["skep-cache", "skep-pubsub", "skep-types"]),
     ("skep-admin", &[]),
+    ("skep-top", &["skep-admin"]),
     (
         "skep-node",
         &[
@@ -48,7 +49,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "skep-web",
         ],
     ),
-    ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-types"]),
+    ("skep", &["skep-admin", "skep-manifest", "skep-node", "skep-runtime", "skep-top", "skep-types"]),
 ];
 
 /// The only crates that know wasmtime.

@@ -13,6 +13,7 @@
 //! | [`streams`] | event streams of routes |
 //! | `guard` | breakers of handlers, probation of revisions |
 //! | [`rate`] | the rate limiters of routes |
+//! | `machine` | what the machine has, and what this program takes of it |
 //! | [`store`] | what is kept on disk: components, history, what was deployed by command |
 //! | [`build`] | build commands, and the programs that they need |
 //! | [`watch`] | files that are watched in development |
@@ -26,6 +27,9 @@ pub mod caches;
 pub mod control;
 mod durable;
 mod guard;
+// The room for live processes and the figures of `skep top` come from it.
+#[allow(dead_code)]
+mod machine;
 pub mod meter;
 pub mod node;
 pub mod plugin;

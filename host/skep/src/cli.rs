@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use cache::{Cache, CacheCommand};
 pub(crate) use jobs::{Jobs, JobsCommand, List, Part, Which};
+pub(crate) use processes::{Inspect, Kill, PsProcesses, Restart, Top, WhichProcess};
 pub(crate) use queues::{Cron, CronCommand, Queues, QueuesCommand};
 pub(crate) use store::{Store, StoreCommand};
 pub(crate) use supervision::{Dead, DeadCommand, Events, OfSubscription, Resume};
@@ -14,6 +15,7 @@ pub(crate) use topics::{Presence, Publish, Tail, Topics};
 
 mod cache;
 mod jobs;
+mod processes;
 mod queues;
 mod store;
 mod supervision;
@@ -65,8 +67,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Check a manifest, and the components that are built, without serving
     Check(Dir),
-    /// List plugins and their revisions, or what is supervised
+    /// List plugins and their revisions, processes, or what is supervised
+    #[command(after_help = "Examples:\n  skep ps\n  skep ps shop\n  skep ps --tree\n  \
+                            skep ps --processes --sort mailbox\n  skep ps shop --processes --prefix cart:")]
     Ps(Ps),
+    /// Watch a node in the terminal: plugins, processes, jobs, once a second
+    Top(Top),
     /// Follow what guests print and what the host says of their calls
     Logs(Logs),
     /// Put a component in service, without a failed request
@@ -92,6 +98,12 @@ pub(crate) enum Command {
     Resume(Resume),
     /// Look at messages whose subscriber failed for good; give them once more, or forget them
     Dead(Dead),
+    /// Show all that is known of a process: what it waits for, timers, monitors, links
+    Inspect(Inspect),
+    /// Kill a process, which its kind may start again, or end it for good
+    Kill(Kill),
+    /// Kill a process and start it again, also one that gave up or is quarantined
+    Restart(Restart),
     /// Look at jobs: list, show; retry, cancel or delete them, one or many
     Jobs(Jobs),
     /// List the queues of jobs, and how full they are; pause, resume, scale
@@ -152,11 +164,13 @@ pub(crate) struct Run {
 pub(crate) struct Ps {
     #[command(flatten)]
     pub(crate) node: OfNode,
-    /// Show the kept revisions of this plugin
+    /// Show the kept revisions of this plugin; its processes or kinds, where those are asked for
     pub(crate) plugin: Option<String>,
     /// Show the supervision tree: states, restarts, what failed
-    #[arg(long, conflicts_with = "plugin")]
+    #[arg(long, conflicts_with_all = ["plugin", "kind", "prefix", "state", "sort", "limit"])]
     pub(crate) tree: bool,
+    #[command(flatten)]
+    pub(crate) processes: PsProcesses,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -4,9 +4,7 @@
 //! what reads as a pid is one if there is such a process, and otherwise a name.
 
 use super::ControlFuture;
-use crate::api::{
-    KindStatus, ProcessDetail, ProcessDone, ProcessFilter, ProcessOp, ProcessPage, ProcessSort, ProcessTotals,
-};
+use crate::api::{KindStatus, ProcessDetail, ProcessDone, ProcessFilter, ProcessOp, ProcessPage, ProcessSort};
 
 /// Processes that can be administered.
 ///
@@ -28,14 +26,11 @@ pub trait ProcessControl: Send + Sync + 'static {
     /// woken. Not found if there is none.
     fn process(&self, process: String) -> ControlFuture<ProcessDetail>;
 
-    /// Does this with a process, and answers who it was. It returns when a kill or a restart has begun, and when a stop has ended. Not
-    /// found if there is none; refused if it cannot be done to it.
+    /// Does this with a process, and answers who it was. It returns when a kill or a restart has begun, and when a stop has
+    /// ended. Not found if there is none; refused if it cannot be done to it.
     fn operate_process(&self, process: String, op: ProcessOp) -> ControlFuture<ProcessDone>;
 
     /// The kinds of all plugins and how many processes do what, in the order of plugin and kind: those that the components in
     /// service define, and those of which there are processes.
     fn process_kinds(&self) -> ControlFuture<Vec<KindStatus>>;
-
-    /// All processes together. It costs nothing.
-    fn process_totals(&self) -> ProcessTotals;
 }

@@ -10,7 +10,8 @@ use crate::mistakes::{check, plugin};
 use crate::{name, parse};
 
 fn kind(more: &str) -> ProcessConfig {
-    let plugin = &parse(&plugin(more)).unwrap().plugins[&name("a")];
+    let manifest = parse(&plugin(more)).unwrap();
+    let plugin = manifest.plugins.get(&name("a")).unwrap();
     plugin.process(&HandlerName::new("cart").unwrap())
 }
 
@@ -67,7 +68,7 @@ fn mistakes_in_kinds_are_explained() {
         (".'A b' = {}", ".\"A b\": `A b` is not a kind's name: use 1 to 64 lower-case letters, digits, `-` and `_`"),
         (".cart = 5", ".cart: expected a table, found a whole number"),
         (".cart.mailbx = 1", ".cart.mailbx: unknown key, did you mean `mailbox`?"),
-        (".cart.restarts = 1", ".cart.restarts: unknown key, did you mean `restart`?"),
+        (".cart.restarts = 1", ".cart.restarts: unknown key, did you mean `supervision.restarts`?"),
         (".cart.backoff = '1s'", ".cart.backoff: unknown key, did you mean `supervision.backoff`?"),
         (
             ".cart.restart = 'always'",

@@ -8,6 +8,7 @@ mod jobs;
 mod new;
 mod operate;
 mod output;
+mod processes;
 mod queues;
 mod serve;
 mod store;
@@ -31,6 +32,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         }
         Command::Check(args) => check::check(&args),
         Command::Ps(args) => operate::ps(args).await,
+        Command::Top(args) => processes::top(args).await,
         Command::Logs(args) => operate::logs(args).await,
         Command::Deploy(args) => operate::deploy(args).await,
         Command::Rollback(args) => operate::rollback(args).await,
@@ -42,6 +44,9 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Events(args) => events::run(args).await,
         Command::Resume(args) => tree::resume(args).await,
         Command::Dead(args) => dead::run(args).await,
+        Command::Inspect(args) => processes::inspect(args).await,
+        Command::Kill(args) => processes::kill(args).await,
+        Command::Restart(args) => processes::restart(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Queues(args) => queues::run(args).await,
         Command::Cron(args) => queues::cron(args).await,

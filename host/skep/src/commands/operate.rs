@@ -21,6 +21,12 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
         return super::tree::show(&args.node.dir, args.json).await;
     }
     let client = client(&args.node.dir)?;
+    if args.processes.processes {
+        return super::processes::list(&client, &args.processes, args.plugin, args.json).await;
+    }
+    if args.processes.kinds {
+        return super::processes::kinds(&client, args.plugin.as_deref(), args.json).await;
+    }
     if let Some(plugin) = args.plugin {
         let revisions = client.revisions(&plugin).await?;
         if args.json {
