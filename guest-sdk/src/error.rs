@@ -2,7 +2,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{CapabilityError, IntoResponse, Rejection, Response, StatusCode, store::CommitError, web::error_response};
+use crate::{
+    CapabilityError, IntoResponse, Rejection, Response, StatusCode,
+    process::{CallError, StartError},
+    store::CommitError,
+    web::error_response,
+};
 
 /// A handler's result; the error is [`Error`] unless another is named.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -96,16 +101,24 @@ impl<E: Into<BoxError>> From<E> for Error {
             }
             Err(cause) => cause,
         };
-        match cause.downcast::<CommitError>() {
-            Ok(refused) => refused.into_error(),
-            Err(cause) => {
-                let status = cause.downcast_ref().map(CapabilityError::status);
-                let error = Self::from_cause(Some(cause));
-                match status {
-                    Some(status) => error.status(status),
-                    None => error,
-                }
-            }
+        // So are those that have an error of the host in them: it is found there.
+        let cause = match cause.downcast::<CommitError>() {
+            Ok(refused) => return refused.into_error(),
+            Err(cause) => cause,
+        };
+        let cause = match cause.downcast::<CallError>() {
+            Ok(failed) => return failed.into_error(),
+            Err(cause) => cause,
+        };
+        let cause = match cause.downcast::<StartError>() {
+            Ok(failed) => return failed.into_error(),
+            Err(cause) => cause,
+        };
+        let status = cause.downcast_ref().map(CapabilityError::status);
+        let error = Self::from_cause(Some(cause));
+        match status {
+            Some(status) => error.status(status),
+            None => error,
         }
     }
 }

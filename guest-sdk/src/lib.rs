@@ -32,6 +32,8 @@
 //! - **Who is there**: [`presence`].
 //! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
 //! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
+//! - **State that has an owner**, a value that handles one message at a time: [`process`], [`skep::process`] and
+//!   [`skep::processes`].
 //! - **Work beside the call**, after the answer or in parallel: [`task`], [`skep::task`] and [`skep::tasks`].
 //! - **What is warm** before anybody asks: [`skep::warmer`].
 //! - **More than one handler** in a plugin: [`Router`].
@@ -52,6 +54,7 @@ pub mod cache;
 pub mod jobs;
 pub mod prelude;
 pub mod presence;
+pub mod process;
 pub mod pubsub;
 pub mod store;
 pub mod task;

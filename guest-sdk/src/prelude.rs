@@ -5,7 +5,8 @@ pub use crate::{
     HeaderValue, Html, IntoResponse, Json, Method, Opening, Path, Query, Redirect, Rejection, Request, RequestExt,
     Response, Result, ResultExt, Router, StatusCode, Uri, cache, header,
     jobs::{self, Job, JobError, JobResult, JobResultExt},
-    json, presence, pubsub,
-    pubsub::Message,
+    json, presence,
+    process::{self, Ctx},
+    pubsub::{self, Message},
     skep, store, task,
 };

@@ -15,7 +15,8 @@
 //! What the host keeps, as a [`cache`](crate::cache), is in memory: each test has its own, and moves its clock by
 //! [`advance`]. What is published is recorded for [`published`], [`deliver`] hands a message to a subscriber,
 //! [`TestRequest::open`] opens an event stream, and tasks run at once. What is kept in the [`store`](mod@crate::store) is in
-//! memory too, and [`perform_jobs`] does the jobs that are due.
+//! memory too, and [`perform_jobs`] does the jobs that are due. Processes live in the test's thread: see
+//! [`process`](crate::process#tests).
 //!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
 #![allow(clippy::panic, reason = "a test fails by a panic, at its own line")]
@@ -24,6 +25,8 @@
 mod bucket;
 #[cfg(not(target_arch = "wasm32"))]
 mod jobs;
+#[cfg(not(target_arch = "wasm32"))]
+mod process;
 #[cfg(not(target_arch = "wasm32"))]
 mod pubsub;
 #[cfg(not(target_arch = "wasm32"))]
@@ -46,6 +49,8 @@ use crate::{
 pub use bucket::{TestBucket, advance, bucket};
 #[cfg(not(target_arch = "wasm32"))]
 pub use jobs::{TestJob, job, jobs, perform_jobs, worker};
+#[cfg(not(target_arch = "wasm32"))]
+pub use process::{TestCall, TestKind, TestProcess, call, process, process_kind, sleeping, start_as};
 #[cfg(not(target_arch = "wasm32"))]
 pub use pubsub::{Published, TestTopic, deliver, deliver_all, message, published, topic};
 #[cfg(not(target_arch = "wasm32"))]

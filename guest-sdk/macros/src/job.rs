@@ -101,14 +101,14 @@ fn queue(value: &Expr) -> Result<String, Error> {
     })
 }
 
-fn text(value: &Expr) -> Option<String> {
+pub(crate) fn text(value: &Expr) -> Option<String> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
         _ => None,
     }
 }
 
-fn number<N: std::str::FromStr>(value: &Expr) -> Option<N>
+pub(crate) fn number<N: std::str::FromStr>(value: &Expr) -> Option<N>
 where
     N::Err: std::fmt::Display,
 {

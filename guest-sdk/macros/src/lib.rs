@@ -8,6 +8,7 @@ mod export;
 mod http;
 mod job;
 mod many;
+mod process;
 mod subscribe;
 mod task;
 mod warmer;
@@ -232,6 +233,87 @@ pub fn job(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn jobs(arguments: TokenStream, item: TokenStream) -> TokenStream {
     job::JOB.expand_module(&arguments.into(), item.into()).into()
+}
+
+/// Makes a type the plugin's kind of processes: values with an owner each, who handles one message at a time and lives
+/// until it stops. The attribute stands on the `impl` of the type, which is the state, and which is
+/// `#[derive(Serialize, Deserialize)]`: a process is saved when it sleeps, and when it moves to a new revision of the plugin.
+///
+/// | function | what it is for |
+/// |---|---|
+/// | `init(args: A, ctx) -> Self` | begins; or `-> Result<Self>`, whose error is what the one who starts it is told |
+/// | `call(&mut self, message: M, ctx) -> R` | a call: `R` is a serde type, `process::Reply<R>` if the answer may come later, or a `Result` of either |
+/// | `cast(&mut self, message: M, ctx)` | what it is told without an answer |
+/// | `info(&mut self, message: M, ctx)` | the same, never stored |
+/// | `timer(&mut self, message: M, ctx)` | what it sent itself by `ctx.send_after` or `ctx.send_every` |
+/// | `published(&mut self, message: M, ctx)` | what was published on a topic of `ctx.subscribe`; `topic: &str` may stand before it, and `M` may be `Message` |
+/// | `down(&mut self, down: Down, ctx)` | the end of a process of `ctx.monitor` |
+/// | `exit(&mut self, exit: Exit, ctx)` | the end of one that it is linked to, after `ctx.trap_exits(true)` |
+/// | `terminate(&mut self, reason: &Reason)` | its own end, in order |
+/// | `apply(&mut self, event: E)` | changes the state by what `ctx.append(self, event)` says happened, then and when it is replayed |
+/// | `migrate(version: u32, old: O) -> Self` | reads what an earlier version saved; or `-> Result<Self>` |
+///
+/// Only `init` must be there; any other function is the author's own. `ctx: &mut Ctx` may be left out, and so may arguments
+/// and messages that are nothing. In the `impl`, `Ctx` is short for `Ctx<Self>`. Those without an answer may return
+/// `Result<()>`, whose error is logged.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Cart { items: Vec<Item> }
+///
+/// #[skep::process]
+/// impl Cart {
+///     fn init() -> Self { .. }
+///
+///     fn call(&mut self, item: Item, ctx: &mut Ctx) -> Result<usize> {
+///         self.items.push(item);
+///         ctx.send_after(HOUR, &Remind)?;
+///         Ok(self.items.len())
+///     }
+///
+///     fn timer(&mut self, _: Remind) -> Result<()> { .. }
+/// }
+///
+/// #[skep::http]
+/// fn put(cookies: Cookies, Json(item): Json<Item>) -> Result<String> {
+///     let cart = process::start_or_get::<Cart>(format!("cart:{}", user(&cookies)?), &())?;
+///     Ok(cart.call(&item)?.to_string())
+/// }
+/// ```
+///
+/// | setting | default | |
+/// |---|---|---|
+/// | `name` | the type's, `"slow-loader"` for `SlowLoader` | of the kind, in the manifest and for operators |
+/// | `version` | 1 | of the state's shape; from 2 on there is a `migrate` |
+/// | `state` | `"json"` | how the state is saved; `"postcard"` is smaller, and *every* change of the shape is a new version |
+///
+/// `[plugins.shop.processes.cart]` in the manifest says what is kept of it, how often it is restarted, and how many there
+/// may be. A plugin has one such `impl`; `#[skep::processes]` makes it several.
+#[proc_macro_attribute]
+pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    process::expand_one(&arguments.into(), item.into()).into()
+}
+
+/// Makes the types of a module whose `impl` stands under `#[process]` the plugin's kinds of processes. What holds for each of
+/// them is what `#[skep::process]` says; the rest of the module stays as it is. A plugin has one such module.
+///
+/// ```text
+/// #[skep::processes]
+/// mod owners {
+///     use skep_sdk::prelude::*;
+///
+///     #[process]
+///     impl super::Cart { .. }
+///
+///     #[process(name = "till", version = 2)]
+///     impl super::Register { .. }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn processes(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    process::expand_module(&arguments.into(), item.into()).into()
 }
 
 /// Makes a function the one that says whether a client may listen to a topic, and what it sees first. The connection

@@ -152,7 +152,7 @@ impl<S> Many<S> {
 }
 
 /// Removes `#[task]`, or `#[skep::task]`, from a function's attributes.
-fn take_mark(attributes: &mut Vec<Attribute>, mark: &str) -> Option<Attribute> {
+pub(crate) fn take_mark(attributes: &mut Vec<Attribute>, mark: &str) -> Option<Attribute> {
     let is_mark = |attribute: &Attribute| {
         let mut segments = attribute.path().segments.iter();
         let (first, second, third) = (segments.next(), segments.next(), segments.next());
@@ -167,7 +167,7 @@ fn take_mark(attributes: &mut Vec<Attribute>, mark: &str) -> Option<Attribute> {
 }
 
 /// What stands between the attribute's parentheses.
-fn settings(attribute: &Attribute) -> Result<TokenStream, Error> {
+pub(crate) fn settings(attribute: &Attribute) -> Result<TokenStream, Error> {
     match &attribute.meta {
         Meta::Path(_) => Ok(TokenStream::new()),
         Meta::List(list) => Ok(list.tokens.clone()),

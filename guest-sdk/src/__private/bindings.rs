@@ -29,6 +29,7 @@ pub mod http {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_http",
@@ -49,6 +50,7 @@ pub mod event_streams {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_event_streams",
@@ -69,10 +71,32 @@ pub mod workers {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_workers",
         default_bindings_module: "skep_sdk::__private::bindings::workers",
+    });
+}
+
+pub mod processes {
+    wit_bindgen::generate!({
+        path: "wit",
+        world: "processes",
+        with: {
+            "skep:plugin/types@0.1.0": crate::__private::bindings::imports::skep::plugin::types,
+            "skep:plugin/context@0.1.0": crate::__private::bindings::imports::skep::plugin::context,
+            "skep:plugin/cache@0.1.0": crate::__private::bindings::imports::skep::plugin::cache,
+            "skep:plugin/pubsub@0.1.0": crate::__private::bindings::imports::skep::plugin::pubsub,
+            "skep:plugin/presence@0.1.0": crate::__private::bindings::imports::skep::plugin::presence,
+            "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
+            "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
+            "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
+        },
+        pub_export_macro: true,
+        export_macro_name: "export_processes",
+        default_bindings_module: "skep_sdk::__private::bindings::processes",
     });
 }
 
@@ -91,6 +115,7 @@ pub mod subscribers {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_subscribers",
@@ -112,6 +137,7 @@ pub mod background {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_background",
@@ -133,6 +159,7 @@ pub mod warmers {
             "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
             "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
             "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+            "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
         },
         pub_export_macro: true,
         export_macro_name: "export_warmers",

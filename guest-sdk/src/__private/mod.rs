@@ -11,6 +11,10 @@ use crate::{
 };
 pub use crate::{
     jobs::worker::{Performed, definition, perform, typed_job},
+    process::{
+        answer::{Fallible, Plain},
+        export::{process_definition, replayed},
+    },
     pubsub::{Subscriber, subscriber::receive},
     stream::{Opener, open},
     task::{
@@ -19,6 +23,11 @@ pub use crate::{
     },
     warmer::warm,
     web::export::serve,
+};
+
+#[cfg(target_arch = "wasm32")]
+pub use crate::process::export::{
+    process_handle, process_init, process_load, process_replay, process_save, process_terminate,
 };
 
 /// Holds only for an extractor; called with each argument type, so that the error stands at that type.

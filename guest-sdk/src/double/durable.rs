@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use super::{WORLD, World, jobs::Jobs, pubsub};
+use super::{WORLD, World, jobs::Jobs, processes, pubsub};
 pub(crate) use crate::__private::bindings::imports::skep::plugin::store::{
-    Check, Committed, Item, Message, Op, Page, Place, Refusal, Set, Sum,
+    Check, Committed, Item, Mail, Message, Op, Page, Place, Refusal, Set, Sum,
 };
 use crate::__private::bindings::imports::skep::plugin::types::Error;
 
@@ -118,6 +118,12 @@ pub(crate) fn list(space: Option<&str>, prefix: &str, cursor: Option<&str>, limi
 }
 
 pub(crate) fn commit(ops: &[Op]) -> Result<Committed, Refusal> {
+    let committed = carry_out(ops)?;
+    processes::settle();
+    Ok(committed)
+}
+
+fn carry_out(ops: &[Op]) -> Result<Committed, Refusal> {
     WORLD.with_borrow_mut(|world| {
         failing(world).map_err(Refusal::Other)?;
         if ops.len() > OPS_MAX {
@@ -144,9 +150,13 @@ pub(crate) fn commit(ops: &[Op]) -> Result<Committed, Refusal> {
         world.durable.spaces = draft.spaces;
         world.jobs = draft.jobs;
         for op in ops {
-            if let Op::Publish(Message { topic, event, data }) = op {
-                let sent = pubsub::send(&mut world.pubsub, topic, event.as_deref(), data, pubsub::Delivery::empty());
-                sent.map_err(Refusal::Other)?;
+            match op {
+                Op::Publish(Message { topic, event, data }) => {
+                    let sent = pubsub::send(world, topic, event.as_deref(), data, pubsub::Delivery::empty());
+                    sent.map_err(Refusal::Other)?;
+                }
+                Op::Send(mail) => processes::post(world, mail),
+                _ => {}
             }
         }
         Ok(Committed { version: draft.version, sums: draft.sums, jobs: inserted })
@@ -161,7 +171,7 @@ fn check(world: &World, ops: &[Op], now: u64) -> Result<(), Refusal> {
             Op::Set(set) => (&set.at, true),
             Op::Delete(at) => (at, true),
             Op::Sum(sum) => (&sum.at, true),
-            Op::Enqueue(_) | Op::Publish(_) => continue,
+            Op::Enqueue(_) | Op::Publish(_) | Op::Send(_) => continue,
         };
         let space = at.space.as_deref();
         let there = world.durable.get(space, &at.key, now).map_err(Refusal::Other)?;
@@ -211,7 +221,7 @@ impl Draft {
                     self.items(at).insert(at.key.clone(), slot);
                     self.sums.push(sum);
                 }
-                Op::Check(Check { .. }) | Op::Enqueue(_) | Op::Publish(_) => {}
+                Op::Check(Check { .. }) | Op::Enqueue(_) | Op::Publish(_) | Op::Send(_) => {}
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ pub(crate) mod durable;
 mod flight;
 pub(crate) mod jobs;
 pub(crate) mod presence;
+pub(crate) mod processes;
 pub(crate) mod pubsub;
 mod store;
 pub(crate) mod tasks;
@@ -31,6 +32,7 @@ pub(crate) struct World {
     tasks: tasks::Tasks,
     durable: durable::Durable,
     jobs: jobs::Jobs,
+    processes: processes::Processes,
 }
 
 impl Default for World {
@@ -47,6 +49,7 @@ impl Default for World {
             tasks: tasks::Tasks::default(),
             durable: durable::Durable::default(),
             jobs: jobs::Jobs::default(),
+            processes: processes::Processes::default(),
         }
     }
 }
@@ -77,9 +80,9 @@ pub(crate) fn wall() -> SystemTime {
     crate::clock::moment(WORLD.with_borrow(World::timestamp))
 }
 
-/// Moves the clock that entries end by.
+/// Moves the clock that entries end by, and has timers fire.
 pub(crate) fn advance(by: Duration) {
-    WORLD.with_borrow_mut(|world| world.now = world.now.saturating_add(by));
+    processes::advance(by);
 }
 
 /// Changes what the manifest would say of a bucket.

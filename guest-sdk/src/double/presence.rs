@@ -27,22 +27,29 @@ type Keys = BTreeMap<String, BTreeMap<String, Meta>>;
 pub(crate) fn begin() -> String {
     WORLD.with_borrow_mut(|world| {
         let owner = format!("stream-{}", world.number());
-        world.presence.owners.insert(owner.clone());
+        own(world, &owner);
         owner
     })
 }
 
+/// A process, or a stream.
+pub(super) fn own(world: &mut World, owner: &str) {
+    world.presence.owners.insert(owner.to_owned());
+}
+
 /// Its end, and that of all its presences.
 pub(crate) fn end(owner: &str) {
-    WORLD.with_borrow_mut(|world| {
-        world.presence.owners.remove(owner);
-        for keys in world.presence.topics.values_mut() {
-            keys.retain(|_, metas| {
-                metas.remove(owner);
-                !metas.is_empty()
-            });
-        }
-    });
+    WORLD.with_borrow_mut(|world| disown(world, owner));
+}
+
+pub(super) fn disown(world: &mut World, owner: &str) {
+    world.presence.owners.remove(owner);
+    for keys in world.presence.topics.values_mut() {
+        keys.retain(|_, metas| {
+            metas.remove(owner);
+            !metas.is_empty()
+        });
+    }
 }
 
 fn check(world: &World, topic: &str, key: &str, data: &[u8]) -> Result<(), Error> {

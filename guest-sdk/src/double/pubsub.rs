@@ -1,8 +1,8 @@
-//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens.
+//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens but processes.
 
 use std::collections::BTreeMap;
 
-use super::WORLD;
+use super::{WORLD, World, processes};
 pub(crate) use crate::__private::bindings::imports::skep::plugin::pubsub::{Delivery, History, Message};
 use crate::__private::bindings::imports::skep::plugin::types::Error;
 
@@ -49,7 +49,9 @@ impl Pubsub {
 }
 
 pub(crate) fn publish(topic: &str, event: Option<&str>, data: &[u8], delivery: Delivery) -> Result<Option<u64>, Error> {
-    WORLD.with_borrow_mut(|world| send(&mut world.pubsub, topic, event, data, delivery))
+    let id = WORLD.with_borrow_mut(|world| send(world, topic, event, data, delivery))?;
+    processes::settle();
+    Ok(id)
 }
 
 /// What may be published, apart from the data.
@@ -61,19 +63,21 @@ pub(super) fn check(pubsub: &Pubsub, topic: &str, event: Option<&str>) -> Result
 }
 
 pub(super) fn send(
-    pubsub: &mut Pubsub,
+    world: &mut World,
     topic: &str,
     event: Option<&str>,
     data: &[u8],
     delivery: Delivery,
 ) -> Result<Option<u64>, Error> {
+    let pubsub = &mut world.pubsub;
     let id = check(pubsub, topic, event)?.retained.then(|| {
         let last = pubsub.last_ids.entry(topic.to_owned()).or_default();
         *last += 1;
         *last
     });
     let message = Message { topic: topic.to_owned(), event: event.map(str::to_owned), id, data: data.to_owned() };
-    pubsub.published.push((message, delivery));
+    pubsub.published.push((message.clone(), delivery));
+    processes::heard(world, &message);
     Ok(id)
 }
 

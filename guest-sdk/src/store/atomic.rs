@@ -1,6 +1,9 @@
 //! Commits: data, jobs and messages, all of it or nothing.
 
-use std::time::Duration;
+use std::{
+    marker::PhantomData,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 
@@ -11,6 +14,7 @@ use crate::{
     capability::refused,
     clock, codec,
     jobs::{Enqueued, NewJob},
+    process::{self, Handle, Protocol, Target},
 };
 
 /// A commit in the making: what it says is written, enqueued and published together when [`commit`](Atomic::commit) ends,
@@ -56,14 +60,30 @@ pub fn atomic() -> Atomic {
     Atomic::default()
 }
 
-/// A commit in the making, from [`atomic`](fn@atomic).
-#[derive(Debug, Default)]
-#[must_use = "nothing is written before `commit`"]
-pub struct Atomic {
+/// A commit in the making, from [`atomic`](fn@atomic); or a part of that of a process's message, from
+/// [`Ctx::atomic`](process::Ctx::atomic).
+#[derive(Debug)]
+#[must_use = "nothing is written before `commit`, or `stage`"]
+pub struct Atomic<M = Alone> {
     ops: Vec<host::Op>,
     jobs: u32,
     /// The first thing that does not encode; told by the commit.
     unfit: Option<Error>,
+    of: PhantomData<M>,
+}
+
+/// Marks an [`Atomic`] that is a commit of its own.
+#[derive(Debug)]
+pub enum Alone {}
+
+/// Marks an [`Atomic`] that is committed with the message that a process handles.
+#[derive(Debug)]
+pub enum Staged {}
+
+impl<M> Default for Atomic<M> {
+    fn default() -> Self {
+        Self { ops: Vec::new(), jobs: 0, unfit: None, of: PhantomData }
+    }
 }
 
 /// What a commit did, from [`Atomic::commit`].
@@ -78,7 +98,7 @@ pub struct Committed {
     pub jobs: Vec<Enqueued>,
 }
 
-impl Atomic {
+impl<M> Atomic<M> {
     /// Only if the item is as it was read.
     pub fn check<T>(self, item: &Item<T>) -> Self {
         self.check_version(&item.key, item.version)
@@ -164,6 +184,79 @@ impl Atomic {
         self.with(host::Op::Publish(host::Message { topic: topic.into(), event, data: data.into() }))
     }
 
+    /// Casts a message to a process when the commit is durable, and not otherwise; at least once. A process that is not there
+    /// then does not get it.
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # use skep_sdk::prelude::*;
+    /// # #[derive(Serialize, Deserialize)] struct Cart { paid: bool }
+    /// # #[derive(Serialize, Deserialize)] enum Cast { Paid }
+    /// #[skep::process]
+    /// impl Cart {
+    /// #   fn init() -> Self { Cart { paid: false } }
+    /// #   fn call(&mut self) -> bool { self.paid }
+    ///     fn cast(&mut self, _: Cast) {
+    ///         self.paid = true;
+    ///     }
+    /// }
+    ///
+    /// # let cart = process::start::<Cart>("cart:42", &())?;
+    /// store::atomic().set("order:7", &"paid").send::<Cart>("cart:42", &Cast::Paid).commit()?;
+    /// # assert!(cart.call(&())?);
+    /// # Ok::<_, Error>(())
+    /// ```
+    pub fn send<P: Protocol>(self, to: impl Into<Handle<P>>, message: &P::Cast) -> Self {
+        self.mail(to.into().into_target(), message, None)
+    }
+
+    /// As [`send`](Self::send), at this moment.
+    pub fn send_at<P: Protocol>(self, to: impl Into<Handle<P>>, at: SystemTime, message: &P::Cast) -> Self {
+        self.mail(to.into().into_target(), message, Some(clock::timestamp(at)))
+    }
+
+    /// As [`send`](Self::send), so long from now.
+    pub fn send_in<P: Protocol>(self, to: impl Into<Handle<P>>, delay: Duration, message: &P::Cast) -> Self {
+        self.mail(to.into().into_target(), message, Some(clock::timestamp_in(delay)))
+    }
+
+    pub(super) fn set_until(self, key: Key, value: Vec<u8>, expires: Option<u64>) -> Self {
+        self.with(host::Op::Set(host::Set { at: key.place(), value, expires }))
+    }
+
+    fn encode<T: Serialize + ?Sized>(self, key: Key, value: &T, expires: Option<u64>) -> Self {
+        match codec::to_json(value) {
+            Ok(value) => self.set_until(key, value, expires),
+            Err(error) => self.unfit(Error::from(error).context(key.doing("writing"))),
+        }
+    }
+
+    fn publish_json<T: Serialize + ?Sized>(self, topic: String, event: Option<String>, value: &T) -> Self {
+        match codec::to_json(value) {
+            Ok(data) => self.with(host::Op::Publish(host::Message { topic, event, data })),
+            Err(error) => self.unfit(Error::from(error).context(format!("publishing to `{topic}`"))),
+        }
+    }
+
+    fn mail<T: Serialize>(self, to: Target, message: &T, at: Option<u64>) -> Self {
+        match codec::to_json(message) {
+            Ok(message) => self.with(host::Op::Send(host::Mail { to: to.to_wit(), message, at })),
+            Err(error) => self.unfit(Error::from(error).context(format!("writing a message to the process `{to}`"))),
+        }
+    }
+
+    fn with(mut self, op: host::Op) -> Self {
+        self.ops.push(op);
+        self
+    }
+
+    fn unfit(mut self, error: Error) -> Self {
+        self.unfit.get_or_insert(error);
+        self
+    }
+}
+
+impl Atomic {
     /// Writes all of it, durably, or nothing. At most 1,000 operations. If the caller is cut off meanwhile, it runs to its
     /// end all the same.
     ///
@@ -205,36 +298,23 @@ impl Atomic {
             host::Op::Set(set) => is_it(&set.at),
             host::Op::Delete(at) => is_it(at),
             host::Op::Sum(sum) => is_it(&sum.at),
-            host::Op::Check(_) | host::Op::Enqueue(_) | host::Op::Publish(_) => false,
+            host::Op::Check(_) | host::Op::Enqueue(_) | host::Op::Publish(_) | host::Op::Send(_) => false,
         })
     }
+}
 
-    pub(super) fn set_until(self, key: Key, value: Vec<u8>, expires: Option<u64>) -> Self {
-        self.with(host::Op::Set(host::Set { at: key.place(), value, expires }))
-    }
-
-    fn encode<T: Serialize + ?Sized>(self, key: Key, value: &T, expires: Option<u64>) -> Self {
-        match codec::to_json(value) {
-            Ok(value) => self.set_until(key, value, expires),
-            Err(error) => self.unfit(Error::from(error).context(key.doing("writing"))),
+impl Atomic<Staged> {
+    /// Adds it to what is committed together with the state that this message leaves, before its answer does. A check that
+    /// does not hold undoes all of it, and the caller gets [`CallError::Conflict`](process::CallError::Conflict).
+    ///
+    /// # Errors
+    /// [`Invalid`](CapabilityError::Invalid) for a process that is neither `durable` nor `event-log` in the manifest, or with
+    /// more than 1,000 operations in one message; also when something does not encode.
+    pub fn stage(self) -> Result<()> {
+        match self.unfit {
+            Some(error) => Err(error),
+            None => process::host::stage(&self.ops).map_err(|error| refused(error, doing(self.ops))),
         }
-    }
-
-    fn publish_json<T: Serialize + ?Sized>(self, topic: String, event: Option<String>, value: &T) -> Self {
-        match codec::to_json(value) {
-            Ok(data) => self.with(host::Op::Publish(host::Message { topic, event, data })),
-            Err(error) => self.unfit(Error::from(error).context(format!("publishing to `{topic}`"))),
-        }
-    }
-
-    fn with(mut self, op: host::Op) -> Self {
-        self.ops.push(op);
-        self
-    }
-
-    fn unfit(mut self, error: Error) -> Self {
-        self.unfit.get_or_insert(error);
-        self
     }
 }
 
@@ -259,6 +339,7 @@ fn doing(ops: Vec<host::Op>) -> String {
         host::Op::Sum(sum) => Some(Key::from_place(sum.at).doing("adding to")),
         host::Op::Enqueue(job) => Some(format!("enqueueing the job `{}`", job.name)),
         host::Op::Publish(message) => Some(format!("publishing to `{}`", message.topic)),
+        host::Op::Send(mail) => Some(format!("sending to the process `{}`", Target::from_wit(mail.to))),
     });
     match (writes.next(), writes.next()) {
         (Some(only), None) => only,

@@ -28,7 +28,7 @@
 //! | many keys | [`get_many`], [`list`], [`page`] |
 //! | several things, all or none | [`atomic`](fn@atomic) |
 //! | the same with reads, tried again when somebody else was faster | [`transaction`] |
-//! | a job or a message if and only if data is written | [`Atomic::enqueue`], [`Atomic::publish`] |
+//! | a job, a message or a cast to a process if and only if data is written | [`Atomic::enqueue`], [`Atomic::publish`], [`Atomic::send`] |
 //! | data of another plugin | [`space`] |
 //! | bytes as they are | [`get_bytes`], [`set_bytes`], [`list_bytes`] |
 //!
@@ -69,7 +69,7 @@ use crate::Result;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::double::durable as host;
 
-pub use atomic::{Atomic, Committed, atomic};
+pub use atomic::{Alone, Atomic, Committed, Staged, atomic};
 pub use error::CommitError;
 pub use item::Item;
 pub use key::Key;
