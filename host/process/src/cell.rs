@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) indexed: Tick,
     /// Whether its `init` has returned once.
     pub(crate) begun: bool,
+    /// Whether it runs now.
+    pub(crate) beginning: bool,
     /// A call that is in hand.
     pub(crate) hand: Option<(CallRef, Answer)>,
     /// Wakes the turn that is under way.
@@ -174,6 +176,7 @@ impl Cell {
                 idle_since: 0,
                 indexed: 0,
                 begun: false,
+                beginning: false,
                 hand: None,
                 waker: None,
                 args: args.into(),

@@ -22,7 +22,7 @@ impl Core {
         }
         let due = self.time.after(delay);
         let mut state = cell.lock();
-        let by_init = !state.begun;
+        let by_init = state.beginning;
         let rare = state.rare();
         if rare.timers.len() >= limits.timers_max {
             return Err(Error::Full("timers"));

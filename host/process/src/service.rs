@@ -212,7 +212,7 @@ impl Processes {
         self.0.post(&cell, Letter::Info(message))
     }
 
-    /// Lets it handle what is in hand, terminates it and waits for that, without a timeout for
+    /// Lets it handle what is in hand, terminates it (one that sleeps is not woken for that) and waits for that, without a timeout for
     /// [`stop_timeout`](Options::stop_timeout); then it is killed. What waits in its mailbox is not handled. What is kept of it
     /// is deleted. Cancelling the wait changes nothing.
     ///

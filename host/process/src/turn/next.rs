@@ -45,7 +45,10 @@ impl Turn {
         state.waker = None;
         if state.wishes.take(Wishes::DIE) {
             cell.cut.store(false, std::sync::atomic::Ordering::Release);
-            return Step::Die;
+            // One that is down already, by a crash just before, does not crash once more.
+            if !matches!(self.at, Stage::BackingOff | Stage::GaveUp | Stage::Quarantined) {
+                return Step::Die;
+            }
         }
         if state.wishes.has(Wishes::END) {
             cell.cut.store(false, std::sync::atomic::Ordering::Release);

@@ -316,10 +316,6 @@ impl Rig {
         Self::with(KindOptions::default(), Options::default())
     }
 
-    pub fn kept(persistence: Persistence) -> Self {
-        Self::with(KindOptions { persistence, ..KindOptions::default() }, Options::default())
-    }
-
     pub fn with(kind: KindOptions, options: Options) -> Self {
         Self::on(Arc::default(), clock(), Counters::version(1), kind, options)
     }
