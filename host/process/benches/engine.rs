@@ -72,7 +72,7 @@ fn named(name: &str) -> Target {
 }
 
 fn spec(name: String, args: &'static str) -> Spec {
-    Spec { kind: "counter".to_owned(), name: Some(name), args: Bytes::from_static(args.as_bytes()) }
+    Spec { kind: "counter".to_owned(), name: Some(name), args: Bytes::from_static(args.as_bytes()), supervised: false }
 }
 
 fn engine(count: usize) -> Processes {

@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) begun: bool,
     /// Whether it runs now.
     pub(crate) beginning: bool,
+    /// Whoever started it decides what follows a crash.
+    pub(crate) supervised: bool,
     /// A call that is in hand.
     pub(crate) hand: Option<(CallRef, Answer)>,
     /// Wakes the turn that is under way.
@@ -177,6 +179,7 @@ impl Cell {
                 indexed: 0,
                 begun: false,
                 beginning: false,
+                supervised: false,
                 hand: None,
                 waker: None,
                 args: args.into(),

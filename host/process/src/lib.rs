@@ -47,7 +47,7 @@ pub mod view;
 
 pub use address::{InvalidAddress, Number, Pid, Target, check_kind, check_name};
 pub use behaviour::{
-    Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged, TimerId,
+    Answered, Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged, TimerId,
     Turn, Working,
 };
 pub use error::{Error, Failure, StartFailure};

@@ -58,6 +58,8 @@ pub enum Happened {
     RolledBack,
     /// What is kept of it does not load. It stays in the store.
     Quarantined(Reason),
+    /// It said that a message failed which nobody waits for, and goes on.
+    MessageFailed(String),
     /// Calls were skipped, because nobody waited for them any more when their turn came.
     Skipped,
     /// A message was refused, because its mailbox is full.

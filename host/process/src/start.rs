@@ -26,14 +26,18 @@ impl Core {
             // One that is kept and asleep in the store has its name all the same.
             let named = Target::Name { plugin: plugin.clone(), name };
             if let Some(there) = self.find(&named).await.map_err(StartFailure::Other)? {
-                return self.there(&there, or_get).await;
+                return self.there(&there, or_get, spec.supervised).await;
             }
         }
         let cell = Arc::new(Cell::new(self.number(), Arc::clone(&kind), name, Stage::Unborn, &spec.args));
         let (waiter, born) = oneshot::channel();
-        cell.lock().rare().born.push(waiter);
+        {
+            let mut state = cell.lock();
+            state.supervised = spec.supervised;
+            state.rare().born.push(waiter);
+        }
         if let Err(there) = self.registry.insert(&cell) {
-            return self.there(&there, or_get).await;
+            return self.there(&there, or_get, spec.supervised).await;
         }
         if kind.removed.load(Ordering::Relaxed) || self.is_stopping() {
             self.registry.remove(&cell);
@@ -62,13 +66,16 @@ impl Core {
         if kind.count.load(Ordering::Relaxed) >= kind.setup.load().options.max {
             return Err(Error::Full("processes of this kind"));
         }
+        if self.registry.count() >= self.options.limits.processes_max {
+            return Err(Error::Full("processes in memory"));
+        }
         if self.is_over_memory() {
             return Err(Error::Full("states in memory"));
         }
         Ok(kind)
     }
 
-    async fn there(&self, there: &Arc<Cell>, or_get: bool) -> Result<Started, StartFailure> {
+    async fn there(&self, there: &Arc<Cell>, or_get: bool, supervised: bool) -> Result<Started, StartFailure> {
         let pid = there.pid();
         if !or_get {
             return Err(StartFailure::NameTaken(pid));
@@ -78,6 +85,7 @@ impl Core {
             if matches!(state.stage, Stage::Ended) {
                 return Err(StartFailure::Crashed(crate::Reason::NOPROC));
             }
+            state.supervised |= supervised;
             if state.begun {
                 None
             } else {

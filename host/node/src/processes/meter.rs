@@ -149,6 +149,7 @@ impl ProcessObserver for Told {
             Happened::Quarantined(why) => {
                 tracing::error!(process = %pid, "what is kept of the process does not load, and stays in the store: {why}");
             }
+            Happened::MessageFailed(why) => tracing::warn!(process = %pid, "a message failed: {why}"),
             Happened::NotCommitted(error) => {
                 tracing::warn!(process = %pid, %error, "what a message did was not committed");
             }

@@ -2,11 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::Turn;
 use super::next::Handed;
-use crate::behaviour::{self, CallRef, Next};
+use crate::behaviour::{self, Answered, CallRef, Next};
 use crate::cell::{Stage, State, Wishes};
 use crate::error::{Error, Failure};
 use crate::letter::{Answer, Letter};
@@ -20,7 +18,9 @@ use super::commit::NotCommitted;
 /// What follows a message.
 #[derive(Default)]
 struct Said {
-    reply: Option<(Answer, Bytes)>,
+    reply: Option<(Answer, Answered)>,
+    /// What is no call failed.
+    failed: Option<String>,
     /// A call that it owes an answer is one too many.
     refused: Option<Answer>,
     stop: Option<Reason>,
@@ -70,7 +70,10 @@ impl Turn {
     async fn conclude(&mut self, next: Next, persistence: Persistence) {
         let said = self.settle(next, persistence);
         if let Some((answer, value)) = said.reply {
-            answer.give(Ok(value));
+            answer.give(value.map_err(Failure::Failed));
+        }
+        if let Some(why) = said.failed {
+            self.tell(&Happened::MessageFailed(why));
         }
         if let Some(answer) = said.refused {
             answer.give(Err(Failure::Full));
@@ -88,6 +91,7 @@ impl Turn {
         let mut said = Said::default();
         let mut state = self.cell.lock();
         state.handled += 1;
+        self.core.handled.fetch_add(1, Ordering::Relaxed);
         let hand = state.hand.take();
         let (value, later) = match next {
             Next::NoReply => (None, true),
@@ -105,6 +109,7 @@ impl Turn {
         match (hand, value) {
             (Some((_, answer)), Some(value)) => said.reply = Some((answer, value)),
             (Some((from, answer)), None) if later => said.refused = self.owe(&mut state, from, answer),
+            (None, Some(Err(why))) => said.failed = Some(why),
             // It ends without an answer, and says so when it has.
             (hand, _) => state.hand = hand,
         }
@@ -140,7 +145,7 @@ impl Turn {
     pub(super) fn let_out(&self) {
         let outbox = self.cell.lock().rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox));
         for (answer, value) in outbox.unwrap_or_default() {
-            answer.give(Ok(value));
+            answer.give(value.map_err(Failure::Failed));
         }
     }
 

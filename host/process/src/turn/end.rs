@@ -25,19 +25,34 @@ impl Turn {
 
     /// It was told to stop, or it said so itself; what is kept of it is deleted.
     pub(super) async fn end_in_order(&mut self, reason: Reason) {
+        let removed = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
+        let (kept, keeps) = {
+            let state = self.cell.lock();
+            let ordered = state.rare.as_ref().and_then(|rare| rare.stop.as_ref()).is_some_and(|order| order.keeps);
+            (state.kept.is_some(), removed || ordered)
+        };
+        if kept && keeps {
+            match self.at {
+                Stage::Live(_) => self.write_snapshot().await,
+                Stage::Asleep(_) => self.leave_memory().await,
+                _ => {}
+            }
+            if self.rested {
+                return;
+            }
+        }
         self.terminate(reason.clone()).await;
         let order = self.take_order();
         let kept = self.cell.lock().kept.as_ref().is_some_and(|kept| kept.seq > 0);
-        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
         if kept
-            && !leaves
+            && !keeps
             && let Err(NotCommitted::Store(error)) = self.write(None, Vec::new(), None, None).await
         {
             // Nobody asked but itself, or whoever did is told: it is there still, with the state that is in the store.
             let refused = Error::from(error);
             self.answer_hand(Failure::Other(refused.clone()));
             if order.is_none() {
-                self.cell.lock().rare().stop = Some(StopOrder { reason, done: std::collections::VecDeque::new() });
+                self.cell.lock().rare().stop = Some(StopOrder { reason, keeps: false, done: std::collections::VecDeque::new() });
             }
             tell_order(order, &Err(Failure::Other(refused.clone())));
             self.lose_instance();
@@ -48,7 +63,7 @@ impl Turn {
         tell_order(order, &Ok(()));
     }
 
-    fn take_order(&self) -> Option<StopOrder> {
+    pub(super) fn take_order(&self) -> Option<StopOrder> {
         let mut state = self.cell.lock();
         state.wishes.take(Wishes::END);
         state.rare.as_mut().and_then(|rare| rare.stop.take())
@@ -96,7 +111,7 @@ impl Turn {
     }
 }
 
-fn tell_order(order: Option<StopOrder>, said: &Result<(), Failure>) {
+pub(super) fn tell_order(order: Option<StopOrder>, said: &Result<(), Failure>) {
     for done in order.into_iter().flat_map(|order| order.done) {
         let _ = done.send(said.clone());
     }

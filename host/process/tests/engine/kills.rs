@@ -37,7 +37,7 @@ async fn ten_thousand_kills_are_told_once_each() {
     let mut hosts = Vec::new();
     while killed < KILLS {
         let at = random.usize(..PROCESSES).to_string();
-        let spec = Spec { kind: "counter".to_owned(), name: Some(at.clone()), args: "".into() };
+        let spec = Spec { kind: "counter".to_owned(), name: Some(at.clone()), args: "".into(), supervised: false };
         let started = match rig.engine.start_or_get(&plugin(), spec).await {
             Ok(started) => started,
             // It was on its way out.

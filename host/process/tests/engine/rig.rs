@@ -88,7 +88,7 @@ impl Behaviour for Counters {
             let mut next = Next::NoReply;
             for word in args.split(';').filter(|word| !word.is_empty()) {
                 let turn = counter.word(word, None).await?;
-                if turn.next != Next::Reply(Bytes::from_static(b"ok")) {
+                if turn.next != Next::Reply(Ok(Bytes::from_static(b"ok"))) {
                     next = turn.next;
                 }
             }
@@ -156,16 +156,16 @@ impl Counter {
             "panic" => panic!("told to"),
             "hang" => pending().await,
             "refuse" => Err(Crash::new(Fault::Returned, "said no")),
-            "stop" => Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Bytes::from_static(b"bye")) })),
+            "stop" => Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Ok(Bytes::from_static(b"bye"))) })),
             "leave" => Ok(Turn::new(Next::Stop { reason: Reason::NORMAL, reply: None })),
-            "sleep" => Ok(Turn::new(Next::Hibernate(from.map(|_| Bytes::from_static(b"good night"))))),
+            "sleep" => Ok(Turn::new(Next::Hibernate(from.map(|_| Ok(Bytes::from_static(b"good night")))))),
             "later" => {
                 self.later.extend(from);
                 Ok(Turn::new(Next::NoReply))
             }
             "answer" => {
                 for late in self.later.drain(..) {
-                    engine().reply(me, late, Bytes::from_static(b"at last")).unwrap();
+                    engine().reply(me, late, Ok(Bytes::from_static(b"at last"))).unwrap();
                 }
                 Ok(ok)
             }
@@ -217,7 +217,7 @@ impl Counter {
 
 fn without_answer(turn: Turn) -> Turn {
     match turn.next {
-        Next::Reply(_) => Turn { next: Next::NoReply, ..turn },
+        Next::Reply(Ok(_)) => Turn { next: Next::NoReply, ..turn },
         _ => turn,
     }
 }
@@ -350,7 +350,7 @@ impl Rig {
     }
 
     pub async fn try_start(&self, name: Option<&str>, args: &str) -> Result<Started, StartFailure> {
-        let spec = Spec { kind: "counter".to_owned(), name: name.map(str::to_owned), args: args.to_owned().into() };
+        let spec = Spec { kind: "counter".to_owned(), name: name.map(str::to_owned), args: args.to_owned().into(), supervised: false };
         self.engine.start(&plugin(), spec).await
     }
 

@@ -144,7 +144,7 @@ impl CallState {
 
     fn spec(&self, what: Spec) -> skep_process::Spec {
         self.stats.owe(what.kind.len() + what.name.as_ref().map_or(0, String::len) + what.args.len());
-        skep_process::Spec { kind: what.kind, name: what.name, args: what.args.into() }
+        skep_process::Spec { kind: what.kind, name: what.name, args: what.args.into(), supervised: false }
     }
 
     /// What a guest may hear of: the owner's topics are named with their owner, so that they mean the same to everybody.
