@@ -35,7 +35,7 @@ impl Turn {
         {
             // Nobody asked but itself, or whoever did is told: it is there still, with the state that is in the store.
             let refused = Error::from(error);
-            self.answer_hand(Failure::Other(refused.clone()));
+            self.answer_hand(&Failure::Other(refused.clone()));
             if order.is_none() {
                 self.cell.lock().rare().stop = Some(StopOrder { reason, done: std::collections::VecDeque::new() });
             }
@@ -83,7 +83,7 @@ impl Turn {
 
     /// Another owner has it, or it is gone from the store.
     pub(super) async fn lost(&mut self) {
-        self.answer_hand(Failure::Other(Error::Conflict));
+        self.answer_hand(&Failure::Other(Error::Conflict));
         let order = self.take_order();
         self.finish(&Reason::new("lost: another owner has it, or it was deleted"));
         tell_order(order, &Ok(()));
