@@ -42,7 +42,7 @@ impl Turn {
         };
         if self.core.wants_handled {
             let took = until(began, self.core.time.now());
-            self.core.options.observer.handled(&self.cell.pid(), std::time::Duration::ZERO, took);
+            self.core.options.observer.handled(&self.cell.pid(), took);
         }
         let persistence = self.cell.kind.setup.load().options.persistence;
         if !persistence.commits() {

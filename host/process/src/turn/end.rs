@@ -25,10 +25,14 @@ impl Turn {
 
     /// It was told to stop, or it said so itself; what is kept of it is deleted.
     pub(super) async fn end_in_order(&mut self, reason: Reason) {
+        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
+        if leaves {
+            // Its kind goes, and may come again: then it does, too.
+            self.write_snapshot().await;
+        }
         self.terminate(reason.clone()).await;
         let order = self.take_order();
         let kept = self.cell.lock().kept.as_ref().is_some_and(|kept| kept.seq > 0);
-        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
         if kept
             && !leaves
             && let Err(NotCommitted::Store(error)) = self.write(None, Vec::new(), None, None).await
