@@ -97,7 +97,8 @@ fn main() {
     println!("{:<56}{:>9.2} times", "    the process's p50 over the actor's", mine.p50() / actor.p50());
     let by_pid = runtime.block_on(async { tokio::spawn(calls(true)).await.unwrap() });
     line("call to a live process, by pid", &by_pid);
-    let (mine, actor) = runtime.block_on(async { (tokio::spawn(casts()).await.unwrap(), tokio::spawn(sends()).await.unwrap()) });
+    let (mine, actor) =
+        runtime.block_on(async { (tokio::spawn(casts()).await.unwrap(), tokio::spawn(sends()).await.unwrap()) });
     println!("{:<56}{mine:>9.0}/s", "casts to one process, one caller");
     println!("{:<56}{actor:>9.0}/s  {:.2} times", "messages to a plain tokio actor, one sender", mine / actor);
     runtime.block_on(async { tokio::spawn(many(count)).await.unwrap() });
@@ -128,24 +129,27 @@ fn line(what: &str, times: &Times) {
     println!("{what:<56}{rate:>9.0}/s  p50 {:.2} us, p99 {:.2} us", times.p50(), times.at(0.99));
 }
 
-async fn measure(count: usize, mut each: impl AsyncFnMut(usize)) -> Times {
-    let mut times = Vec::with_capacity(count);
-    let began = SystemClock.now();
-    for at in 0..count {
-        let from = SystemClock.now();
-        each(at).await;
-        times.push(from.elapsed());
-    }
-    Times::new(times, began.elapsed())
+/// Runs something so many times. A macro, since a closure's future is not `Send` for every lifetime.
+macro_rules! measure {
+    ($count:expr, |$at:ident| $each:expr) => {{
+        let count: usize = $count;
+        let mut times = Vec::with_capacity(count);
+        let began = SystemClock.now();
+        for $at in 0..count {
+            let from = SystemClock.now();
+            drop($each);
+            times.push(from.elapsed());
+        }
+        Times::new(times, began.elapsed())
+    }};
 }
 
 async fn calls(by_pid: bool) -> Times {
     let engine = engine(1);
     let pid = engine.start(&plugin(), spec("a".to_owned(), "")).await.unwrap().pid;
     let to = if by_pid { pid.into() } else { named("a") };
-    let call = async |_| drop(engine.call(None, &to, Bytes::from_static(b"hello"), None).await.unwrap());
-    measure(50_000, call).await;
-    let times = measure(500_000, call).await;
+    measure!(50_000, |_at| engine.call(None, &to, Bytes::from_static(b"hello"), None).await.unwrap());
+    let times = measure!(500_000, |_at| engine.call(None, &to, Bytes::from_static(b"hello"), None).await.unwrap());
     engine.close().await;
     times
 }
@@ -160,13 +164,11 @@ async fn plain() -> Times {
         }
         count
     });
-    let call = async |_| {
+    measure!(550_000, |_at| {
         let (answer, waits) = oneshot::channel();
         to.send((Bytes::from_static(b"hello"), answer)).await.unwrap();
-        drop(waits.await.unwrap());
-    };
-    measure(50_000, call).await;
-    measure(500_000, call).await
+        waits.await.unwrap()
+    })
 }
 
 /// A full mailbox is waited for by a call, which comes behind.
@@ -244,20 +246,19 @@ async fn many(count: usize) {
     );
     println!("{:<56}{bytes:>9.0} bytes, of which 8 are its state", "memory of one that sleeps");
     let mut random = fastrand::Rng::with_seed(1);
-    let wake = async |_| {
+    let times = measure!(50_000.min(count), |_at| {
         let to = named(&format!("counter:{:07}", random.usize(..count)));
-        drop(engine.call(None, &to, Bytes::from_static(b"hello"), None).await.unwrap());
-    };
-    let times = measure(50_000.min(count), wake).await;
+        engine.call(None, &to, Bytes::from_static(b"hello"), None).await.unwrap()
+    });
     line("call to one of them at random, which wakes it", &times);
-    let look = async |at: usize| {
+    let times = measure!(200_000, |at| {
         let found = engine.whereis(&plugin(), &format!("counter:{:07}", at * 7919 % count)).await;
-        assert!(found.unwrap().is_some());
-    };
-    line("whereis among them", &measure(200_000, look).await);
-    let list = async |at: usize| {
+        found.unwrap().unwrap()
+    });
+    line("whereis among them", &times);
+    let times = measure!(5000, |at| {
         let after = format!("counter:{:07}", at * 7919 % count);
-        drop(engine.list(&plugin(), "counter:", Some(&after), 100).await.unwrap());
-    };
-    line("list of 100 names among them", &measure(5000, list).await);
+        engine.list(&plugin(), "counter:", Some(&after), 100).await.unwrap()
+    });
+    line("list of 100 names among them", &times);
 }

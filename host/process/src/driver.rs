@@ -144,6 +144,14 @@ pub(crate) async fn look_after_kept(core: Arc<Core>) {
 }
 
 impl Core {
+    async fn is_kept(&self, keeper: &dyn crate::Keeper, target: &crate::Target) -> Result<bool, skep_store::Error> {
+        let record = match target {
+            crate::Target::Pid(pid) => keeper.find(pid.plugin.clone(), pid.number).await?,
+            crate::Target::Name { plugin, name } => keeper.find_name(plugin.clone(), name.as_str().into()).await?,
+        };
+        Ok(record.is_some())
+    }
+
     async fn look_at_store(self: &Arc<Self>) -> Result<Option<skep_store::Timestamp>, skep_store::Error> {
         let Some(keeper) = self.keeper.clone() else { return Ok(None) };
         let now = self.time.wall();
@@ -205,6 +213,8 @@ impl Core {
                             done.push(mail.id);
                         }
                     }
+                    // Of a kind that is not known yet: it waits for it.
+                    Ok(None) if self.is_kept(keeper, &target).await? => {}
                     Ok(None) => done.push(mail.id),
                     Err(_) => {}
                 }

@@ -30,7 +30,7 @@ struct Said {
 impl Turn {
     pub(super) async fn handle(&mut self, handed: Handed) {
         let began = if self.core.wants_handled { self.core.time.now() } else { 0 };
-        let Handed { event, call, mail, again } = handed;
+        let Handed { event, mail, again } = handed;
         let done = self.guarded(move |instance| instance.handle(event)).await;
         let turn = match done {
             Ok(turn) => turn,
@@ -42,7 +42,7 @@ impl Turn {
         };
         if self.core.wants_handled {
             let took = until(began, self.core.time.now());
-            self.core.options.observer.handled(&self.cell.pid(), std::time::Duration::ZERO, took);
+            self.core.options.observer.handled(&self.cell.pid(), took);
         }
         let persistence = self.cell.kind.setup.load().options.persistence;
         if !persistence.commits() {
@@ -60,7 +60,7 @@ impl Turn {
                 self.conclude(next, persistence).await;
             }
             Err(NotCommitted::Crash(crash)) => self.crash(crash).await,
-            Err(NotCommitted::Conflict) => self.conflict(call.is_some(), mail).await,
+            Err(NotCommitted::Conflict) => self.conflict(mail).await,
             Err(NotCommitted::Store(error)) => self.not_committed(error, again).await,
             Err(NotCommitted::Lost) => self.lost().await,
         }
@@ -150,10 +150,9 @@ impl Turn {
     }
 
     /// A check did not hold: the state is what it was.
-    async fn conflict(&mut self, is_call: bool, mail: Option<crate::MailId>) {
+    async fn conflict(&mut self, mail: Option<crate::MailId>) {
         self.tell(&Happened::Conflict);
-        self.answer_hand(Failure::Conflict);
-        let _ = is_call;
+        self.answer_hand(&Failure::Conflict);
         self.lose_instance();
         self.at = Stage::Stored;
         self.lose_mail(mail).await;
@@ -164,7 +163,7 @@ impl Turn {
     async fn not_committed(&mut self, error: skep_store::Error, again: Option<Letter>) {
         self.tell(&Happened::NotCommitted(error.clone()));
         let refused = Error::from(error);
-        self.answer_hand(Failure::Other(refused.clone()));
+        self.answer_hand(&Failure::Other(refused.clone()));
         self.lose_instance();
         {
             let mut state = self.cell.lock();
@@ -177,7 +176,7 @@ impl Turn {
     }
 
     /// What was in hand fails so, and what was to leave does not.
-    pub(super) fn answer_hand(&self, failure: Failure) {
+    pub(super) fn answer_hand(&self, failure: &Failure) {
         let mut state = self.cell.lock();
         let hand = state.hand.take();
         let outbox = state.rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox)).unwrap_or_default();

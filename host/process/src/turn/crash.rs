@@ -34,7 +34,7 @@ impl Turn {
         let now = self.core.time.now();
         let failure = Failure::Crashed(crash.reason.clone());
         let Fallen { begun, again, supervised, doom, late } = self.fall(&crash.reason);
-        self.answer_hand(failure.clone());
+        self.answer_hand(&failure);
         for (_, answer) in late {
             answer.give(Err(failure.clone()));
         }

@@ -25,32 +25,22 @@ impl Turn {
 
     /// It was told to stop, or it said so itself; what is kept of it is deleted.
     pub(super) async fn end_in_order(&mut self, reason: Reason) {
-        let removed = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
-        let (kept, keeps) = {
-            let state = self.cell.lock();
-            let ordered = state.rare.as_ref().and_then(|rare| rare.stop.as_ref()).is_some_and(|order| order.keeps);
-            (state.kept.is_some(), removed || ordered)
-        };
-        if kept && keeps {
-            match self.at {
-                Stage::Live(_) => self.write_snapshot().await,
-                Stage::Asleep(_) => self.leave_memory().await,
-                _ => {}
-            }
-            if self.rested {
-                return;
-            }
+        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed)
+            || self.cell.lock().rare.as_ref().and_then(|rare| rare.stop.as_ref()).is_some_and(|order| order.keeps);
+        if leaves {
+            // Its kind goes, and may come again: then it does, too.
+            self.write_snapshot().await;
         }
         self.terminate(reason.clone()).await;
         let order = self.take_order();
         let kept = self.cell.lock().kept.as_ref().is_some_and(|kept| kept.seq > 0);
         if kept
-            && !keeps
+            && !leaves
             && let Err(NotCommitted::Store(error)) = self.write(None, Vec::new(), None, None).await
         {
             // Nobody asked but itself, or whoever did is told: it is there still, with the state that is in the store.
             let refused = Error::from(error);
-            self.answer_hand(Failure::Other(refused.clone()));
+            self.answer_hand(&Failure::Other(refused.clone()));
             if order.is_none() {
                 self.cell.lock().rare().stop = Some(StopOrder { reason, keeps: false, done: std::collections::VecDeque::new() });
             }
@@ -98,7 +88,7 @@ impl Turn {
 
     /// Another owner has it, or it is gone from the store.
     pub(super) async fn lost(&mut self) {
-        self.answer_hand(Failure::Other(Error::Conflict));
+        self.answer_hand(&Failure::Other(Error::Conflict));
         let order = self.take_order();
         self.finish(&Reason::new("lost: another owner has it, or it was deleted"));
         tell_order(order, &Ok(()));

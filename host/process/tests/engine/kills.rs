@@ -38,11 +38,8 @@ async fn ten_thousand_kills_are_told_once_each() {
     while killed < KILLS {
         let at = random.usize(..PROCESSES).to_string();
         let spec = Spec { kind: "counter".to_owned(), name: Some(at.clone()), args: "".into(), supervised: false };
-        let started = match rig.engine.start_or_get(&plugin(), spec).await {
-            Ok(started) => started,
-            // It was on its way out.
-            Err(_) => continue,
-        };
+        // One may be on its way out.
+        let Ok(started) = rig.engine.start_or_get(&plugin(), spec).await else { continue };
         let target: Target = started.pid.clone().into();
         if rig.engine.inspect(&watcher).is_none() {
             watcher = rig.start("watcher").await;

@@ -210,7 +210,7 @@ impl Counter {
         self.me.name.as_deref().unwrap_or("?").to_owned()
     }
 
-    fn log(&self, text: String) {
+    fn log(&self, text: &str) {
         self.of.seen.log.lock().push(format!("{}: {text}", self.name()));
     }
 }
@@ -233,15 +233,15 @@ impl Instance for Counter {
                 }
                 Event::Timer { id: _, message } => Ok(without_answer(self.word(&text(&message), None).await?)),
                 Event::Published(message) => {
-                    self.log(format!("published {}", message.topic));
+                    self.log(&format!("published {}", message.topic));
                     Ok(Turn::default())
                 }
                 Event::Down { monitor: _, pid: _, reason } => {
-                    self.log(format!("down {reason}"));
+                    self.log(&format!("down {reason}"));
                     Ok(Turn::default())
                 }
                 Event::Exit { pid: _, reason } => {
-                    self.log(format!("exit {reason}"));
+                    self.log(&format!("exit {reason}"));
                     Ok(Turn::default())
                 }
             }
@@ -265,7 +265,7 @@ impl Instance for Counter {
     }
 
     fn terminate(&mut self, reason: Reason) -> Working<'_, ()> {
-        self.log(format!("terminate {reason}"));
+        self.log(&format!("terminate {reason}"));
         Box::pin(async { Ok(()) })
     }
 }
