@@ -88,6 +88,15 @@ impl Kind {
         }
     }
 
+    /// Whether a module elsewhere exports it.
+    pub(super) fn is_part(&self) -> bool {
+        self.settings.is_part
+    }
+
+    pub(super) fn ty(&self) -> Type {
+        (*self.item.self_ty).clone()
+    }
+
     fn function(&self, role: Role) -> Option<&Function> {
         self.functions.iter().find(|function| function.role == role)
     }

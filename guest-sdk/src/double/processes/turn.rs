@@ -114,6 +114,10 @@ fn leave(pid: &str, live: Box<dyn Live>, next: Next, turn: Turn) -> Result<Optio
         })?;
     }
     let saved = live.save();
+    // The host could not put it to sleep, nor move it: better to hear of it here.
+    let why = saved.as_ref().err().map_or("", String::as_str);
+    assert!(why.is_empty(), "the process `{pid}` cannot be saved: {why}");
+    let state = saved.unwrap_or_default();
     let (asleep, stopping, answer) = match next {
         Next::Noreply => (false, None, None),
         Next::Reply(answer) => (false, None, Some(answer)),
@@ -133,13 +137,10 @@ fn leave(pid: &str, live: Box<dyn Live>, next: Next, turn: Turn) -> Result<Optio
     with_cell(pid, |cell| {
         cell.events.extend(turn.events);
         let version = kind.definition.version;
-        if let (Persistence::Snapshot | Persistence::Durable, Ok(state)) = (kind.persistence, &saved) {
+        if matches!(kind.persistence, Persistence::Snapshot | Persistence::Durable) {
             cell.kept = Some((version, state.clone()));
         }
-        cell.life = match saved {
-            Ok(state) if asleep => Life::Asleep(version, state),
-            _ => Life::Awake(live),
-        };
+        cell.life = if asleep { Life::Asleep(version, state) } else { Life::Awake(live) };
     });
     Ok(answer)
 }
