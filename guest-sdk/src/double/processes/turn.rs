@@ -118,21 +118,25 @@ fn leave(pid: &str, live: Box<dyn Live>, next: Next, turn: Turn) -> Result<Optio
     let why = saved.as_ref().err().map_or("", String::as_str);
     assert!(why.is_empty(), "the process `{pid}` cannot be saved: {why}");
     let state = saved.unwrap_or_default();
-    let (asleep, stopping, answer) = match next {
+    let (asleep, stopping, reply) = match next {
         Next::Noreply => (false, None, None),
         Next::Reply(answer) => (false, None, Some(answer)),
         Next::Hibernate(answer) => (true, None, answer),
         Next::Stop(Stopping { reason, reply }) => (false, Some(reason), reply),
     };
-    if let (None, Some(Err(why))) = (turn.call, &answer) {
+    if let (None, Some(Err(why))) = (turn.call, &reply) {
         // As in the host's log.
         eprintln!("the process `{pid}` failed: {why}");
     }
     let mut live = live;
     if let Some(reason) = stopping {
         let _ = in_turn(pid, None, || live.terminate(&reason));
+        // Its caller has the answer before the end is known.
+        if let Some(said) = reply {
+            answer(turn.call, said.map_err(Failure::Failed));
+        }
         end(pid, &reason);
-        return Ok(answer);
+        return Ok(None);
     }
     with_cell(pid, |cell| {
         cell.events.extend(turn.events);
@@ -142,7 +146,7 @@ fn leave(pid: &str, live: Box<dyn Live>, next: Next, turn: Turn) -> Result<Optio
         }
         cell.life = if asleep { Life::Asleep(version, state) } else { Life::Awake(live) };
     });
-    Ok(answer)
+    Ok(reply)
 }
 
 /// Has a process handle its next message. Returns whether there was one.

@@ -123,7 +123,7 @@ fn operate(route: &str, query: &Query) -> Result<String, Refusal> {
         to = to.timeout(Duration::from_millis(ms.parse().map_err(Error::from)?));
     }
     let say = get("say").to_owned();
-    let times = 0..query.number("n", 1);
+    let mut times = 0..query.number("n", 1);
     match route {
         "" | "ok" => {}
         "start" | "start-or-get" | "start-many" => {
@@ -137,8 +137,8 @@ fn operate(route: &str, query: &Query) -> Result<String, Refusal> {
         "call-many" => {
             return Ok(times.map(|_| to.call(&say)).collect::<Result<Vec<_>, _>>()?.pop().unwrap_or_default());
         }
-        "cast" => times.map(|_| to.cast(&say)).collect::<Result<(), _>>()?,
-        "send" => times.map(|_| to.send(&say)).collect::<Result<(), _>>()?,
+        "cast" => times.try_for_each(|_| to.cast(&say))?,
+        "send" => times.try_for_each(|_| to.send(&say))?,
         "stop" => to.stop(query.get("reason").unwrap_or("normal"))?,
         "whereis" => return Ok(process::whereis(target(get("to")))?.map_or("none".to_owned(), |pid| pid.to_string())),
         "list" | "list-all" => return Ok(list(route, query)?),

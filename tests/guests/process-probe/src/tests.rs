@@ -70,7 +70,7 @@ fn processes_do_as_they_are_told() {
 #[test]
 fn answers_come_later_and_jobs_call() {
     ask("/start?name=a");
-    let waiting = test::call(&to_any("a"), &"later x".to_owned());
+    let waiting = test::call(to_any("a"), &"later x".to_owned());
     ask("/call?to=a&say=hibernate");
     ask("/cast?to=a&say=answer x honey");
     assert_eq!(waiting.answer().unwrap().unwrap(), "honey");
