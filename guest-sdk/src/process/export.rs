@@ -16,6 +16,12 @@ pub(crate) trait Live {
     fn terminate(&mut self, reason: &str);
 }
 
+/// A process that has begun, and what is next.
+pub(crate) type Begins = Result<(Box<dyn Live>, wit::Next), String>;
+
+/// One that goes on.
+pub(crate) type Resumes = Result<Box<dyn Live>, String>;
+
 /// What an answer is to the host.
 type Answered = Option<Result<Vec<u8>, String>>;
 
@@ -31,7 +37,7 @@ pub fn process_definition<P: Process>() -> wit::Definition {
 }
 
 /// What the exported `init` does.
-pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Result<(Box<dyn Live>, wit::Next), String> {
+pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Begins {
     let mut ctx = Ctx::<P>::new(me.kind, me.pid, me.name);
     let begun = read(args, "arguments").and_then(|args| P::begin(args, &mut ctx));
     let state = begun.map_err(|error| error.context(whose::<P>()).to_string())?;
@@ -41,7 +47,7 @@ pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Result<(Box<d
 }
 
 /// What the exported `load` does.
-pub(crate) fn resume<P: Process>(me: wit::Identity, version: u32, state: Vec<u8>) -> Result<Box<dyn Live>, String> {
+pub(crate) fn resume<P: Process>(me: wit::Identity, version: u32, state: Vec<u8>) -> Resumes {
     let state = saved::read(version, state).map_err(|error| error.context(whose::<P>()).to_string())?;
     let ctx = Ctx::<P>::new(me.kind, me.pid, me.name);
     Ok(Box::new(Running { ctx, state }))

@@ -33,6 +33,7 @@ impl Refused {
 }
 
 impl Kind {
+    #[allow(clippy::result_large_err, reason = "once for each `impl`, when it is compiled")]
     pub(super) fn new(arguments: &TokenStream, mut item: ItemImpl) -> Result<Self, Refused> {
         let mut errors = Vec::new();
         if let Some((path, _)) = &item.trait_ {
