@@ -100,8 +100,8 @@ impl Turn {
                 what => RecordChange::Turn(ProcessTurn {
                     saved: (what % 4 != 0).then(|| Saved { version: what.into(), state: part(2, "xyz") }),
                     before: match what {
-                        3 | 4 => BeforeChange::Put(Saved { version: 7, state: part(0, "old") }),
-                        5 => BeforeChange::Clear,
+                        3 | 4 | 8 => BeforeChange::Put(Saved { version: 7, state: part(0, "old") }),
+                        5 | 9 => BeforeChange::Clear,
                         _ => BeforeChange::Keep,
                     },
                     extra: (what % 3 != 0).then(|| part(1, "new")),
