@@ -68,8 +68,8 @@ pub mod view;
 
 pub use address::{InvalidAddress, Number, Pid, Target, check_kind, check_name};
 pub use behaviour::{
-    Answered, Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged, TimerId,
-    Turn, Working,
+    Answered, Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged,
+    TimerId, Turn, Working,
 };
 pub use error::{Error, Failure, StartFailure};
 pub use keeper::{

@@ -81,7 +81,13 @@ fn take(table: &mut HashTable<Arc<Cell>>, hash: u64, cell: &Arc<Cell>) -> Option
 impl Registry {
     pub(crate) fn new() -> Self {
         let shards = || (0..SHARDS).map(|_| Cells::default()).collect();
-        Self { by_number: shards(), by_name: shards(), plugins: RwLock::default(), hasher: RandomState::default(), count: AtomicUsize::new(0) }
+        Self {
+            by_number: shards(),
+            by_name: shards(),
+            plugins: RwLock::default(),
+            hasher: RandomState::default(),
+            count: AtomicUsize::new(0),
+        }
     }
 
     fn hash_number(&self, number: Number) -> u64 {

@@ -42,7 +42,8 @@ impl Turn {
             let refused = Error::from(error);
             self.answer_hand(&Failure::Other(refused.clone()));
             if order.is_none() {
-                self.cell.lock().rare().stop = Some(StopOrder { reason, keeps: false, done: std::collections::VecDeque::new() });
+                self.cell.lock().rare().stop =
+                    Some(StopOrder { reason, keeps: false, done: std::collections::VecDeque::new() });
             }
             tell_order(order, &Err(Failure::Other(refused.clone())));
             self.lose_instance();

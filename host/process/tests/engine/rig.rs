@@ -156,7 +156,9 @@ impl Counter {
             "panic" => panic!("told to"),
             "hang" => pending().await,
             "refuse" => Err(Crash::new(Fault::Returned, "said no")),
-            "stop" => Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Ok(Bytes::from_static(b"bye"))) })),
+            "stop" => {
+                Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Ok(Bytes::from_static(b"bye"))) }))
+            }
             "leave" => Ok(Turn::new(Next::Stop { reason: Reason::NORMAL, reply: None })),
             "sleep" => Ok(Turn::new(Next::Hibernate(from.map(|_| Ok(Bytes::from_static(b"good night")))))),
             "later" => {
@@ -350,7 +352,12 @@ impl Rig {
     }
 
     pub async fn try_start(&self, name: Option<&str>, args: &str) -> Result<Started, StartFailure> {
-        let spec = Spec { kind: "counter".to_owned(), name: name.map(str::to_owned), args: args.to_owned().into(), supervised: false };
+        let spec = Spec {
+            kind: "counter".to_owned(),
+            name: name.map(str::to_owned),
+            args: args.to_owned().into(),
+            supervised: false,
+        };
         self.engine.start(&plugin(), spec).await
     }
 
