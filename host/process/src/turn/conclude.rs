@@ -36,8 +36,8 @@ impl Turn {
             Ok(turn) => turn,
             Err(crash) => {
                 // It was in hand and is lost; so that it is not in hand for ever, the mail goes too.
-                self.lose_mail(mail).await;
-                return self.crash(crash).await;
+                Box::pin(self.lose_mail(mail)).await;
+                return Box::pin(self.crash(crash)).await;
             }
         };
         if self.core.wants_handled {
@@ -48,10 +48,20 @@ impl Turn {
         if !persistence.commits() {
             if turn.staged.is_some() || !turn.events.is_empty() {
                 let crash = Crash::new(Fault::Returned, "it staged what its persistence does not commit");
-                return self.crash(crash).await;
+                return Box::pin(self.crash(crash)).await;
             }
             return self.conclude(turn.next, persistence).await;
         }
+        Box::pin(self.commit_and_conclude(turn, persistence, mail, again)).await;
+    }
+
+    async fn commit_and_conclude(
+        &mut self,
+        turn: behaviour::Turn,
+        persistence: Persistence,
+        mail: Option<crate::MailId>,
+        again: Option<Letter>,
+    ) {
         let behaviour::Turn { next, staged, events } = turn;
         let ends = matches!(&next, Next::Stop { reason, .. } if !reason.is_abnormal());
         match self.commit(staged, events, mail, ends).await {
@@ -77,13 +87,13 @@ impl Turn {
         }
         if let Some(answer) = said.refused {
             answer.give(Err(Failure::Full));
-            return self.crash(Crash::new(Fault::Returned, "it owes too many answers")).await;
+            return Box::pin(self.crash(Crash::new(Fault::Returned, "it owes too many answers"))).await;
         }
         if let Some(reason) = said.stop {
-            return self.stopped_itself(reason).await;
+            return Box::pin(self.stopped_itself(reason)).await;
         }
         if said.write {
-            self.write_snapshot().await;
+            Box::pin(self.write_snapshot()).await;
         }
     }
 

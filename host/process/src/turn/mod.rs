@@ -47,16 +47,17 @@ impl Turn {
                     self.handle(*handed).await;
                     left -= 1;
                 }
-                Step::Bring => self.bring_up().await,
-                Step::Die => self.crash(Crash::new(Fault::Killed, "killed")).await,
-                Step::End(reason) => self.end_in_order(reason).await,
-                Step::Doomed(reason) => self.end_for_good(reason).await,
-                Step::Move => self.upgrade().await,
-                Step::Mail => self.read_mail().await,
-                Step::Ties => self.look_up_ties().await,
-                Step::Write => self.write_snapshot().await,
-                Step::Sleep => self.sleep().await,
-                Step::Leave => self.leave_memory().await,
+                // In boxes of their own, so that what a turn usually needs is small: it is moved when it is spawned.
+                Step::Bring => Box::pin(self.bring_up()).await,
+                Step::Die => Box::pin(self.crash(Crash::new(Fault::Killed, "killed"))).await,
+                Step::End(reason) => Box::pin(self.end_in_order(reason)).await,
+                Step::Doomed(reason) => Box::pin(self.end_for_good(reason)).await,
+                Step::Move => Box::pin(self.upgrade()).await,
+                Step::Mail => Box::pin(self.read_mail()).await,
+                Step::Ties => Box::pin(self.look_up_ties()).await,
+                Step::Write => Box::pin(self.write_snapshot()).await,
+                Step::Sleep => Box::pin(self.sleep()).await,
+                Step::Leave => Box::pin(self.leave_memory()).await,
             }
             if self.rested {
                 return;
