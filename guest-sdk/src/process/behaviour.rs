@@ -73,11 +73,6 @@ impl<'de> Deserialize<'de> for Unhandled {
 
 /// What a process is: a value that can be saved and read again, because it sleeps when it is idle, and moves to a new
 /// revision of the plugin.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be saved, so it is no process",
-    label = "this is the state of a process",
-    note = "the state is saved when the process sleeps or moves to a new revision: `#[derive(serde::Serialize, serde::Deserialize)]`"
-)]
 pub trait State: Serialize + DeserializeOwned + 'static {}
 
 impl<T: Serialize + DeserializeOwned + 'static> State for T {}
@@ -158,6 +153,11 @@ pub trait Process: Protocol + State {
 }
 
 /// A process whose state follows from what happened: one with `apply`. See [`Ctx::append`].
+#[diagnostic::on_unimplemented(
+    message = "nothing can happen to `{Self}`",
+    label = "this process has no `apply`",
+    note = "`fn apply(&mut self, event: Event)` in the `impl` under `#[skep::process]` says what an event does to the state"
+)]
 pub trait EventLog: Process {
     /// What happens.
     type Event: Serialize + DeserializeOwned;
@@ -182,13 +182,13 @@ pub trait Begun<P> {
     fn into_state(self) -> Result<P>;
 }
 
-impl<P: State> Begun<P> for P {
+impl<P> Begun<P> for P {
     fn into_state(self) -> Result<P> {
         Ok(self)
     }
 }
 
-impl<P: State, E: Into<Error>> Begun<P> for Result<P, E> {
+impl<P, E: Into<Error>> Begun<P> for Result<P, E> {
     fn into_state(self) -> Result<P> {
         self.map_err(Into::into)
     }

@@ -1,8 +1,16 @@
-use serde::{Deserialize, Serialize};
 use skep_sdk::skep;
 
-#[derive(Serialize, Deserialize)]
-struct Hive;
+struct Shapes;
+
+struct Settings;
+
+struct Unknown;
+
+struct Beginless;
+
+struct Trait;
+
+struct Twice;
 
 #[skep::processes]
 mod kinds {
@@ -10,7 +18,7 @@ mod kinds {
     use skep_sdk::prelude::*;
 
     #[process]
-    impl Hive {
+    impl Shapes {
         fn init(&self, _: &str, _: u32) {}
 
         async fn call(self, _: u32, _: String, _: &mut Ctx) -> impl Sized {}
@@ -28,45 +36,31 @@ mod kinds {
         fn apply(&mut self, _: u32, _: &mut Ctx) {}
 
         fn migrate(_: Vec<u8>) -> Self {
-            Hive
+            Shapes
         }
     }
 
     #[process(name = "Hive", version = 0, state = "xml", version = 1)]
-    impl Hive {
+    impl Settings {
         fn init() -> Self {
-            Hive
+            Settings
         }
     }
 
-    #[process(naem = "hive", part = 1, "hive")]
-    impl Hive {
+    #[process(naem = "hive", part = 1)]
+    impl Unknown {
         fn init() -> Self {
-            Hive
+            Unknown
         }
     }
 
     #[process(version = 2)]
-    impl Hive {}
+    impl Beginless {}
 
     #[process]
-    impl Default for Hive {
+    impl Default for Trait {
         fn default() -> Self {
-            Hive
-        }
-    }
-
-    #[process]
-    impl<T> Vec<T> {
-        fn init() -> Self {
-            Vec::new()
-        }
-    }
-
-    #[process(part)]
-    impl Hive {
-        fn init() -> Self {
-            Hive
+            Trait
         }
     }
 
@@ -75,6 +69,9 @@ mod kinds {
 
     #[process(version = 2)]
     use super::Hive as Other;
+
+    #[process("hive")]
+    impl Twice {}
 }
 
 #[skep::process]
@@ -84,22 +81,6 @@ fn hive() {}
 mod nothing {}
 
 #[skep::processes(all)]
-mod twice {
-    use super::*;
-
-    #[process(name = "hive")]
-    impl Hive {
-        fn init() -> Self {
-            Hive
-        }
-    }
-
-    #[process]
-    impl Hive {
-        fn init() -> Self {
-            Hive
-        }
-    }
-}
+mod more {}
 
 fn main() {}

@@ -3,8 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::{
-    Error, FnArg, GenericArgument, Ident, ImplItemFn, PathArguments, ReceiverKind, ReturnType, Type, parse_quote,
-    spanned::Spanned,
+    Error, FnArg, Ident, ImplItemFn, PathArguments, ReceiverKind, ReturnType, Type, parse_quote, spanned::Spanned,
 };
 
 use crate::export::{is_impl, is_short_reference, is_text};
@@ -141,6 +140,11 @@ impl Function {
         Span::call_site().located_at(self.output.as_ref().map_or(self.name.span(), Spanned::span))
     }
 
+    /// What stands for the message, at its type, so that errors about it stand there.
+    pub(super) fn at_message(&self, tokens: impl Fn(Span) -> TokenStream) -> Vec<TokenStream> {
+        self.given.last().map(|ty| tokens(Span::call_site().located_at(ty.span()))).into_iter().collect()
+    }
+
     /// The call of the author's function, with these at hand for its arguments.
     pub(super) fn called(&self, given: &[TokenStream]) -> TokenStream {
         let (name, span) = (&self.name, self.span());
@@ -238,8 +242,10 @@ pub(super) fn complete_ctx(function: &mut ImplItemFn) {
         let Type::Path(path) = &mut *reference.elem else { continue };
         let Some(last) = path.path.segments.last_mut() else { continue };
         if last.ident == "Ctx" && last.arguments.is_none() {
-            let self_: GenericArgument = parse_quote!(Self);
-            last.arguments = PathArguments::AngleBracketed(parse_quote!(<#self_>));
+            // At the author's word, where errors about it stand.
+            let self_ = Ident::new("Self", last.ident.span());
+            let arguments = quote_spanned!(last.ident.span()=> <#self_>);
+            last.arguments = PathArguments::AngleBracketed(parse_quote!(#arguments));
         }
     }
 }

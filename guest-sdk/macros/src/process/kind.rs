@@ -154,8 +154,7 @@ impl Kind {
 /// The function of the trait that calls the author's.
 fn implemented(function: &Function) -> TokenStream {
     let span = function.span();
-    let message = function.given.last().map(|_| quote!(message));
-    let called = function.called(&message.into_iter().collect::<Vec<_>>());
+    let called = function.called(&function.at_message(|span| quote_spanned!(span=> message)));
     let ctx = quote!(&mut ::skep_sdk::process::Ctx<Self>);
     let handled = quote_spanned!(span=> ::skep_sdk::process::Handled::into_handled);
     let told = |name: &str, message: TokenStream| {
@@ -171,7 +170,7 @@ fn implemented(function: &Function) -> TokenStream {
         Role::Init => quote_spanned! {span=>
             #[allow(unused_variables)]
             fn begin(message: Self::Args, ctx: #ctx) -> ::skep_sdk::Result<Self> {
-                ::skep_sdk::process::Begun::into_state(#called)
+                ::skep_sdk::process::Begun::<Self>::into_state(#called)
             }
         },
         Role::Call => {
@@ -207,7 +206,7 @@ fn implemented(function: &Function) -> TokenStream {
             }
         }
         Role::Terminate => {
-            let called = function.called(&[quote!(reason)]);
+            let called = function.called(&function.at_message(|span| quote_spanned!(span=> reason)));
             quote_spanned! {span=>
                 #[allow(unused_variables)]
                 fn on_terminate(&mut self, reason: &::skep_sdk::process::Reason) {
@@ -228,7 +227,7 @@ fn implemented(function: &Function) -> TokenStream {
             let called = function.called(&[quote!(version), read]);
             quote_spanned! {span=>
                 fn on_migrate(version: u32, old: ::skep_sdk::process::Saved) -> ::skep_sdk::Result<Self> {
-                    ::skep_sdk::process::Begun::into_state(#called)
+                    ::skep_sdk::process::Begun::<Self>::into_state(#called)
                 }
             }
         }
