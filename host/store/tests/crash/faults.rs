@@ -1,7 +1,7 @@
 //! What the store answers on a disk that is full, or fails, and that it recovers by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
@@ -101,11 +101,11 @@ async fn a_failed_write_refuses_and_recovers() {
 }
 
 #[derive(Default)]
-struct Reopened(AtomicU32);
+struct Reopened(AtomicU64);
 
 impl Observer for Reopened {
     fn changed(&self, changes: Changes) {
-        self.0.fetch_add(u32::from(changes.reopened), Ordering::SeqCst);
+        self.0.fetch_add(u64::from(changes.reopened), Ordering::SeqCst);
     }
 }
 
@@ -127,8 +127,7 @@ async fn a_turn_that_ended_in_the_unknown_was_committed_or_not() {
         let turn = ProcessChange::turn(id.clone(), seq, ProcessTurn::default());
         of(ProcessChange { handled: handled.to_owned(), append: vec!["x".into()], ..turn })
     };
-    let mut seq = 1;
-    for round in 1..6 {
+    for seq in 1..6 {
         faults.sync.store(SQLITE_IOERR_FSYNC, Ordering::SeqCst);
         let unknown = store.commit(turn(seq, &mail)).await.unwrap_err();
         assert_eq!(unknown, CommitError::Store(Error::OutcomeUnknown));
@@ -136,7 +135,7 @@ async fn a_turn_that_ended_in_the_unknown_was_committed_or_not() {
         while store.stage(NOW, 0).await.is_err() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(told.0.load(Ordering::SeqCst), round);
+        assert_eq!(told.0.load(Ordering::SeqCst), seq, "once for each time that it failed");
         let record = store.process(id.clone()).await.unwrap().unwrap();
         let left = store.mail_for(vec![to.clone()], None, NOW, 9).await.unwrap().mail;
         assert!(record.seq == seq || record.seq == seq + 1, "{} behind {seq}", record.seq);
@@ -145,7 +144,6 @@ async fn a_turn_that_ended_in_the_unknown_was_committed_or_not() {
         if record.seq == seq {
             store.commit(turn(seq, &mail)).await.unwrap();
         }
-        seq += 1;
         mail = store.post_mail(plugin(), vec![letter()], NOW).await.unwrap();
     }
 }

@@ -166,19 +166,19 @@ pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usiz
 /// Everything that can be seen of processes is the same.
 pub(super) async fn agree(store: &SqliteStore, naive: &Naive) {
     let kept = &naive.processes;
-    for of in 0..2 {
-        for number in 0..4 {
+    for (of, plugin_name) in PLUGINS.iter().enumerate() {
+        for (number, name) in KEYS.iter().enumerate().take(NUMBERS.len()) {
             let id = id((of, number));
             assert_eq!(store.process(id.clone()).await.unwrap().as_ref(), kept.records.get(&id));
             let events = store.process_events(id.clone(), 0, 1000).await.unwrap().events;
             let events: Vec<_> = events.into_iter().map(|event| (event.number, event.data)).collect();
             let expected = kept.events.iter().filter(|((of, _), _)| *of == id);
             assert_eq!(events, expected.map(|((_, number), data)| (*number, data.clone())).collect::<Vec<_>>());
-            let to = vec![Receiver::Process(id), Receiver::Name(plugin(PLUGINS[of]), KEYS[number].to_owned())];
+            let to = vec![Receiver::Process(id), Receiver::Name(plugin(plugin_name), (*name).to_owned())];
             let mail = store.mail_for(to.clone(), None, naive.now, 1000).await.unwrap();
             assert_eq!((mail.mail, mail.more), (kept.mail_for(&to, naive.now), false));
         }
-        let of = plugin(PLUGINS[of]);
+        let of = plugin(plugin_name);
         let names = store.process_names(of.clone(), String::new(), None, 1000).await.unwrap().processes;
         let mut expected: Vec<_> = kept.records.values().filter(|record| record.id.plugin == of).collect();
         let all = store.processes(of.clone(), None, 1000).await.unwrap().processes;
