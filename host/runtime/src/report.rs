@@ -22,8 +22,9 @@ impl Report {
     }
 
     /// The same for a call that no client waits for: what it means when it is dropped.
-    pub(crate) fn or_gone(self, gone: &'static str) -> Self {
-        Self { gone, ..self }
+    pub(crate) fn or_gone(mut self, gone: &'static str) -> Self {
+        self.gone = gone;
+        self
     }
 
     pub(crate) fn end(mut self, outcome: Result<u16, &Failure>) {

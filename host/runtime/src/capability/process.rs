@@ -37,7 +37,7 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    const fn is_in(self, access: ProcessAccess) -> bool {
+    fn is_in(self, access: ProcessAccess) -> bool {
         match self {
             Self::Monitor => true,
             Self::Call => access.calls(),
@@ -66,6 +66,11 @@ pub(crate) struct Turning {
 impl Turning {
     pub(crate) fn new(pid: Pid, persistence: Persistence) -> Self {
         Self { pid, persistence, staged: Staged::default(), events: Vec::new(), operations: 0 }
+    }
+
+    pub(crate) fn staged_something(&self) -> bool {
+        let Staged { checks, writes, jobs, messages } = &self.staged;
+        !(checks.is_empty() && writes.is_empty() && jobs.is_empty() && messages.is_empty())
     }
 
     fn reserve(&mut self, operations: usize) -> Result<(), Error> {
@@ -142,7 +147,7 @@ impl CallState {
         message.into()
     }
 
-    fn spec(&self, what: Spec) -> skep_process::Spec {
+    fn process_spec(&self, what: Spec) -> skep_process::Spec {
         self.stats.owe(what.kind.len() + what.name.as_ref().map_or(0, String::len) + what.args.len());
         skep_process::Spec { kind: what.kind, name: what.name, args: what.args.into(), supervised: false }
     }
@@ -172,13 +177,13 @@ impl CallState {
 
 impl process::Host for CallState {
     async fn start(&mut self, what: Spec) -> Result<Started, StartFailure> {
-        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.spec(what));
+        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
         let started = processes.start(self.stats.plugin(), spec).await;
         started.map(to_guest).map_err(not_started)
     }
 
     async fn start_or_get(&mut self, what: Spec) -> Result<Started, StartFailure> {
-        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.spec(what));
+        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
         let started = processes.start_or_get(self.stats.plugin(), spec).await;
         started.map(to_guest).map_err(not_started)
     }

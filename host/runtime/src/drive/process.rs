@@ -232,8 +232,9 @@ fn turn(next: process_handler::Next, turning: Option<Box<Turning>>) -> Turn {
         process_handler::Next::Hibernate(answer) => Next::Hibernate(answer.map(|answer| answer.map(Bytes::from))),
     };
     let Some(turning) = turning else { return Turn::new(next) };
-    let staged = Some(turning.staged).filter(|staged| *staged != skep_process::Staged::default());
-    Turn { next, staged: staged.map(Box::new), events: turning.events }
+    let is_staged = turning.staged_something();
+    let Turning { staged, events, .. } = *turning;
+    Turn { next, staged: is_staged.then(|| Box::new(staged)), events }
 }
 
 struct Init<'a> {
