@@ -115,7 +115,9 @@ impl Kept {
     /// What of a record that is to be written is what it was.
     pub(crate) fn same(&self, record: &Record, state: &State) -> Same {
         let saved = match (&record.saved, &self.saved) {
-            (Some(new), Some(old)) => std::ptr::eq(new.state.as_ref(), old.state.as_ref()),
+            (Some(new), Some(old)) => {
+                new.version == old.version && std::ptr::eq(new.state.as_ref(), old.state.as_ref())
+            }
             (new, old) => new.is_none() && old.is_none(),
         };
         let written = || state.rare.as_ref().and_then(|rare| rare.before.as_ref()).is_some_and(|before| before.written);

@@ -164,8 +164,11 @@ fn commit(turn: TurnCommit) -> Result<Commit, Error> {
     let mut process = match change {
         Change::Put(record) => {
             let below = record.events_from.saturating_add(1);
-            let put =
-                if expect == 0 { ProcessChange::begin(id, begin(*record)?) } else { turn_of(id, expect, *record, same) };
+            let put = if expect == 0 {
+                ProcessChange::begin(id, begin(*record)?)
+            } else {
+                turn_of(id, expect, *record, same)
+            };
             ProcessChange { events_below: below, ..put }
         }
         Change::Quarantine(why) => ProcessChange::quarantine(id, expect, Some(why.as_ref().to_owned())),

@@ -246,6 +246,7 @@ async fn mail_reaches_one_that_is_not_in_memory() {
     until(async || host.mail_left(vec![by_name("nobody")]).await == 0).await;
     assert_eq!(host.mail_left(vec![Receiver::Process(id(&pid))]).await, 1);
     let host = host.next().await;
+    until(async || host.mail_left(vec![Receiver::Process(id(&pid))]).await == 0).await;
     assert_eq!(host.call("a", "get").await, "3 v1");
 }
 
@@ -398,4 +399,38 @@ async fn the_state_before_an_upgrade_stays_until_it_is_settled() {
     assert_eq!(host.call("a", "add").await, "4");
     assert_eq!(host.record(&a).await.unwrap().before, None);
     assert!(host.counters.seen.inits.load(Ordering::SeqCst) <= 2);
+}
+
+#[tokio::test]
+async fn the_port_says_why_a_commit_was_refused() {
+    let host = Host::new(durable());
+    let a = host.start("a").await;
+    let keeper = StoreKeeper::new(Arc::<SqliteStore>::clone(&host.store));
+    let record = keeper.find(plugin(), a.number).await.unwrap().unwrap();
+    let now = host.now();
+    let turn = |pid: &Pid, expect| TurnCommit {
+        pid: pid.clone(),
+        now,
+        expect,
+        change: Change::Put(Box::new(Record { pid: pid.clone(), ..record.clone() })),
+        same: Same::default(),
+        append: Vec::new(),
+        handled: Vec::new(),
+        staged: None,
+    };
+    let other = Pid { number: Number(7), ..a.clone() };
+    assert_eq!(keeper.commit(turn(&other, 0)).await, Err(CommitFailure::NameTaken(a.clone())));
+    assert_eq!(keeper.commit(turn(&a, 9)).await, Err(CommitFailure::Fenced));
+    let late = TurnCommit { handled: vec![MailId(77)], ..turn(&a, record.seq) };
+    assert_eq!(keeper.commit(late).await, Err(CommitFailure::Handled(MailId(77))));
+    let wrong = Pid { kind: "Not a kind".into(), ..other };
+    assert!(matches!(keeper.commit(turn(&wrong, 0)).await, Err(CommitFailure::Store(skep_store::Error::Invalid(_)))));
+    let events = TurnCommit { append: vec!["0".into(), "1".into(), "2".into()], ..turn(&a, record.seq) };
+    keeper.commit(events).await.unwrap();
+    let record = keeper.find(plugin(), a.number).await.unwrap().unwrap();
+    assert_eq!((record.events_from, record.events_to), (0, 3));
+    assert_eq!(keeper.events(plugin(), a.number, 1, 9).await.unwrap(), ["1", "2"]);
+    let cut = Change::Put(Box::new(Record { events_from: 2, ..record.clone() }));
+    keeper.commit(TurnCommit { change: cut, ..turn(&a, record.seq) }).await.unwrap();
+    assert_eq!(keeper.events(plugin(), a.number, 0, 9).await.unwrap(), ["2"]);
 }

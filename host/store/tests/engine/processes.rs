@@ -152,7 +152,10 @@ async fn a_turn_ends_a_quarantine() {
     let record = f.record(1).await.unwrap();
     assert_eq!((record.seq, record.quarantined, record.saved), (4, None, Some(saved("b"))));
     let page = f.due(DueCursor::default(), NOW).await;
-    assert_eq!(page.due.iter().map(|due| (&due.to, due.mail)).collect::<Vec<_>>(), [(&Receiver::Process(id(1)), false)]);
+    assert_eq!(
+        page.due.iter().map(|due| (&due.to, due.mail)).collect::<Vec<_>>(),
+        [(&Receiver::Process(id(1)), false)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
