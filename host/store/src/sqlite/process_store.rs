@@ -14,11 +14,11 @@ use crate::store::StoreFuture;
 
 impl ProcessStore for SqliteStore {
     fn process(&self, id: ProcessId) -> StoreFuture<Option<ProcessRecord>> {
-        self.read(move |reader| read::processes::record(reader, id))
+        self.read(move |reader| read::processes::record(reader, &id))
     }
 
     fn process_by_name(&self, plugin: PluginName, name: String) -> StoreFuture<Option<ProcessRecord>> {
-        self.read(move |reader| read::processes::by_name(reader, plugin, &name))
+        self.read(move |reader| read::processes::by_name(reader, &plugin, &name))
     }
 
     fn process_names(

@@ -1,14 +1,18 @@
 //! What the store answers on a disk that is full, or fails, and that it recovers by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR_FSYNC, SQLITE_IOERR_WRITE};
-use skep_store::{Commit, CommitError, Durability, Error, SqliteStore, Store, Write};
+use skep_store::{
+    Changes, Commit, CommitError, Durability, Error, Mail, MailId, Observer, ProcessChange, ProcessStore, ProcessTurn,
+    Receiver, SqliteStore, Store, Write,
+};
 use tempfile::TempDir;
 
 use crate::child::{NOW, Speaker, key, options, plugin};
+use crate::turns;
 use crate::vfs::{self, Faults};
 
 struct Fixture {
@@ -94,6 +98,54 @@ async fn a_failed_write_refuses_and_recovers() {
     f.faults.write.store(0, Ordering::SeqCst);
     f.set_at_last("after").await;
     assert!(f.has("before").await && f.has("after").await);
+}
+
+#[derive(Default)]
+struct Reopened(AtomicU64);
+
+impl Observer for Reopened {
+    fn changed(&self, changes: Changes) {
+        self.0.fetch_add(u64::from(changes.reopened), Ordering::SeqCst);
+    }
+}
+
+/// Whoever runs a process learns from its seq what became of a turn, and from the observer that it has to look for mail.
+#[tokio::test]
+async fn a_turn_that_ended_in_the_unknown_was_committed_or_not() {
+    vfs::register();
+    let (folder, told) = (TempDir::new().unwrap(), Arc::new(Reopened::default()));
+    let faults = vfs::faults(&folder.path().canonicalize().unwrap());
+    let path = folder.path().join("store.sqlite");
+    let store = SqliteStore::open(options(&path, Durability::Full), Arc::clone(&told) as Arc<_>).unwrap();
+    let id = turns::id(1);
+    let of = |process| Commit { process: Some(process), ..Commit::new(plugin(), NOW) };
+    store.commit(of(ProcessChange::begin(id.clone(), turns::begin("1".to_owned())))).await.unwrap();
+    let to = Receiver::Process(id.clone());
+    let letter = || Mail { to: to.clone(), data: "x".into(), at: None };
+    let mut mail = store.post_mail(plugin(), vec![letter()], NOW).await.unwrap();
+    let turn = |seq, handled: &[MailId]| {
+        let turn = ProcessChange::turn(id.clone(), seq, ProcessTurn::default());
+        of(ProcessChange { handled: handled.to_owned(), append: vec!["x".into()], ..turn })
+    };
+    for seq in 1..6 {
+        faults.sync.store(SQLITE_IOERR_FSYNC, Ordering::SeqCst);
+        let unknown = store.commit(turn(seq, &mail)).await.unwrap_err();
+        assert_eq!(unknown, CommitError::Store(Error::OutcomeUnknown));
+        faults.sync.store(0, Ordering::SeqCst);
+        while store.stage(NOW, 0).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(told.0.load(Ordering::SeqCst), seq, "once for each time that it failed");
+        let record = store.process(id.clone()).await.unwrap().unwrap();
+        let left = store.mail_for(vec![to.clone()], None, NOW, 9).await.unwrap().mail;
+        assert!(record.seq == seq || record.seq == seq + 1, "{} behind {seq}", record.seq);
+        assert_eq!(record.last_event + 1, record.seq);
+        assert_eq!(left.len() as u64, seq + 1 - record.seq, "the mail went with the turn");
+        if record.seq == seq {
+            store.commit(turn(seq, &mail)).await.unwrap();
+        }
+        mail = store.post_mail(plugin(), vec![letter()], NOW).await.unwrap();
+    }
 }
 
 /// Concurrent writers on a disk that comes and goes: what was answered is there.

@@ -43,22 +43,32 @@ impl Observer for Listener {
     }
 }
 
-pub(crate) fn start(store: &Path, mode: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+fn start(store: &Path, mode: &str) -> Killed {
+    let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
         .env(CHILD_STORE, store)
         .env(CHILD_MODE, mode)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Killed(child.unwrap())
+}
+
+/// A child that does not outlive the test, whatever it says.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 impl Said {
     /// Kills the child at a random moment behind a random number of answers, and takes down what it said.
     #[expect(clippy::disallowed_methods, reason = "the moment of the kill is to be anywhere between two answers")]
-    fn listen_and_kill(&mut self, mut child: Child) -> Result<usize, String> {
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    fn listen_and_kill(&mut self, mut child: Killed) -> Result<usize, String> {
+        let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
         let (mut heard, enough) = (0, fastrand::usize(1..400));
         for line in lines.by_ref() {
             heard += usize::from(self.take(&line.unwrap())?);
@@ -67,8 +77,7 @@ impl Said {
             }
         }
         std::thread::sleep(Duration::from_micros(fastrand::u64(0..20_000)));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(child);
         for line in lines {
             // The last one may be cut short.
             heard += usize::from(self.take(&line.unwrap())?);

@@ -27,7 +27,7 @@ fn receiver(number: u64) -> Receiver {
     if fastrand::bool() { Receiver::Process(id(number)) } else { Receiver::Name(plugin(), number.to_string()) }
 }
 
-fn begin(name: String) -> NewProcess {
+pub(crate) fn begin(name: String) -> NewProcess {
     let kind = HandlerName::new("letters").unwrap();
     NewProcess { kind, name: Some(name), args: Bytes::new(), saved: None, extra: Bytes::new(), wake_at: None }
 }

@@ -354,6 +354,24 @@ async fn mail_is_told_when_it_is_due_and_kept_until_it_is_handled() {
     assert_eq!(usage.iter().map(|usage| usage.bytes).collect::<Vec<_>>(), [192 + 9, 0]);
 }
 
+/// A page that ends early for one of its receivers has nothing of the others that stands behind.
+#[tokio::test]
+async fn pages_of_large_mail_miss_nothing() {
+    let f = fixture();
+    let to = vec![Receiver::Process(id(1)), named("a")];
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let large = mail(to[0].clone(), &"x".repeat(1 << 20), None);
+        ids.extend(f.store.post_mail(plugin("shop"), vec![large], NOW).await.unwrap());
+    }
+    ids.extend(f.store.post_mail(plugin("shop"), vec![mail(to[1].clone(), "small", None)], NOW).await.unwrap());
+    let first = f.store.mail_for(to.clone(), None, NOW, 100).await.unwrap();
+    assert_eq!((first.mail.len(), first.more), (4, true));
+    let second = f.store.mail_for(to, Some(first.mail[3].place()), NOW, 100).await.unwrap();
+    assert!(!second.more);
+    assert_eq!(first.mail.iter().chain(&second.mail).map(|mail| mail.id).collect::<Vec<_>>(), ids);
+}
+
 #[tokio::test]
 async fn what_is_due_is_seen_once() {
     let f = fixture();

@@ -79,7 +79,7 @@ fn before(connection: &Connection, plugin: i64, process: i64) -> rusqlite::Resul
 }
 
 /// A process by its number.
-pub(in crate::sqlite) fn record(reader: &Reader, id: ProcessId) -> Result<Option<ProcessRecord>, Stop<Error>> {
+pub(in crate::sqlite) fn record(reader: &Reader, id: &ProcessId) -> Result<Option<ProcessRecord>, Stop<Error>> {
     let Some(plugin) = plugin_id(reader, &id.plugin)? else { return Ok(None) };
     let found = reader
         .connection
@@ -98,10 +98,10 @@ pub(in crate::sqlite) fn record(reader: &Reader, id: ProcessId) -> Result<Option
 /// A process by its name.
 pub(in crate::sqlite) fn by_name(
     reader: &Reader,
-    of: PluginName,
+    of: &PluginName,
     name: &str,
 ) -> Result<Option<ProcessRecord>, Stop<Error>> {
-    let Some(plugin) = plugin_id(reader, &of)? else { return Ok(None) };
+    let Some(plugin) = plugin_id(reader, of)? else { return Ok(None) };
     let found = reader
         .connection
         .prepare_cached(concat!(
@@ -111,7 +111,7 @@ pub(in crate::sqlite) fn by_name(
             rest!(),
             " FROM processes INDEXED BY processes_named WHERE plugin = ?1 AND name = ?2"
         ))?
-        .query_row(params![plugin, name], |row| full(&reader.connection, row, plugin, &of))
+        .query_row(params![plugin, name], |row| full(&reader.connection, row, plugin, of))
         .optional()?;
     Ok(found)
 }

@@ -55,9 +55,10 @@ pub(in crate::sqlite) fn commit(commit: &Commit, tx: &mut Tx<'_>) -> Result<Comm
     }
     let sums = items.sums;
     let jobs = jobs.write(tx, commit)?;
-    let process = process.map(|plan| plan.write(tx)).transpose()?;
     outbox::add(tx, commit)?;
+    // A process that ends with it takes what it has sent to itself along.
     let mail = mail::add(tx, commit)?;
+    let process = process.map(|plan| plan.write(tx)).transpose()?;
     for tick in &commit.ticks {
         let plugin = tx.state.plugin_id(tx.connection, &tick.plugin)?;
         tx.connection

@@ -1,10 +1,12 @@
 //! Random turns, mail and looks at both.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use skep_store::{
-    BeforeChange, DueCursor, Mail, MailId, NewProcess, ProcessChange, ProcessId, ProcessStore, ProcessTurn, Receiver,
-    RecordChange, Saved, SqliteStore,
+    BeforeChange, Due, DueCursor, Mail, MailId, NewProcess, ProcessChange, ProcessId, ProcessStore, ProcessTurn,
+    Receiver, RecordChange, Saved, SqliteStore,
 };
 
 use super::naive::Naive;
@@ -100,8 +102,8 @@ impl Turn {
                 what => RecordChange::Turn(ProcessTurn {
                     saved: (what % 4 != 0).then(|| Saved { version: what.into(), state: part(2, "xyz") }),
                     before: match what {
-                        3 | 4 => BeforeChange::Put(Saved { version: 7, state: part(0, "old") }),
-                        5 => BeforeChange::Clear,
+                        3 | 4 | 8 => BeforeChange::Put(Saved { version: 7, state: part(0, "old") }),
+                        5 | 9 => BeforeChange::Clear,
                         _ => BeforeChange::Keep,
                     },
                     extra: (what % 3 != 0).then(|| part(1, "new")),
@@ -130,55 +132,53 @@ impl Turn {
 
 /// Everything that is due, in pages.
 pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usize) {
-    let (mut cursor, mut timers, mut mail) = (DueCursor::default(), Vec::new(), Vec::new());
+    let (mut cursor, mut timers, mut mail) = (DueCursor::default(), Vec::new(), BTreeSet::new());
+    let due = naive.processes.timers(naive.now);
     loop {
         let page = store.processes_due(cursor.clone(), naive.now, limit).await.unwrap();
         assert_eq!(page.next, naive.processes.next_due(naive.now));
-        // Of each kind at most so many; those with timers first.
-        let of_timers = page.due.iter().take(limit).take_while(|due| {
-            let Receiver::Process(id) = &due.to else { return false };
-            !timers.contains(&(due.at, id.clone())) && naive.processes.timers(naive.now).contains(&(due.at, id.clone()))
-        });
-        let of_timers: Vec<_> = of_timers.cloned().collect();
-        let rest = page.due[of_timers.len()..].iter().map(|due| due.to.clone());
-        mail.extend(rest);
-        timers.extend(of_timers.into_iter().map(|due| match due.to {
-            Receiver::Process(id) => (due.at, id),
-            Receiver::Name(..) => unreachable!(),
-        }));
+        // Those with timers first, each once; what comes behind them is there for its mail.
+        let mut of_mail = false;
+        for Due { to, at } in page.due {
+            if let Receiver::Process(id) = &to
+                && !of_mail
+                && due.contains(&(at, id.clone()))
+                && !timers.contains(&(at, id.clone()))
+            {
+                timers.push((at, id.clone()));
+                continue;
+            }
+            of_mail = true;
+            mail.insert(to);
+        }
         if !page.more {
-            assert!(page.due.len() <= 2 * limit);
             break;
         }
         assert_ne!(page.cursor, cursor);
         cursor = page.cursor;
     }
     let expected = naive.processes.mail.values().filter(|mail| mail.at <= naive.now).map(|mail| mail.to.clone());
-    let expected: std::collections::BTreeSet<_> = expected.collect();
-    let times: Vec<_> = timers.iter().map(|(at, _)| *at).collect();
-    assert!(times.is_sorted());
-    // A mail's receiver may stand among those whose timer is due at the same time.
-    let found: std::collections::BTreeSet<_> = mail.into_iter().collect();
-    assert_eq!(timers.into_iter().collect::<std::collections::BTreeSet<_>>(), naive.processes.timers(naive.now));
-    assert_eq!(found, expected);
+    assert!(timers.is_sorted_by_key(|(at, _)| *at));
+    assert_eq!(timers.into_iter().collect::<BTreeSet<_>>(), due);
+    assert_eq!(mail, expected.collect());
 }
 
 /// Everything that can be seen of processes is the same.
 pub(super) async fn agree(store: &SqliteStore, naive: &Naive) {
     let kept = &naive.processes;
-    for of in 0..2 {
-        for number in 0..4 {
+    for (of, plugin_name) in PLUGINS.iter().enumerate() {
+        for (number, name) in KEYS.iter().enumerate().take(NUMBERS.len()) {
             let id = id((of, number));
             assert_eq!(store.process(id.clone()).await.unwrap().as_ref(), kept.records.get(&id));
             let events = store.process_events(id.clone(), 0, 1000).await.unwrap().events;
             let events: Vec<_> = events.into_iter().map(|event| (event.number, event.data)).collect();
             let expected = kept.events.iter().filter(|((of, _), _)| *of == id);
             assert_eq!(events, expected.map(|((_, number), data)| (*number, data.clone())).collect::<Vec<_>>());
-            let to = vec![Receiver::Process(id), Receiver::Name(plugin(PLUGINS[of]), KEYS[number].to_owned())];
+            let to = vec![Receiver::Process(id), Receiver::Name(plugin(plugin_name), (*name).to_owned())];
             let mail = store.mail_for(to.clone(), None, naive.now, 1000).await.unwrap();
             assert_eq!((mail.mail, mail.more), (kept.mail_for(&to, naive.now), false));
         }
-        let of = plugin(PLUGINS[of]);
+        let of = plugin(plugin_name);
         let names = store.process_names(of.clone(), String::new(), None, 1000).await.unwrap().processes;
         let mut expected: Vec<_> = kept.records.values().filter(|record| record.id.plugin == of).collect();
         let all = store.processes(of.clone(), None, 1000).await.unwrap().processes;
