@@ -48,6 +48,10 @@
 //! - `allocator` (on by default) makes the plugin's global allocator one that is fast in a fresh instance. Leave it out
 //!   to bring your own.
 
+// The macros name the crate, in its own tests too.
+#[cfg(test)]
+extern crate self as skep_sdk;
+
 #[doc(hidden)]
 pub mod __private;
 pub mod cache;

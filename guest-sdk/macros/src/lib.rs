@@ -288,6 +288,7 @@ pub fn jobs(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name` | the type's, `"slow-loader"` for `SlowLoader` | of the kind, in the manifest and for operators |
 /// | `version` | 1 | of the state's shape; from 2 on there is a `migrate` |
 /// | `state` | `"json"` | how the state is saved; `"postcard"` is smaller, and *every* change of the shape is a new version |
+/// | `part` | | one of several, which a module under `#[skep::processes]` lists |
 ///
 /// `[plugins.shop.processes.cart]` in the manifest says what is kept of it, how often it is restarted, and how many there
 /// may be. A plugin has one such `impl`; `#[skep::processes]` makes it several.
@@ -309,6 +310,9 @@ pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 ///     #[process(name = "till", version = 2)]
 ///     impl super::Register { .. }
+///
+///     #[process]
+///     use super::stock::Stock;                    // in a file of its own, under `#[skep::process(part)]`
 /// }
 /// ```
 #[proc_macro_attribute]

@@ -4,6 +4,7 @@ pub mod bindings;
 
 use crate::{
     FromRequest, Handler,
+    process::Process,
     pubsub::{FromMessage, subscriber::Heard},
     stream::opener::Opened,
     warmer::Warmed,
@@ -26,7 +27,7 @@ pub use crate::{
 };
 
 #[cfg(target_arch = "wasm32")]
-pub use crate::process::export::{
+pub use crate::process::instance::{
     process_handle, process_init, process_load, process_replay, process_save, process_terminate,
 };
 
@@ -56,6 +57,9 @@ pub const fn opened<T: Opened>() {}
 
 /// Holds only for what opens an event stream; the check of last resort, for a return type without a name.
 pub const fn opener<M, O: Opener<M>>(_: &O) {}
+
+/// Holds only for a kind of processes; called with a type that is listed, so that the error stands at it.
+pub const fn kind<P: Process>() {}
 
 /// What the host is told that asks for something which this revision has not.
 #[must_use]

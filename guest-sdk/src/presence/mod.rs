@@ -1,7 +1,7 @@
 //! Who is there: which users look at a page, which devices are online.
 //!
-//! Each presence lives and dies with something that the host owns, such as the event stream of a browser, so nothing
-//! that happens to a guest, a connection or a node leaves a ghost. A topic has keys (a user), and a key has one
+//! Each presence lives and dies with something that the host owns, such as the event stream of a browser or a
+//! [process](crate::process), so nothing that happens to a guest, a connection or a node leaves a ghost. A topic has keys (a user), and a key has one
 //! presence for each owner (the user's tabs). Changes reach whoever listens to the topic, gathered for a moment, as the
 //! event `presence_diff`.
 //!
@@ -30,6 +30,8 @@
 //! assert_eq!(presence::count("lobby")?, 0);
 //! # Ok::<_, Error>(())
 //! ```
+//!
+//! In a process [`Ctx::track`](crate::process::Ctx::track) says that somebody is there for as long as the process is.
 //!
 //! What a presence says of itself is any serde type that makes a JSON object of at most 4 KiB. Topics are those of
 //! [`pubsub`](crate::pubsub), and so are the grants: tracking publishes, looking subscribes.

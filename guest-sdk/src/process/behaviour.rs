@@ -85,6 +85,11 @@ impl<T: Serialize + DeserializeOwned + 'static> State for T {}
 /// A kind of processes as a type, which [`#[skep::process]`](crate::skep::process) makes of the one that holds the state.
 ///
 /// Its functions are called by the SDK; the author's are those of the `impl` under the attribute.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no process",
+    label = "there is no `#[skep::process]` on an `impl` of this",
+    note = "in a module under `#[skep::processes]` the `impl` is marked `#[process]`; one elsewhere `#[skep::process(part)]`"
+)]
 #[allow(clippy::missing_errors_doc, reason = "each of them passes on what the author's function returns")]
 pub trait Process: Protocol + State {
     /// What `init` takes; `()` if it takes nothing.

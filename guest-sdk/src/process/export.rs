@@ -16,6 +16,12 @@ pub(crate) trait Live {
     fn terminate(&mut self, reason: &str);
 }
 
+/// A process that has begun, and what is next.
+pub(crate) type Begins = Result<(Box<dyn Live>, wit::Next), String>;
+
+/// One that goes on.
+pub(crate) type Resumes = Result<Box<dyn Live>, String>;
+
 /// What an answer is to the host.
 type Answered = Option<Result<Vec<u8>, String>>;
 
@@ -31,7 +37,7 @@ pub fn process_definition<P: Process>() -> wit::Definition {
 }
 
 /// What the exported `init` does.
-pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Result<(Box<dyn Live>, wit::Next), String> {
+pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Begins {
     let mut ctx = Ctx::<P>::new(me.kind, me.pid, me.name);
     let begun = read(args, "arguments").and_then(|args| P::begin(args, &mut ctx));
     let state = begun.map_err(|error| error.context(whose::<P>()).to_string())?;
@@ -41,7 +47,7 @@ pub(crate) fn begin<P: Process>(me: wit::Identity, args: &[u8]) -> Result<(Box<d
 }
 
 /// What the exported `load` does.
-pub(crate) fn resume<P: Process>(me: wit::Identity, version: u32, state: Vec<u8>) -> Result<Box<dyn Live>, String> {
+pub(crate) fn resume<P: Process>(me: wit::Identity, version: u32, state: Vec<u8>) -> Resumes {
     let state = saved::read(version, state).map_err(|error| error.context(whose::<P>()).to_string())?;
     let ctx = Ctx::<P>::new(me.kind, me.pid, me.name);
     Ok(Box::new(Running { ctx, state }))
@@ -131,52 +137,3 @@ impl<P: Process> Live for Running<P> {
 pub fn replayed<T: DeserializeOwned>(event: &[u8]) -> Result<T> {
     read(event, "event")
 }
-
-/// An instance is one process. It is here, because the exported functions have no `self`.
-#[cfg(target_arch = "wasm32")]
-mod instance {
-    use std::cell::RefCell;
-
-    use super::{Live, Process, begin, resume, wit};
-
-    thread_local! {
-        static LIVE: RefCell<Option<Box<dyn Live>>> = const { RefCell::new(None) };
-    }
-
-    const NOBODY: &str = "no process has begun in this instance";
-
-    fn with<R>(run: impl FnOnce(&mut dyn Live) -> Result<R, String>) -> Result<R, String> {
-        LIVE.with_borrow_mut(|live| run(live.as_deref_mut().ok_or(NOBODY)?))
-    }
-
-    pub fn process_init<P: Process>(me: wit::Identity, args: &[u8]) -> Result<wit::Next, String> {
-        let (live, next) = begin::<P>(me, args)?;
-        LIVE.set(Some(live));
-        Ok(next)
-    }
-
-    pub fn process_load<P: Process>(me: wit::Identity, version: u32, state: Vec<u8>) -> Result<(), String> {
-        LIVE.set(Some(resume::<P>(me, version, state)?));
-        Ok(())
-    }
-
-    pub fn process_replay(events: &[Vec<u8>]) -> Result<(), String> {
-        with(|live| live.replay(events))
-    }
-
-    pub fn process_handle(event: wit::Event) -> wit::Next {
-        with(|live| Ok(live.handle(event))).unwrap_or_else(|error| wit::Next::Reply(Err(error)))
-    }
-
-    pub fn process_save() -> Result<Vec<u8>, String> {
-        with(|live| live.save())
-    }
-
-    pub fn process_terminate(reason: &str) {
-        // Without a process there is nothing to end.
-        let _ = with(|live| Ok(live.terminate(reason)));
-    }
-}
-
-#[cfg(target_arch = "wasm32")]
-pub use instance::{process_handle, process_init, process_load, process_replay, process_save, process_terminate};

@@ -105,6 +105,8 @@ mod end;
 mod error;
 pub(crate) mod export;
 pub(crate) mod handle;
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod instance;
 mod list;
 pub(crate) mod saved;
 mod start;

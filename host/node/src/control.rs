@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use skep_admin::api::{Deployed, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
-use skep_admin::{Control, ControlError, ControlFuture, DurableControl, LogHub, SupervisionControl};
+use skep_admin::api::{Deployed, NodeFigures, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
+use skep_admin::{Control, ControlError, ControlFuture, DurableControl, LogHub, ProcessControl, SupervisionControl};
 use skep_runtime::Allocation;
 
 use crate::node::Node;
@@ -14,6 +14,8 @@ use crate::store::Origin;
 mod caches;
 mod durable;
 mod events;
+mod figures;
+mod processes;
 mod supervision;
 mod topics;
 mod tree;
@@ -124,6 +126,14 @@ impl Control for NodeControl {
 
     fn logs(&self) -> &LogHub {
         &self.0.logs
+    }
+
+    fn processes(&self) -> Option<&dyn ProcessControl> {
+        Some(self)
+    }
+
+    fn figures(&self) -> Option<NodeFigures> {
+        Some(self.node_figures())
     }
 
     fn supervision(&self) -> Option<&dyn SupervisionControl> {

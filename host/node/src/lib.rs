@@ -27,8 +27,6 @@ pub mod caches;
 pub mod control;
 mod durable;
 mod guard;
-// The room for live processes and the figures of `skep top` come from it.
-#[allow(dead_code)]
 mod machine;
 pub mod meter;
 pub mod node;

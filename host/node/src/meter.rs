@@ -1,6 +1,7 @@
 //! Metrics and log lines of calls: one counter by outcome, and how long, how much fuel and how much memory.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, Histogram, Label};
 use skep_types::{Call, CallObserver, Failure, FailureKind, PluginName, Usage};
@@ -32,6 +33,18 @@ pub struct Meter {
     seconds: Histogram,
     fuel: Histogram,
     memory: Histogram,
+    // The same for who asks this process and not its metrics.
+    calls: AtomicU64,
+    failures: AtomicU64,
+    burnt: AtomicU64,
+}
+
+/// How calls went so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) calls: u64,
+    pub(crate) failures: u64,
+    pub(crate) fuel: u64,
 }
 
 impl Meter {
@@ -49,9 +62,20 @@ impl Meter {
             seconds: metrics::histogram!(SECONDS, labels(None)),
             fuel: metrics::histogram!(FUEL, labels(None)),
             memory: metrics::histogram!(MEMORY, labels(None)),
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            burnt: AtomicU64::new(0),
             log_calls,
             plugin,
         })
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        Tally {
+            calls: self.calls.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            fuel: self.burnt.load(Ordering::Relaxed),
+        }
     }
 
     fn count(&self, outcome: Result<u16, &Failure>) {
@@ -70,6 +94,9 @@ impl Meter {
 impl CallObserver for Meter {
     fn ended(&self, call: &Call, outcome: Result<u16, &Failure>, usage: Usage) {
         self.count(outcome);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        self.failures.fetch_add(u64::from(outcome.is_err()), Ordering::Relaxed);
+        self.burnt.fetch_add(usage.fuel, Ordering::Relaxed);
         self.seconds.record(usage.wall.as_secs_f64());
         #[allow(clippy::cast_precision_loss)] // A histogram's buckets are far coarser.
         {

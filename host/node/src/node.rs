@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -14,10 +14,10 @@ use http::{Request, Response};
 use parking_lot::Mutex;
 use skep_admin::api::Deployed;
 use skep_admin::{Endpoint, LogHub};
-use skep_manifest::Manifest;
+use skep_manifest::{Machine, Manifest};
 use skep_runtime::{CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions};
 use skep_supervision::{Bus, Environment, Spec, Supervisor};
-use skep_types::{Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
+use skep_types::{ByteSize, Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
 use skep_web::{Front, FrontOptions, Server, ServerOptions, TlsFiles, TrustedProxies};
 use tokio_util::task::AbortOnDropHandle;
@@ -28,6 +28,7 @@ use crate::caches::Buckets;
 use crate::durable::Durable;
 use crate::guard::probation::Prepared;
 use crate::guard::{self, follow::follow};
+use crate::machine;
 use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
 use crate::processes::{self, ProcessService};
@@ -83,6 +84,7 @@ pub struct Node {
     pub(crate) manifest: ArcSwap<Manifest>,
     mode: Mode,
     clock: Arc<dyn Clock>,
+    started: Instant,
     _follow: AbortOnDropHandle<()>,
     pub(crate) logs: LogHub,
     pub(crate) metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -106,7 +108,9 @@ impl Node {
         let runtime = Runtime::new(RuntimeOptions {
             node: host.name.clone(),
             instances: host.instances,
-            processes: host.processes.live_on(processes::machine(), host.instances),
+            processes: host
+                .processes
+                .live_on(Machine { maps: machine::maps(), memory: machine::memory().map(ByteSize) }, host.instances),
             memory_max: usize::try_from(memory.max(MEMORY_MIN)).unwrap_or(usize::MAX),
             cache: CodeCache::new(host.data.join("cache")),
         })?;
@@ -149,6 +153,7 @@ impl Node {
             plugins: ArcSwap::default(),
             manifest: ArcSwap::from_pointee(manifest),
             mode,
+            started: clock.now(),
             clock,
             logs,
             metrics,
@@ -173,6 +178,11 @@ impl Node {
     pub fn look(&self) {
         self.services.durable.jobs.look();
         self.services.processes.processes.look();
+    }
+
+    /// How long it has been running.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.clock.now().saturating_duration_since(self.started)
     }
 
     /// Where it listens.

@@ -14,7 +14,7 @@ use crate::background::{Background, Services};
 use crate::guard::Guards;
 use crate::guard::calls::{RevisionCalls, Watched};
 use crate::guard::probation::{OnProbation, Predecessor, Prepared, probation};
-use crate::meter::Meter;
+use crate::meter::{Meter, Tally};
 use crate::node::Node;
 use crate::spec::Settings;
 use crate::store::{Origin, PluginStore};
@@ -87,6 +87,11 @@ impl Plugin {
     #[must_use]
     pub fn name(&self) -> &PluginName {
         &self.name
+    }
+
+    /// How its calls went, over all revisions.
+    pub(crate) fn tally(&self) -> Tally {
+        self.meter.tally()
     }
 
     /// What it does beside its requests.

@@ -182,9 +182,13 @@ impl Turn {
     /// An answer.
     #[must_use]
     pub fn reply(value: impl Into<Bytes>) -> Self {
-        Self::new(Next::Reply(value.into()))
+        Self::new(Next::Reply(Ok(value.into())))
     }
 }
+
+/// The answer to a call; or that the message failed, after which the process goes on. Whoever called is told so, and of what is no
+/// call the observer.
+pub type Answered = Result<Bytes, String>;
 
 /// What follows a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -193,16 +197,16 @@ pub enum Next {
     #[default]
     NoReply,
     /// The answer.
-    Reply(Bytes),
+    Reply(Answered),
     /// It ends.
     Stop {
         /// Why.
         reason: Reason,
         /// The answer, if there is one.
-        reply: Option<Bytes>,
+        reply: Option<Answered>,
     },
     /// There will be nothing to do for a while.
-    Hibernate(Option<Bytes>),
+    Hibernate(Option<Answered>),
 }
 
 /// What a message leaves to be committed: parts of a [`skep_store::Commit`].

@@ -47,6 +47,10 @@ pub(crate) struct State {
     pub(crate) indexed: Tick,
     /// Whether its `init` has returned once.
     pub(crate) begun: bool,
+    /// Whether it runs now.
+    pub(crate) beginning: bool,
+    /// Whoever started it decides what follows a crash.
+    pub(crate) supervised: bool,
     /// A call that is in hand.
     pub(crate) hand: Option<(CallRef, Answer)>,
     /// Wakes the turn that is under way.
@@ -192,6 +196,8 @@ impl Cell {
                 idle_since: 0,
                 indexed: 0,
                 begun: false,
+                beginning: false,
+                supervised: false,
                 hand: None,
                 waker: None,
                 args: args.into(),

@@ -58,7 +58,7 @@ impl Core {
                     async move {
                         let stage = {
                             let mut state = cell.lock();
-                            if !state.kept.as_ref().is_some_and(|kept| kept.dirty > 0) {
+                            if state.kept.as_ref().is_none_or(|kept| kept.dirty == 0) {
                                 return;
                             }
                             match &state.stage {

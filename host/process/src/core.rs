@@ -36,6 +36,9 @@ pub(crate) struct Core {
     pub(crate) stopped: CancellationToken,
     /// Bytes of states of those who sleep.
     pub(crate) state_bytes: AtomicU64,
+    /// Messages that were handled, and crashes, of all.
+    pub(crate) handled: AtomicU64,
+    pub(crate) crashed: AtomicU64,
     /// Wakes who moves processes to new revisions, and who reads mail.
     pub(crate) mail: tokio::sync::Notify,
     /// When the store is looked at next, by the wall clock.
@@ -72,6 +75,8 @@ impl Core {
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),
             state_bytes: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
+            crashed: AtomicU64::new(0),
             mail: tokio::sync::Notify::new(),
             look_at: AtomicU64::new(u64::MAX),
             next_number: AtomicU64::new(first),

@@ -51,6 +51,9 @@ pub enum Failure {
     /// It crashed or ended before it answered, or it gave up or is quarantined.
     #[error("crashed: {0}")]
     Crashed(Reason),
+    /// It said that this call failed, and goes on.
+    #[error("{0}")]
+    Failed(String),
     /// Its mailbox is full.
     #[error("its mailbox is full")]
     Full,

@@ -9,6 +9,27 @@
 //! | [`topics`], [`observe`] | the port to pubsub; who is told of what happens |
 //! | [`options`] | what the host says; what a plugin says of a kind |
 //! | [`view`] | what operators see |
+//! | `cell`, `rare`, `letter` | a process in memory: what a million need, what few do, what waits for them |
+//! | `registry`, `kind`, `core` | who is there, what its plugin says of it, what all parts share |
+//! | `turn` | a process at work: one message after the other, crashes, ends, sleep, commits, upgrades |
+//! | `call`, `start`, `lookup`, `own`, `signals` | what callers ask for, and what processes do for themselves and to each other |
+//! | `driver`, `alarms`, `places`, `sweep`, `close` | what is due, who may live, who moves to a new revision, the end of a host |
+//! | `extra`, `budget`, `operate`, `retry`, `time` | timers and the like as bytes; restarts; views; how long to wait, by which clock |
+//!
+//! # How a process works
+//! It is a cell, not a task. A message goes into its mailbox, and where no turn of it is under way one is spawned, which takes
+//! the instance along and works until there is nothing to do; after 64 messages others have their turn. So what has nothing to
+//! do costs memory only: an instance while it lives, its state while it sleeps, a few hundred bytes while it is in the store.
+//!
+//! # What is never so
+//! - Two turns of one process: the stage `Working` is taken under the cell's lock, and given back by a drop guard.
+//! - A lock over an await, a behaviour or an observer, or two cells locked at once.
+//! - A `down` twice, or never: the end takes the watchers out of the cell, and the watcher's own entry takes one `down`.
+//! - An answer of a durable or event-log process that leaves before its commit. What nobody knows the outcome of is looked up:
+//!   each commit counts, so the record says whether it was the last one, and one who lost a process is refused by the count.
+//!
+//! # Bounds
+//! [`Limits`] and [`KindOptions`] name them all, and what happens beyond; [`Processes`] says so of mailboxes.
 //!
 //! Nothing here knows wasm, HTTP or a manifest. Time comes from the injected [`Clock`](skep_types::Clock).
 
@@ -49,8 +70,8 @@ pub mod view;
 
 pub use address::{InvalidAddress, Number, Pid, Target, check_kind, check_name};
 pub use behaviour::{
-    Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged, TimerId,
-    Turn, Working,
+    Answered, Begun, Behaviour, Birth, CallRef, Event, Identity, Instance, MonitorRef, Next, Published, Saved, Staged,
+    TimerId, Turn, Working,
 };
 pub use error::{Error, Failure, StartFailure};
 pub use keeper::{

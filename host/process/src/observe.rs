@@ -58,6 +58,8 @@ pub enum Happened {
     RolledBack,
     /// What is kept of it does not load. It stays in the store.
     Quarantined(Reason),
+    /// It said that a message failed which nobody waits for, and goes on.
+    MessageFailed(String),
     /// Calls were skipped, because nobody waited for them any more when their turn came.
     Skipped,
     /// A message was refused, because its mailbox is full.
@@ -77,9 +79,9 @@ pub trait ProcessObserver: Send + Sync + 'static {
         let _ = (pid, what);
     }
 
-    /// A message was handled. `waited`: in the mailbox; `took`: in the behaviour, and in the store if it waits for that.
-    fn handled(&self, pid: &Pid, waited: Duration, took: Duration) {
-        let _ = (pid, waited, took);
+    /// A message was handled by the behaviour, which took so long; what the store takes after it is not in it.
+    fn handled(&self, pid: &Pid, took: Duration) {
+        let _ = (pid, took);
     }
 
     /// Whether [`handled`](Self::handled) is to be told: it costs two looks at the clock for each message. Asked once.

@@ -162,11 +162,13 @@ impl Core {
 
     pub(crate) fn totals(&self) -> Totals {
         Totals {
-            processes: self.registry.len(),
+            processes: self.registry.count(),
             live: self.places.taken(),
             state_bytes: self.state_bytes.load(Ordering::Relaxed),
             waking: self.places.waking(),
             timers: self.alarms.len(),
+            messages: self.handled.load(Ordering::Relaxed),
+            crashes: self.crashed.load(Ordering::Relaxed),
         }
     }
 }

@@ -58,6 +58,9 @@ pub struct Limits {
     pub live_max: usize,
     /// Wake-ups that may wait for that; one more fails with `unavailable`. Default: 100,000.
     pub waking_max: usize,
+    /// Processes in memory, awake or asleep. One more that is started is refused as full; one that comes back from the store is
+    /// not. Default: 2,000,000.
+    pub processes_max: usize,
     /// Processes that live all the time because they cannot be saved. One more is refused as full. Default: 1,000.
     pub unsaved_max: usize,
     /// What all states in memory together may take. Over it, kept ones leave the memory, those that slept for longest first;
@@ -83,6 +86,7 @@ impl Default for Limits {
         Self {
             live_max: 10_000,
             waking_max: 100_000,
+            processes_max: 2_000_000,
             unsaved_max: 1000,
             state_bytes_max: ByteSize(4 << 30),
             message_bytes_max: ByteSize::mib(1),

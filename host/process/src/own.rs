@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use crate::address::Pid;
 use crate::alarms::Alarm;
-use crate::behaviour::{CallRef, TimerId};
+use crate::behaviour::{Answered, CallRef, TimerId};
 use crate::core::Core;
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use crate::rare::Timer;
 use crate::time::nanos;
 
@@ -22,7 +22,7 @@ impl Core {
         }
         let due = self.time.after(delay);
         let mut state = cell.lock();
-        let by_init = !state.begun;
+        let by_init = state.beginning;
         let rare = state.rare();
         if rare.timers.len() >= limits.timers_max {
             return Err(Error::Full("timers"));
@@ -82,10 +82,10 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) fn reply(&self, me: &Pid, to: CallRef, value: Bytes) -> Result<(), Error> {
+    pub(crate) fn reply(&self, me: &Pid, to: CallRef, value: Answered) -> Result<(), Error> {
         let cell = self.at_work(me)?;
         let limit = self.options.limits.message_bytes_max;
-        if value.len() > limit.as_usize() {
+        if value.as_ref().map_or_else(String::len, Bytes::len) > limit.as_usize() {
             return Err(Error::TooLarge(limit.0));
         }
         let commits = cell.kind.setup.load().options.persistence.commits();
@@ -100,7 +100,7 @@ impl Core {
             return Ok(());
         }
         drop(state);
-        answer.give(Ok(value));
+        answer.give(value.map_err(Failure::Failed));
         Ok(())
     }
 }

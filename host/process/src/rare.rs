@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::address::{Number, Pid};
-use crate::behaviour::{CallRef, MonitorRef, Saved, TimerId};
+use crate::behaviour::{Answered, CallRef, MonitorRef, Saved, TimerId};
 use crate::budget::Budget;
 use crate::error::{Failure, StartFailure};
 use crate::keeper::MailId;
@@ -28,7 +28,7 @@ pub(crate) struct Rare {
     /// Calls that it answers later.
     pub(crate) late: BTreeMap<CallRef, Answer>,
     /// Answers that leave when the turn is committed.
-    pub(crate) outbox: Vec<(Answer, Bytes)>,
+    pub(crate) outbox: Vec<(Answer, Answered)>,
     /// The last number given to a timer or a monitor.
     pub(crate) last_ref: u64,
     pub(crate) budget: Budget,
@@ -87,6 +87,8 @@ pub(crate) enum Watcher {
 /// Somebody wants it to end.
 pub(crate) struct StopOrder {
     pub(crate) reason: Reason,
+    /// What is kept of it stays in the store.
+    pub(crate) keeps: bool,
     pub(crate) done: VecDeque<oneshot::Sender<Result<(), Failure>>>,
 }
 

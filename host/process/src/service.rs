@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::address::{Pid, Target};
-use crate::behaviour::{Behaviour, CallRef, MonitorRef, Published, TimerId};
+use crate::behaviour::{Answered, Behaviour, CallRef, MonitorRef, Published, TimerId};
 use crate::cell::Wishes;
 use crate::core::Core;
 use crate::driver;
@@ -34,6 +34,9 @@ pub struct Spec {
     pub name: Option<String>,
     /// What its `init` gets.
     pub args: Bytes,
+    /// Whoever starts it decides what follows a crash: it is not started again in its place but ends, and what is kept of it
+    /// stays in the store. For supervisors of the host.
+    pub supervised: bool,
 }
 
 /// A process that is there.
@@ -212,7 +215,7 @@ impl Processes {
         self.0.post(&cell, Letter::Info(message))
     }
 
-    /// Lets it handle what is in hand, terminates it and waits for that, without a timeout for
+    /// Lets it handle what is in hand, terminates it (one that sleeps is not woken for that) and waits for that, without a timeout for
     /// [`stop_timeout`](Options::stop_timeout); then it is killed. What waits in its mailbox is not handled. What is kept of it
     /// is deleted. Cancelling the wait changes nothing.
     ///
@@ -234,6 +237,32 @@ impl Processes {
         };
         // One who was cut off in the middle of his end has ended.
         said.unwrap_or(Ok(()))
+    }
+
+    /// As [`stop`](Self::stop) with the reason "shutdown", but what is kept of it stays in the store, for the next one who asks
+    /// for it. Nothing happens if it is not there.
+    pub async fn release(&self, to: &Target) {
+        let Ok(Some(cell)) = self.0.find(to).await else { return };
+        let (done, mut stopped) = oneshot::channel();
+        if !self.0.order(&cell, Reason::SHUTDOWN, true, Some(done)) {
+            return;
+        }
+        tokio::select! {
+            biased;
+            _ = &mut stopped => {}
+            () = self.0.time.sleep(self.0.options.stop_timeout) => {
+                self.0.kill(&cell, false);
+                let _ = stopped.await;
+            }
+        }
+    }
+
+    /// Who it is, if it is there, in memory or in the store.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn known(&self, target: &Target) -> Result<Option<Pid>, Error> {
+        Ok(self.0.find(target).await?.map(|cell| cell.pid()))
     }
 
     /// Resolves once, when the process has ended for good, whatever the way; at once with "noproc" if it is not there. For
@@ -375,13 +404,13 @@ impl Processes {
         self.0.unsubscribe(me, topic)
     }
 
-    /// Answers a call that was handled without an answer. Nothing happens if nobody waits for it any more. In a durable or
+    /// Answers a call that was handled without an answer, or says that it failed. Nothing happens if nobody waits for it any more. In a durable or
     /// event-log process the answer leaves when the turn is committed.
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::TooLarge`].
-    pub fn reply(&self, me: &Pid, to: CallRef, value: Bytes) -> Result<(), Error> {
-        self.0.reply(me, to, value)
+    pub fn reply(&self, me: &Pid, to: CallRef, answer: Answered) -> Result<(), Error> {
+        self.0.reply(me, to, answer)
     }
 
     /// Processes in memory. It looks at all of them: for people, not for programs.

@@ -70,7 +70,7 @@ impl Core {
         };
         let monitor = {
             let mut state = own.lock();
-            let by_init = !state.begun;
+            let by_init = state.beginning;
             let limit = self.options.limits.links_max;
             let rare = state.rare();
             self.room(rare, limit)?;

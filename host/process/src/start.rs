@@ -22,29 +22,49 @@ impl Core {
     ) -> Result<Started, StartFailure> {
         let kind = self.startable(plugin, &spec)?;
         let name: Option<Arc<str>> = spec.name.as_deref().map(Into::into);
-        if let Some(name) = spec.name {
-            // One that is kept and asleep in the store has its name all the same.
-            let named = Target::Name { plugin: plugin.clone(), name };
-            if let Some(there) = self.find(&named).await.map_err(StartFailure::Other)? {
-                return self.there(&there, or_get).await;
+        loop {
+            if let Some(name) = &spec.name {
+                // One that is kept and asleep in the store has its name all the same.
+                let named = Target::Name { plugin: plugin.clone(), name: name.clone() };
+                if let Some(there) = self.find(&named).await.map_err(StartFailure::Other)?
+                    && let Some(answer) = self.there(&there, or_get, spec.supervised).await
+                {
+                    return answer;
+                }
             }
+            if let Some(answer) = self.start_new(&kind, name.clone(), &spec, or_get).await {
+                return answer;
+            }
+            // The one that had the name has just ended, and gives it back in a moment.
+            tokio::task::yield_now().await;
         }
-        let cell = Arc::new(Cell::new(self.number(), Arc::clone(&kind), name, Stage::Unborn, &spec.args));
+    }
+
+    /// None: the name is being given back.
+    async fn start_new(
+        self: &Arc<Self>,
+        kind: &Arc<Kind>,
+        name: Option<Arc<str>>,
+        spec: &Spec,
+        or_get: bool,
+    ) -> Option<Result<Started, StartFailure>> {
+        let cell = Arc::new(Cell::new(self.number(), Arc::clone(kind), name, Stage::Unborn, &spec.args));
         let (waiter, born) = oneshot::channel();
-        cell.lock().rare().born.push(waiter);
+        {
+            let mut state = cell.lock();
+            state.supervised = spec.supervised;
+            state.rare().born.push(waiter);
+        }
         if let Err(there) = self.registry.insert(&cell) {
-            return self.there(&there, or_get).await;
+            return self.there(&there, or_get, spec.supervised).await;
         }
         if kind.removed.load(Ordering::Relaxed) || self.is_stopping() {
             self.registry.remove(&cell);
-            return Err(Error::Stopping.into());
+            return Some(Err(Error::Stopping.into()));
         }
         self.wish(&cell, Wishes::BEGIN);
-        match born.await {
-            Ok(begun) => begun?,
-            Err(_) => return Err(Error::Stopping.into()),
-        }
-        Ok(Started { pid: cell.pid(), was_there: false })
+        let begun = born.await.unwrap_or_else(|_| Err(Error::Stopping.into()));
+        Some(begun.map(|()| Started { pid: cell.pid(), was_there: false }))
     }
 
     fn startable(&self, plugin: &PluginName, spec: &Spec) -> Result<Arc<Kind>, Error> {
@@ -62,22 +82,26 @@ impl Core {
         if kind.count.load(Ordering::Relaxed) >= kind.setup.load().options.max {
             return Err(Error::Full("processes of this kind"));
         }
+        if self.registry.count() >= self.options.limits.processes_max {
+            return Err(Error::Full("processes in memory"));
+        }
         if self.is_over_memory() {
             return Err(Error::Full("states in memory"));
         }
         Ok(kind)
     }
 
-    async fn there(&self, there: &Arc<Cell>, or_get: bool) -> Result<Started, StartFailure> {
+    async fn there(&self, there: &Arc<Cell>, or_get: bool, supervised: bool) -> Option<Result<Started, StartFailure>> {
         let pid = there.pid();
-        if !or_get {
-            return Err(StartFailure::NameTaken(pid));
-        }
         let born = {
             let mut state = there.lock();
             if matches!(state.stage, Stage::Ended) {
-                return Err(StartFailure::Crashed(crate::Reason::NOPROC));
+                return None;
             }
+            if !or_get {
+                return Some(Err(StartFailure::NameTaken(pid)));
+            }
+            state.supervised |= supervised;
             if state.begun {
                 None
             } else {
@@ -86,13 +110,11 @@ impl Core {
                 Some(born)
             }
         };
-        if let Some(born) = born {
-            match born.await {
-                Ok(begun) => begun?,
-                Err(_) => return Err(Error::Stopping.into()),
-            }
-        }
-        Ok(Started { pid, was_there: true })
+        let begun = match born {
+            Some(born) => born.await.unwrap_or_else(|_| Err(Error::Stopping.into())),
+            None => Ok(()),
+        };
+        Some(begun.map(|()| Started { pid, was_there: true }))
     }
 
     pub(crate) fn is_over_memory(&self) -> bool {

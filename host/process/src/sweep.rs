@@ -183,12 +183,25 @@ impl Core {
         reason: Reason,
         done: Option<tokio::sync::oneshot::Sender<Result<(), crate::Failure>>>,
     ) -> bool {
+        self.order(cell, reason, false, done)
+    }
+
+    /// The same; what is kept of it stays in the store if all who ordered it say so.
+    pub(crate) fn order(
+        self: &Arc<Self>,
+        cell: &Arc<Cell>,
+        reason: Reason,
+        keeps: bool,
+        done: Option<tokio::sync::oneshot::Sender<Result<(), crate::Failure>>>,
+    ) -> bool {
         let mut state = cell.lock();
         if matches!(state.stage, Stage::Ended) {
             return false;
         }
         let rare = state.rare();
-        let order = rare.stop.get_or_insert_with(|| StopOrder { reason, done: std::collections::VecDeque::new() });
+        let new = || StopOrder { reason, keeps, done: std::collections::VecDeque::new() };
+        let order = rare.stop.get_or_insert_with(new);
+        order.keeps &= keeps;
         order.done.extend(done);
         state.wishes.add(Wishes::END);
         self.kick(cell, state);

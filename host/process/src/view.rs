@@ -184,4 +184,8 @@ pub struct Totals {
     pub waking: usize,
     /// Timers.
     pub timers: usize,
+    /// Messages that were handled since it was opened.
+    pub messages: u64,
+    /// Crashes since it was opened.
+    pub crashes: u64,
 }

@@ -113,15 +113,8 @@ impl Linked {
 
     /// Any of the handlers: what to start a component as, to see that it starts.
     pub(crate) fn any(&self) -> Role {
-        let roles = [
-            Role::Http,
-            Role::EventStream,
-            Role::Subscriber,
-            Role::Job,
-            Role::Process,
-            Role::Task,
-            Role::Warmer,
-        ];
+        let roles =
+            [Role::Http, Role::EventStream, Role::Subscriber, Role::Job, Role::Process, Role::Task, Role::Warmer];
         roles.into_iter().find(|role| self.handles(*role)).unwrap_or(Role::Http)
     }
 

@@ -162,7 +162,12 @@ impl EngineSide {
         let total = all - processes;
         // Idle warm instances sit in slots of the pool without being admitted: a quarter of the slots is theirs.
         let warm = total / 4;
-        Ok(Self { linker, pool: Pool::new((total - warm).max(1)), warm: WarmBudget::new(warm), processes: Arc::new(Semaphore::new(processes)) })
+        Ok(Self {
+            linker,
+            pool: Pool::new((total - warm).max(1)),
+            warm: WarmBudget::new(warm),
+            processes: Arc::new(Semaphore::new(processes)),
+        })
     }
 }
 

@@ -33,6 +33,7 @@ impl Refused {
 }
 
 impl Kind {
+    #[allow(clippy::result_large_err, reason = "once for each `impl`, when it is compiled")]
     pub(super) fn new(arguments: &TokenStream, mut item: ItemImpl) -> Result<Self, Refused> {
         let mut errors = Vec::new();
         if let Some((path, _)) = &item.trait_ {
@@ -86,6 +87,15 @@ impl Kind {
             (Some(error), _) => Err(Refused { item, error }),
             (None, None) => Err(Refused { item, error: Error::new(Span::call_site(), "no settings") }),
         }
+    }
+
+    /// Whether a module elsewhere exports it.
+    pub(super) fn is_part(&self) -> bool {
+        self.settings.is_part
+    }
+
+    pub(super) fn ty(&self) -> Type {
+        (*self.item.self_ty).clone()
     }
 
     fn function(&self, role: Role) -> Option<&Function> {

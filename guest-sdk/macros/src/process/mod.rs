@@ -5,14 +5,14 @@ mod kind;
 mod settings;
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
-use syn::{Error, Ident, Item, ItemImpl, ItemMod, spanned::Spanned};
+use quote::{quote, quote_spanned};
+use syn::{Error, Ident, Item, ItemImpl, ItemMod, ItemUse, Type, UseTree, parse_quote, spanned::Spanned};
 
 use crate::{
     export::{Rules, combine},
     many::{self, take_mark},
 };
-use kind::Kind;
+use kind::{Kind, Refused};
 
 const RULES: Rules = Rules {
     attribute: "#[skep::process]",
@@ -35,7 +35,7 @@ pub(crate) fn expand_one(arguments: &TokenStream, item: TokenStream) -> TokenStr
     };
     match Kind::new(arguments, item) {
         Ok(kind) => {
-            let (items, export) = (kind.items(), export(&[kind]));
+            let (items, export) = (kind.items(), (!kind.is_part()).then(|| export(&[kind.ty()])));
             quote!(#items #export)
         }
         Err(refused) => refused.expand(),
@@ -57,50 +57,103 @@ pub(crate) fn expand_module(arguments: &TokenStream, item: TokenStream) -> Token
         let text = "#[skep::processes] takes no arguments; each `impl` in the module has its own `#[process]`";
         errors.push(Error::new_spanned(arguments, text));
     }
-    let mut kinds: Vec<Kind> = Vec::new();
+    let mut names = Vec::new();
+    let mut types = Vec::new();
     let mut items = Vec::new();
     for item in module.content.take().map(|(_, items)| items).unwrap_or_default() {
-        let Item::Impl(mut block) = item else {
-            items.push(quote!(#item));
-            continue;
-        };
-        let Some(attribute) = take_mark(&mut block.attrs, MARK) else {
-            items.push(quote!(#block));
-            continue;
-        };
-        let kind = match many::settings(&attribute) {
-            Ok(settings) => Kind::new(&settings, block),
-            Err(error) => Err(kind::Refused { item: block, error }),
-        };
-        match kind {
-            Ok(kind) => {
-                if kinds.iter().any(|other| other.name == kind.name) {
+        match listed(item) {
+            Listed::Not(item) => items.push(quote!(#item)),
+            Listed::Kind(kind) => {
+                if names.contains(&kind.name) {
                     let text =
                         format!("there is a process kind `{}` already; `name = \"..\"` tells them apart", kind.name);
                     errors.push(Error::new_spanned(&kind.item.self_ty, text));
                 }
                 items.push(kind.items());
-                kinds.push(kind);
+                types.push(kind.ty());
+                names.push(kind.name);
             }
-            Err(refused) => items.push(refused.expand()),
+            Listed::Use(item, ty) => {
+                let known = quote_spanned!(ty.span()=> ::skep_sdk::__private::kind::<#ty>());
+                items.push(quote!(#item const _: () = #known;));
+                types.push(ty);
+            }
+            Listed::Refused(item, error) => {
+                items.push(item);
+                errors.push(error);
+            }
         }
     }
-    if kinds.is_empty() && items.is_empty() && errors.is_empty() {
-        errors.push(Error::new_spanned(&module.ident, "there is no `impl` under `#[process]` in this module"));
+    if types.is_empty() && errors.is_empty() {
+        let text = "there is no `impl` under `#[process]` in this module";
+        errors.push(Error::new_spanned(&module.ident, text));
     }
     let ItemMod { attrs, vis, ident, .. } = &module;
     let end = match combine(errors) {
         Some(error) => error.into_compile_error(),
-        None => export(&kinds),
+        None => export(&types),
     };
     quote!(#(#attrs)* #vis mod #ident { #(#items)* #end })
 }
 
-fn export(kinds: &[Kind]) -> TokenStream {
-    let Some(first) = kinds.first() else { return TokenStream::new() };
-    let once = RULES.once(&Ident::new("process", first.item.self_ty.span().resolved_at(Span::call_site())));
-    let types: Vec<_> = kinds.iter().map(|kind| &kind.item.self_ty).collect();
-    let names: Vec<_> = kinds.iter().map(|kind| &kind.name).collect();
+/// An item of the module.
+enum Listed {
+    Not(Item),
+    Kind(Kind),
+    /// A type whose `impl` stands elsewhere, as a part.
+    Use(ItemUse, Type),
+    Refused(TokenStream, Error),
+}
+
+fn listed(mut item: Item) -> Listed {
+    let mark = match &mut item {
+        Item::Impl(block) => take_mark(&mut block.attrs, MARK),
+        Item::Use(import) => take_mark(&mut import.attrs, MARK),
+        _ => None,
+    };
+    let Some(mark) = mark else { return Listed::Not(item) };
+    let settings = match many::settings(&mark) {
+        Ok(settings) => settings,
+        Err(error) => return Listed::Refused(quote!(#item), error),
+    };
+    match item {
+        Item::Impl(block) => match Kind::new(&settings, block) {
+            Ok(kind) if kind.is_part() => {
+                let text = "it is in the module already: `part` is for an `impl` elsewhere";
+                Listed::Refused(kind.items(), Error::new_spanned(settings, text))
+            }
+            Ok(kind) => Listed::Kind(kind),
+            Err(Refused { item, error }) => Listed::Refused(quote!(#item), error),
+        },
+        Item::Use(import) => match imported(&import.tree).cloned() {
+            Some(_) if !settings.is_empty() => {
+                let text = "its settings stand where its `impl` is: `#[skep::process(part, ..)]`";
+                Listed::Refused(quote!(#import), Error::new_spanned(settings, text))
+            }
+            Some(name) => Listed::Use(import, parse_quote!(#name)),
+            None => {
+                let error = Error::new_spanned(&import.tree, "name one type: `#[process] use super::cart::Cart;`");
+                Listed::Refused(quote!(#import), error)
+            }
+        },
+        other => Listed::Not(other),
+    }
+}
+
+/// What a `use` of one thing brings.
+fn imported(tree: &UseTree) -> Option<&Ident> {
+    match tree {
+        UseTree::Path(path) => imported(&path.tree),
+        UseTree::Name(name) => Some(&name.ident),
+        UseTree::Rename(rename) => Some(&rename.rename),
+        UseTree::Glob(_) | UseTree::Group(_) => None,
+    }
+}
+
+fn export(types: &[Type]) -> TokenStream {
+    let Some(first) = types.first() else { return TokenStream::new() };
+    let once = RULES.once(&Ident::new("process", first.span().resolved_at(Span::call_site())));
+    let kinds: Vec<_> = types.iter().map(|ty| quote!(<#ty as ::skep_sdk::process::Process>::KIND)).collect();
     quote! {
         #once
         #[cfg(target_arch = "wasm32")]
@@ -120,7 +173,7 @@ fn export(kinds: &[Kind]) -> TokenStream {
                     args: ::std::vec::Vec<u8>,
                 ) -> ::std::result::Result<process_handler::Next, ::std::string::String> {
                     match me.kind.as_str() {
-                        #(#names => ::skep_sdk::__private::process_init::<#types>(me, &args),)*
+                        #(kind if kind == #kinds => ::skep_sdk::__private::process_init::<#types>(me, &args),)*
                         other => ::std::result::Result::Err(::skep_sdk::__private::unknown("process kind", other)),
                     }
                 }
@@ -131,7 +184,7 @@ fn export(kinds: &[Kind]) -> TokenStream {
                     state: ::std::vec::Vec<u8>,
                 ) -> ::std::result::Result<(), ::std::string::String> {
                     match me.kind.as_str() {
-                        #(#names => ::skep_sdk::__private::process_load::<#types>(me, version, state),)*
+                        #(kind if kind == #kinds => ::skep_sdk::__private::process_load::<#types>(me, version, state),)*
                         other => ::std::result::Result::Err(::skep_sdk::__private::unknown("process kind", other)),
                     }
                 }

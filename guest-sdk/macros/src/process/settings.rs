@@ -1,7 +1,7 @@
 //! What the attribute says.
 
 use proc_macro2::TokenStream;
-use syn::{Error, Expr, MetaNameValue, Token, parse::Parser, punctuated::Punctuated};
+use syn::{Error, Expr, Meta, MetaNameValue, Token, parse::Parser, punctuated::Punctuated};
 
 use crate::{
     export::combine,
@@ -17,12 +17,14 @@ pub(super) struct Settings {
     pub(super) version: u32,
     /// The variant of `Format`.
     pub(super) format: &'static str,
+    /// Whether a module elsewhere exports it.
+    pub(super) is_part: bool,
 }
 
 impl Settings {
     pub(super) fn new(arguments: &TokenStream) -> Result<Self, Error> {
-        let mut settings = Self { name: None, version: 1, format: "Json" };
-        let parser = Punctuated::<MetaNameValue, Token![,]>::parse_terminated;
+        let mut settings = Self { name: None, version: 1, format: "Json", is_part: false };
+        let parser = Punctuated::<Meta, Token![,]>::parse_terminated;
         let pairs = parser.parse2(arguments.clone()).map_err(|error| {
             let text = format!("a process's attribute has settings, such as `name = \"cart\", version = 2`: {error}");
             Error::new(error.span(), text)
@@ -30,11 +32,15 @@ impl Settings {
         let mut errors = Vec::new();
         let mut seen = Vec::new();
         for pair in &pairs {
-            let name = pair.path.get_ident().map(ToString::to_string).unwrap_or_default();
+            let name = pair.path().get_ident().map(ToString::to_string).unwrap_or_default();
             if seen.contains(&name) {
-                errors.push(Error::new_spanned(&pair.path, format!("`{name}` is said twice")));
+                errors.push(Error::new_spanned(pair.path(), format!("`{name}` is said twice")));
             }
-            errors.extend(settings.set(&name, pair).err());
+            match pair {
+                Meta::Path(_) if name == "part" => settings.is_part = true,
+                Meta::NameValue(pair) => errors.extend(settings.set(&name, pair).err()),
+                Meta::Path(_) | Meta::List(_) => errors.push(unknown(pair.path())),
+            }
             seen.push(name);
         }
         combine(errors).map_or(Ok(settings), Err)
@@ -55,13 +61,17 @@ impl Settings {
                     _ => return Err(Error::new_spanned(&pair.value, "a state is saved as \"json\" or \"postcard\"")),
                 };
             }
-            _ => {
-                let text = "a process's settings are `name`, `version` and `state`";
-                return Err(Error::new_spanned(&pair.path, text));
-            }
+            _ => return Err(unknown(&pair.path)),
         }
         Ok(())
     }
+}
+
+fn unknown(path: &syn::Path) -> Error {
+    Error::new_spanned(
+        path,
+        "a process's settings are `name = \"..\"`, `version = 2`, `state = \"postcard\"` and `part`",
+    )
 }
 
 fn kind(value: &Expr) -> Result<String, Error> {

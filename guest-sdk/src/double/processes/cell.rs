@@ -4,10 +4,10 @@ use std::{collections::VecDeque, fmt};
 
 use super::{Failure, PLUGIN, WORLD};
 use crate::{
-    __private::bindings::processes::exports::skep::plugin::process_handler::{Definition, Event, Identity, Next},
+    __private::bindings::processes::exports::skep::plugin::process_handler::{Definition, Event, Identity},
     process::{
         Process,
-        export::{Live, begin, process_definition, resume},
+        export::{Begins, Live, Resumes, begin, process_definition, resume},
     },
 };
 
@@ -89,8 +89,8 @@ impl Persistence {
 #[derive(Clone)]
 pub(crate) struct Kind {
     pub(super) definition: Definition,
-    pub(super) begin: fn(Identity, &[u8]) -> Result<(Box<dyn Live>, Next), String>,
-    pub(super) resume: fn(Identity, u32, Vec<u8>) -> Result<Box<dyn Live>, String>,
+    pub(super) begin: fn(Identity, &[u8]) -> Begins,
+    pub(super) resume: fn(Identity, u32, Vec<u8>) -> Resumes,
     pub(crate) persistence: Persistence,
     pub(crate) restarts: bool,
     pub(crate) max: usize,

@@ -3,7 +3,7 @@
 use super::{
     Failure, WORLD,
     cell::{Cell, Kind, Life, Waiting, pid},
-    settle, turn,
+    ends, settle,
 };
 use crate::{
     __private::bindings::{
@@ -116,7 +116,7 @@ pub(crate) fn timers(target: &Target) -> Option<Vec<u64>> {
 /// It crashes between two messages. Returns whether it was there.
 pub(crate) fn crash(target: &Target, reason: &str) -> bool {
     let Some(pid) = look(target, |cell, _| cell.me.pid.clone()) else { return false };
-    turn::crashed(&pid, reason);
+    ends::crashed(&pid, reason);
     settle();
     true
 }

@@ -2,6 +2,7 @@
 //! thread of the test, one process at a time.
 
 mod cell;
+mod ends;
 mod look;
 mod own;
 mod time;
@@ -134,7 +135,7 @@ pub(crate) fn send(to: &Target, message: &[u8]) -> Result<(), Failure> {
 }
 
 pub(crate) fn stop(to: &Target, reason: &str, _timeout_ms: Option<u64>) -> Result<(), Failure> {
-    turn::stop(to, reason)?;
+    ends::stop(to, reason)?;
     settle();
     Ok(())
 }

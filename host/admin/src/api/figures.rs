@@ -37,7 +37,7 @@ pub struct PluginFigures {
     pub state: String,
     /// The revision that serves.
     pub revision: Option<String>,
-    /// Calls of all kinds that ended since the node started, over all revisions. Messages of processes are not in it.
+    /// Calls of all kinds that ended since the node started, over all revisions, messages of processes among them.
     pub calls: u64,
     /// Those of them that failed.
     pub failures: u64,

@@ -270,7 +270,11 @@ impl Background {
                 Child::new(ChildSpec::worker(Branch::Tasks.as_str()), move |context| Arc::clone(&tasks).serve(context));
             let processes = Supervisor::child(ChildSpec::supervisor(PROCESSES), spec, Vec::new())?;
             let warmers = Supervisor::child(ChildSpec::supervisor(WARMERS), spec, Vec::new())?;
-            Supervisor::child(ChildSpec::supervisor(self.name.as_str()), spec, vec![subscribers, processes, tasks, warmers])
+            Supervisor::child(
+                ChildSpec::supervisor(self.name.as_str()),
+                spec,
+                vec![subscribers, processes, tasks, warmers],
+            )
         };
         let own = children()?;
         self.services.root.start_child(own).await.map_err(|refused| anyhow::anyhow!("{refused}"))

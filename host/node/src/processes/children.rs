@@ -90,8 +90,8 @@ impl Static {
             kind: self.kind.clone(),
             name: Some(name.clone()),
             args: Bytes::from(self.process.args.clone()),
-            // Its supervisor decides, by the strategy of all of them.
-            restart: Some(Restart::Temporary),
+            // Its supervisor decides what follows a crash, by the strategy of all of them.
+            supervised: true,
         };
         let started = self.processes.start_or_get(&self.plugin, spec).await;
         let started = started.map_err(|failure| ExitReason::failed(failure.to_string()))?;

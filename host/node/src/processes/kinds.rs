@@ -101,14 +101,13 @@ impl Kinds {
             return known;
         }
         let (persistence, deadline, fuel) = (persistence(config), config.deadline, config.fuel);
-        let new =
-            Arc::new(WasmBehaviour::new(Arc::clone(revision), definition.clone(), persistence, deadline, fuel));
+        let new = Arc::new(WasmBehaviour::new(Arc::clone(revision), definition.clone(), persistence, deadline, fuel));
         state.behaviours.insert(key, Arc::downgrade(&new));
         new
     }
 }
 
-pub(super) fn persistence(config: &ProcessConfig) -> Persistence {
+pub(crate) fn persistence(config: &ProcessConfig) -> Persistence {
     match config.persistence {
         skep_manifest::Persistence::None => Persistence::None,
         skep_manifest::Persistence::Snapshot { every_messages, every } => {

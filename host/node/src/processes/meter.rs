@@ -26,7 +26,11 @@ const LIVE: &str = "skep_process_instances";
 /// Says what the metrics mean; told to the recorder once.
 pub(crate) fn describe() {
     metrics::describe_counter!(EVENTS, "What happened to processes, by kind and event");
-    metrics::describe_histogram!(WAKE, metrics::Unit::Seconds, "Time from the wish to wake a process to its first message");
+    metrics::describe_histogram!(
+        WAKE,
+        metrics::Unit::Seconds,
+        "Time from the wish to wake a process to its first message"
+    );
     metrics::describe_gauge!(PROCESSES, "Processes in memory, by kind and state");
     metrics::describe_gauge!(STATE_BYTES, metrics::Unit::Bytes, "Bytes of the states of all processes that sleep");
     metrics::describe_gauge!(LIVE, "Instances that are processes, of all plugins");
@@ -145,6 +149,7 @@ impl ProcessObserver for Told {
             Happened::Quarantined(why) => {
                 tracing::error!(process = %pid, "what is kept of the process does not load, and stays in the store: {why}");
             }
+            Happened::MessageFailed(why) => tracing::warn!(process = %pid, "a message failed: {why}"),
             Happened::NotCommitted(error) => {
                 tracing::warn!(process = %pid, %error, "what a message did was not committed");
             }

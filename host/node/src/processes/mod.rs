@@ -5,7 +5,6 @@
 //! | `topics` | what is published goes to the processes that listen |
 //! | `kinds` | from a component's definitions and the manifest to kinds of the engine |
 //! | `children` | those that the manifest starts, under the plugin's supervisor |
-//! | `machine` | how many can be awake at once |
 //! | `meter` | metrics, events and log lines |
 
 use std::collections::HashMap;
@@ -22,12 +21,11 @@ use crate::spec::Settings;
 
 mod children;
 mod kinds;
-mod machine;
 mod meter;
 mod topics;
 
 pub(crate) use children::PROCESSES;
-pub(crate) use machine::machine;
+pub(crate) use kinds::persistence;
 pub(crate) use meter::describe;
 
 /// The processes of a host.
@@ -35,6 +33,7 @@ pub(crate) struct ProcessService {
     pub(crate) processes: Processes,
     kinds: kinds::Kinds,
     topics: Arc<topics::ProcessTopics>,
+    limits: Limits,
     // Which kinds of a plugin have supervised processes, and how. Held over awaits, so it is tokio's.
     supervised: tokio::sync::Mutex<HashMap<PluginName, Vec<(String, ProcessConfig)>>>,
 }
@@ -52,23 +51,29 @@ impl ProcessService {
         let told = meter::Told::new(environment.bus.clone(), Arc::clone(&environment.clock));
         // An upgrade has two instances of a process for a moment, and what cannot sleep has its own.
         let spare = (live / 8).clamp(1, 1000);
-        let limits = Limits::default();
+        let limits = Limits {
+            live_max: live.saturating_sub(2 * spare).max(1),
+            unsaved_max: spare,
+            upgrading_max: Limits::default().upgrading_max.min(spare),
+            state_bytes_max: host.processes.state_memory,
+            processes_max: usize::try_from(host.processes.max).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
         let options = Options {
-            limits: Limits {
-                live_max: live.saturating_sub(2 * spare).max(1),
-                unsaved_max: spare,
-                upgrading_max: limits.upgrading_max.min(spare),
-                state_bytes_max: host.processes.state_memory,
-                processes_max: usize::try_from(host.processes.max).unwrap_or(usize::MAX),
-                ..limits
-            },
+            limits,
             observer: Arc::new(told),
             topics: Arc::<topics::ProcessTopics>::clone(&topics),
             ..Options::default()
         };
         let processes = Processes::open(Arc::clone(&environment.clock), Some(keeper), options)?;
         topics.serve(&processes);
-        Ok(Self { processes, kinds: kinds::Kinds::default(), topics, supervised: tokio::sync::Mutex::default() })
+        let (kinds, supervised) = (kinds::Kinds::default(), tokio::sync::Mutex::default());
+        Ok(Self { processes, kinds, topics, limits, supervised })
+    }
+
+    /// What bounds all of them together.
+    pub(crate) const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// What a plugin may do with processes under these settings.

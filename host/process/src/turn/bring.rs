@@ -102,6 +102,7 @@ impl Turn {
         let args = Bytes::copy_from_slice(&self.cell.lock().args);
         let birth = Birth { me: self.cell.identity(), args };
         let begun = guarded(&self.core, &self.cell, || revision.behaviour.init(birth)).await;
+        self.cell.lock().beginning = false;
         let begun = match begun {
             Ok(begun) => begun,
             Err(crash) => return self.crash(crash).await,
@@ -190,6 +191,7 @@ impl Turn {
         {
             let mut state = self.cell.lock();
             // What is set from now on is set by `init`.
+            state.beginning = true;
             let Some(rare) = state.rare.as_mut() else { return };
             rare.timers.retain(|id, timer| {
                 if timer.by_init {

@@ -2,11 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::Turn;
 use super::next::Handed;
-use crate::behaviour::{self, CallRef, Next};
+use crate::behaviour::{self, Answered, CallRef, Next};
 use crate::cell::{Stage, State, Wishes};
 use crate::error::{Error, Failure};
 use crate::letter::{Answer, Letter};
@@ -20,7 +18,9 @@ use super::commit::NotCommitted;
 /// What follows a message.
 #[derive(Default)]
 struct Said {
-    reply: Option<(Answer, Bytes)>,
+    reply: Option<(Answer, Answered)>,
+    /// What is no call failed.
+    failed: Option<String>,
     /// A call that it owes an answer is one too many.
     refused: Option<Answer>,
     stop: Option<Reason>,
@@ -30,7 +30,7 @@ struct Said {
 impl Turn {
     pub(super) async fn handle(&mut self, handed: Handed) {
         let began = if self.core.wants_handled { self.core.time.now() } else { 0 };
-        let Handed { event, call, mail, again } = handed;
+        let Handed { event, mail, again } = handed;
         let done = self.guarded(move |instance| instance.handle(event)).await;
         let turn = match done {
             Ok(turn) => turn,
@@ -42,7 +42,7 @@ impl Turn {
         };
         if self.core.wants_handled {
             let took = until(began, self.core.time.now());
-            self.core.options.observer.handled(&self.cell.pid(), std::time::Duration::ZERO, took);
+            self.core.options.observer.handled(&self.cell.pid(), took);
         }
         let persistence = self.cell.kind.setup.load().options.persistence;
         if !persistence.commits() {
@@ -60,7 +60,7 @@ impl Turn {
                 self.conclude(next, persistence).await;
             }
             Err(NotCommitted::Crash(crash)) => self.crash(crash).await,
-            Err(NotCommitted::Conflict) => self.conflict(call.is_some(), mail).await,
+            Err(NotCommitted::Conflict) => self.conflict(mail).await,
             Err(NotCommitted::Store(error)) => self.not_committed(error, again).await,
             Err(NotCommitted::Lost) => self.lost().await,
         }
@@ -70,7 +70,10 @@ impl Turn {
     async fn conclude(&mut self, next: Next, persistence: Persistence) {
         let said = self.settle(next, persistence);
         if let Some((answer, value)) = said.reply {
-            answer.give(Ok(value));
+            answer.give(value.map_err(Failure::Failed));
+        }
+        if let Some(why) = said.failed {
+            self.tell(&Happened::MessageFailed(why));
         }
         if let Some(answer) = said.refused {
             answer.give(Err(Failure::Full));
@@ -88,6 +91,7 @@ impl Turn {
         let mut said = Said::default();
         let mut state = self.cell.lock();
         state.handled += 1;
+        self.core.handled.fetch_add(1, Ordering::Relaxed);
         let hand = state.hand.take();
         let (value, later) = match next {
             Next::NoReply => (None, true),
@@ -105,6 +109,7 @@ impl Turn {
         match (hand, value) {
             (Some((_, answer)), Some(value)) => said.reply = Some((answer, value)),
             (Some((from, answer)), None) if later => said.refused = self.owe(&mut state, from, answer),
+            (None, Some(Err(why))) => said.failed = Some(why),
             // It ends without an answer, and says so when it has.
             (hand, _) => state.hand = hand,
         }
@@ -140,15 +145,14 @@ impl Turn {
     pub(super) fn let_out(&self) {
         let outbox = self.cell.lock().rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox));
         for (answer, value) in outbox.unwrap_or_default() {
-            answer.give(Ok(value));
+            answer.give(value.map_err(Failure::Failed));
         }
     }
 
     /// A check did not hold: the state is what it was.
-    async fn conflict(&mut self, is_call: bool, mail: Option<crate::MailId>) {
+    async fn conflict(&mut self, mail: Option<crate::MailId>) {
         self.tell(&Happened::Conflict);
-        self.answer_hand(Failure::Conflict);
-        let _ = is_call;
+        self.answer_hand(&Failure::Conflict);
         self.lose_instance();
         self.at = Stage::Stored;
         self.lose_mail(mail).await;
@@ -159,7 +163,7 @@ impl Turn {
     async fn not_committed(&mut self, error: skep_store::Error, again: Option<Letter>) {
         self.tell(&Happened::NotCommitted(error.clone()));
         let refused = Error::from(error);
-        self.answer_hand(Failure::Other(refused.clone()));
+        self.answer_hand(&Failure::Other(refused.clone()));
         self.lose_instance();
         {
             let mut state = self.cell.lock();
@@ -172,7 +176,7 @@ impl Turn {
     }
 
     /// What was in hand fails so, and what was to leave does not.
-    pub(super) fn answer_hand(&self, failure: Failure) {
+    pub(super) fn answer_hand(&self, failure: &Failure) {
         let mut state = self.cell.lock();
         let hand = state.hand.take();
         let outbox = state.rare.as_mut().map(|rare| std::mem::take(&mut rare.outbox)).unwrap_or_default();

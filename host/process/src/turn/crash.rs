@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Turn;
+use super::end::tell_order;
 use crate::alarms::Alarm;
 use crate::behaviour::CallRef;
 use crate::budget::Verdict;
@@ -19,6 +20,7 @@ use skep_supervision::Restart;
 struct Fallen {
     begun: bool,
     again: bool,
+    supervised: bool,
     /// It is to end for good.
     doom: Option<Reason>,
     late: BTreeMap<CallRef, Answer>,
@@ -31,17 +33,24 @@ impl Turn {
         let options = self.cell.kind.setup.load().options;
         let now = self.core.time.now();
         let failure = Failure::Crashed(crash.reason.clone());
-        let Fallen { begun, again, doom, late } = self.fall(&crash.reason);
-        self.answer_hand(failure.clone());
+        let Fallen { begun, again, supervised, doom, late } = self.fall(&crash.reason);
+        self.answer_hand(&failure);
         for (_, answer) in late {
             answer.give(Err(failure.clone()));
         }
+        self.core.crashed.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         self.tell(&Happened::Crashed(crash.clone()));
         if let Some(doom) = doom {
             return self.end_for_good(doom).await;
         }
         if !begun {
             return self.unborn(crash).await;
+        }
+        if supervised && !again {
+            // Whoever started it sees to what follows; what is kept of it is there then.
+            let order = self.take_order();
+            self.finish(&crash.reason);
+            return tell_order(order, &Ok(()));
         }
         if options.restart == Restart::Temporary && !again {
             return self.end_for_good(crash.reason).await;
@@ -85,7 +94,8 @@ impl Turn {
             rare.budget.forget();
         }
         let doom = rare.doom.take().or_else(|| rare.stop.as_ref().map(|_| Reason::KILLED));
-        Fallen { begun, again, doom, late: std::mem::take(&mut rare.late) }
+        let late = std::mem::take(&mut rare.late);
+        Fallen { begun, again, supervised: state.supervised, doom, late }
     }
 
     /// It crashed before its `init` had ever returned: it never was.

@@ -25,19 +25,25 @@ impl Turn {
 
     /// It was told to stop, or it said so itself; what is kept of it is deleted.
     pub(super) async fn end_in_order(&mut self, reason: Reason) {
+        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed)
+            || self.cell.lock().rare.as_ref().and_then(|rare| rare.stop.as_ref()).is_some_and(|order| order.keeps);
+        if leaves {
+            // Its kind goes, and may come again: then it does, too.
+            self.write_snapshot().await;
+        }
         self.terminate(reason.clone()).await;
         let order = self.take_order();
         let kept = self.cell.lock().kept.as_ref().is_some_and(|kept| kept.seq > 0);
-        let leaves = self.cell.kind.removed.load(std::sync::atomic::Ordering::Relaxed);
         if kept
             && !leaves
             && let Err(NotCommitted::Store(error)) = self.write(None, Vec::new(), None, None).await
         {
             // Nobody asked but itself, or whoever did is told: it is there still, with the state that is in the store.
             let refused = Error::from(error);
-            self.answer_hand(Failure::Other(refused.clone()));
+            self.answer_hand(&Failure::Other(refused.clone()));
             if order.is_none() {
-                self.cell.lock().rare().stop = Some(StopOrder { reason, done: std::collections::VecDeque::new() });
+                self.cell.lock().rare().stop =
+                    Some(StopOrder { reason, keeps: false, done: std::collections::VecDeque::new() });
             }
             tell_order(order, &Err(Failure::Other(refused.clone())));
             self.lose_instance();
@@ -48,7 +54,7 @@ impl Turn {
         tell_order(order, &Ok(()));
     }
 
-    fn take_order(&self) -> Option<StopOrder> {
+    pub(super) fn take_order(&self) -> Option<StopOrder> {
         let mut state = self.cell.lock();
         state.wishes.take(Wishes::END);
         state.rare.as_mut().and_then(|rare| rare.stop.take())
@@ -83,7 +89,7 @@ impl Turn {
 
     /// Another owner has it, or it is gone from the store.
     pub(super) async fn lost(&mut self) {
-        self.answer_hand(Failure::Other(Error::Conflict));
+        self.answer_hand(&Failure::Other(Error::Conflict));
         let order = self.take_order();
         self.finish(&Reason::new("lost: another owner has it, or it was deleted"));
         tell_order(order, &Ok(()));
@@ -96,7 +102,7 @@ impl Turn {
     }
 }
 
-fn tell_order(order: Option<StopOrder>, said: &Result<(), Failure>) {
+pub(super) fn tell_order(order: Option<StopOrder>, said: &Result<(), Failure>) {
     for done in order.into_iter().flat_map(|order| order.done) {
         let _ = done.send(said.clone());
     }

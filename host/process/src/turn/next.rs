@@ -1,7 +1,7 @@
 //! What a process does next.
 
 use crate::alarms::Alarm;
-use crate::behaviour::{CallRef, Event};
+use crate::behaviour::Event;
 use crate::cell::{Stage, State, Wishes};
 use crate::error::Failure;
 use crate::keeper::MailId;
@@ -30,7 +30,6 @@ pub(super) enum Step {
 /// A message in hand.
 pub(super) struct Handed {
     pub(super) event: Event,
-    pub(super) call: Option<CallRef>,
     pub(super) mail: Option<MailId>,
     /// The same once more, in case that what it does cannot be committed, and nobody is told so who could ask again.
     pub(super) again: Option<Letter>,
@@ -45,7 +44,10 @@ impl Turn {
         state.waker = None;
         if state.wishes.take(Wishes::DIE) {
             cell.cut.store(false, std::sync::atomic::Ordering::Release);
-            return Step::Die;
+            // One that is down already, by a crash just before, does not crash once more.
+            if !matches!(self.at, Stage::BackingOff | Stage::GaveUp | Stage::Quarantined) {
+                return Step::Die;
+            }
         }
         if state.wishes.has(Wishes::END) {
             cell.cut.store(false, std::sync::atomic::Ordering::Release);
@@ -132,11 +134,10 @@ impl Turn {
 
     /// The message as the process gets it; none if it was taken back.
     fn hand_over(&self, state: &mut State, letter: Letter, commits: bool) -> Option<Handed> {
-        let mut handed = Handed { event: Event::Info(bytes::Bytes::new()), call: None, mail: None, again: None };
+        let mut handed = Handed { event: Event::Info(bytes::Bytes::new()), mail: None, again: None };
         handed.event = match letter {
             Letter::Call { message, from, answer, .. } => {
                 state.hand = Some((from, answer));
-                handed.call = Some(from);
                 Event::Call { from, message }
             }
             Letter::Cast { message, mail } => {
@@ -152,14 +153,14 @@ impl Turn {
                 let timer = rare.timers.get_mut(&id).filter(|timer| timer.fired)?;
                 rare.changed = true;
                 let message = timer.message.clone();
-                if timer.interval == 0 {
-                    rare.timers.remove(&id);
-                } else {
+                match now.saturating_sub(timer.due).checked_div(timer.interval) {
                     // What was missed is not made up for.
-                    let missed = now.saturating_sub(timer.due) / timer.interval;
-                    timer.due = timer.due.saturating_add(timer.interval.saturating_mul(missed + 1));
-                    timer.fired = false;
-                    self.core.alarms.set(timer.due, &self.cell, Alarm::Timer(id));
+                    Some(missed) => {
+                        timer.due = timer.due.saturating_add(timer.interval.saturating_mul(missed + 1));
+                        timer.fired = false;
+                        self.core.alarms.set(timer.due, &self.cell, Alarm::Timer(id));
+                    }
+                    None => drop(rare.timers.remove(&id)),
                 }
                 handed.again = commits.then_some(Letter::Timer(id));
                 Event::Timer { id, message }

@@ -86,13 +86,6 @@ impl Disk {
         self.content.lock().staged
     }
 
-    /// What is in it is no state of any version.
-    pub fn spoil(&self, number: Number) {
-        if let Some(record) = self.content.lock().records.get_mut(&number.0) {
-            record.saved = Some(Saved { version: 1, state: Bytes::from_static(b"garbage") });
-        }
-    }
-
     /// Mail of a commit elsewhere.
     pub fn put_mail(&self, plugin: &PluginName, to: MailTo, data: &str, at: Option<Timestamp>) {
         let mut content = self.content.lock();

@@ -16,7 +16,14 @@
 //! | `model` | random histories against a plain model |
 //! | `rig`, `keeper` | the host and the store under them |
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    unreachable_pub,
+    missing_docs
+)]
 
 mod calls;
 mod faults;

@@ -88,7 +88,7 @@ impl Behaviour for Counters {
             let mut next = Next::NoReply;
             for word in args.split(';').filter(|word| !word.is_empty()) {
                 let turn = counter.word(word, None).await?;
-                if turn.next != Next::Reply(Bytes::from_static(b"ok")) {
+                if turn.next != Next::Reply(Ok(Bytes::from_static(b"ok"))) {
                     next = turn.next;
                 }
             }
@@ -167,16 +167,18 @@ impl Counter {
             "panic" => panic!("told to"),
             "hang" => pending().await,
             "refuse" => Err(Crash::new(Fault::Returned, "said no")),
-            "stop" => Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Bytes::from_static(b"bye")) })),
+            "stop" => {
+                Ok(Turn::new(Next::Stop { reason: Reason::new(rest), reply: Some(Ok(Bytes::from_static(b"bye"))) }))
+            }
             "leave" => Ok(Turn::new(Next::Stop { reason: Reason::NORMAL, reply: None })),
-            "sleep" => Ok(Turn::new(Next::Hibernate(from.map(|_| Bytes::from_static(b"good night"))))),
+            "sleep" => Ok(Turn::new(Next::Hibernate(from.map(|_| Ok(Bytes::from_static(b"good night")))))),
             "later" => {
                 self.later.extend(from);
                 Ok(Turn::new(Next::NoReply))
             }
             "answer" => {
                 for late in self.later.drain(..) {
-                    engine().reply(me, late, Bytes::from_static(b"at last")).unwrap();
+                    engine().reply(me, late, Ok(Bytes::from_static(b"at last"))).unwrap();
                 }
                 Ok(ok)
             }
@@ -221,14 +223,14 @@ impl Counter {
         self.me.name.as_deref().unwrap_or("?").to_owned()
     }
 
-    fn log(&self, text: String) {
+    fn log(&self, text: &str) {
         self.of.seen.log.lock().push(format!("{}: {text}", self.name()));
     }
 }
 
 fn without_answer(turn: Turn) -> Turn {
     match turn.next {
-        Next::Reply(_) => Turn { next: Next::NoReply, ..turn },
+        Next::Reply(Ok(_)) => Turn { next: Next::NoReply, ..turn },
         _ => turn,
     }
 }
@@ -244,15 +246,15 @@ impl Instance for Counter {
                 }
                 Event::Timer { id: _, message } => Ok(without_answer(self.word(&text(&message), None).await?)),
                 Event::Published(message) => {
-                    self.log(format!("published {}", message.topic));
+                    self.log(&format!("published {}", message.topic));
                     Ok(Turn::default())
                 }
                 Event::Down { monitor: _, pid: _, reason } => {
-                    self.log(format!("down {reason}"));
+                    self.log(&format!("down {reason}"));
                     Ok(Turn::default())
                 }
                 Event::Exit { pid: _, reason } => {
-                    self.log(format!("exit {reason}"));
+                    self.log(&format!("exit {reason}"));
                     Ok(Turn::default())
                 }
             }
@@ -276,7 +278,7 @@ impl Instance for Counter {
     }
 
     fn terminate(&mut self, reason: Reason) -> Working<'_, ()> {
-        self.log(format!("terminate {reason}"));
+        self.log(&format!("terminate {reason}"));
         Box::pin(async { Ok(()) })
     }
 }
@@ -327,10 +329,6 @@ impl Rig {
         Self::with(KindOptions::default(), Options::default())
     }
 
-    pub fn kept(persistence: Persistence) -> Self {
-        Self::with(KindOptions { persistence, ..KindOptions::default() }, Options::default())
-    }
-
     pub fn with(kind: KindOptions, options: Options) -> Self {
         Self::on(Arc::default(), clock(), Counters::version(1), kind, options)
     }
@@ -365,7 +363,12 @@ impl Rig {
     }
 
     pub async fn try_start(&self, name: Option<&str>, args: &str) -> Result<Started, StartFailure> {
-        let spec = Spec { kind: "counter".to_owned(), name: name.map(str::to_owned), args: args.to_owned().into() };
+        let spec = Spec {
+            kind: "counter".to_owned(),
+            name: name.map(str::to_owned),
+            args: args.to_owned().into(),
+            supervised: false,
+        };
         self.engine.start(&plugin(), spec).await
     }
 

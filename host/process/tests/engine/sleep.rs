@@ -75,7 +75,8 @@ async fn one_that_cannot_be_saved_stays_awake_within_its_bound() {
     let rig = Rig::with(KindOptions::default(), limits(Limits { unsaved_max: 1, ..Limits::default() }));
     let counters = crate::rig::Counters { saves: false, ..rig.counters.clone() };
     rig.engine.set_kind(&crate::rig::plugin(), "awake", KindOptions::default(), std::sync::Arc::new(counters)).unwrap();
-    let spec = |name: &str| Spec { kind: "awake".to_owned(), name: Some(name.to_owned()), args: "".into() };
+    let spec =
+        |name: &str| Spec { kind: "awake".to_owned(), name: Some(name.to_owned()), args: "".into(), supervised: false };
     let pid = rig.engine.start(&crate::rig::plugin(), spec("a")).await.unwrap().pid;
     let second = rig.engine.start(&crate::rig::plugin(), spec("b")).await;
     assert!(matches!(second, Err(StartFailure::Other(Error::Full(_)))), "{second:?}");

@@ -67,7 +67,7 @@ impl Host {
     }
 
     async fn start(&self, name: &str) -> Pid {
-        let spec = Spec { kind: "counter".to_owned(), name: Some(name.to_owned()), args: "".into() };
+        let spec = Spec { kind: "counter".to_owned(), name: Some(name.to_owned()), args: "".into(), supervised: false };
         self.engine.start(&plugin(), spec).await.unwrap().pid
     }
 
@@ -264,7 +264,7 @@ async fn whoever_lost_a_process_writes_nothing() {
     // Asked again it has what the other wrote.
     assert_eq!(host.call("a", "get").await, "2 v1");
     // Of two who start the same name, one does.
-    let spec = || Spec { kind: "counter".to_owned(), name: Some("b".to_owned()), args: "".into() };
+    let spec = || Spec { kind: "counter".to_owned(), name: Some("b".to_owned()), args: "".into(), supervised: false };
     let (plugin_one, plugin_two) = (plugin(), plugin());
     let (one, two) = tokio::join!(host.engine.start(&plugin_one, spec()), other.start(&plugin_two, spec()));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");

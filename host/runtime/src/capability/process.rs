@@ -144,7 +144,7 @@ impl CallState {
 
     fn spec(&self, what: Spec) -> skep_process::Spec {
         self.stats.owe(what.kind.len() + what.name.as_ref().map_or(0, String::len) + what.args.len());
-        skep_process::Spec { kind: what.kind, name: what.name, args: what.args.into() }
+        skep_process::Spec { kind: what.kind, name: what.name, args: what.args.into(), supervised: false }
     }
 
     /// What a guest may hear of: the owner's topics are named with their owner, so that they mean the same to everybody.
@@ -185,7 +185,9 @@ impl process::Host for CallState {
 
     async fn whereis(&mut self, plugin: Option<String>, name: String) -> Result<Option<String>, Error> {
         let named = types::ProcessName { plugin, name };
-        let Target::Name { plugin, name } = self.target(types::Target::Name(named), Wanted::Monitor)? else { return Ok(None) };
+        let Target::Name { plugin, name } = self.target(types::Target::Name(named), Wanted::Monitor)? else {
+            return Ok(None);
+        };
         let processes = self.processes()?.processes.clone();
         let pid = processes.whereis(&plugin, &name).await.map_err(refused)?;
         Ok(pid.map(|pid| pid.to_string()))
@@ -295,9 +297,9 @@ impl process::Host for CallState {
         self.processes()?.processes.unsubscribe(self.this()?, &topic).map_err(refused)
     }
 
-    fn reply(&mut self, to: u64, value: Vec<u8>) -> Result<(), Error> {
-        let value = self.message(value);
-        self.processes()?.processes.reply(self.this()?, CallRef(to), value).map_err(refused)
+    fn reply(&mut self, to: u64, answer: Result<Vec<u8>, String>) -> Result<(), Error> {
+        let answer = answer.map(|value| self.message(value));
+        self.processes()?.processes.reply(self.this()?, CallRef(to), answer).map_err(refused)
     }
 
     fn stage(&mut self, ops: Vec<Op>) -> Result<(), Error> {
@@ -354,6 +356,7 @@ fn failed(failure: skep_process::Failure) -> Failure {
         skep_process::Failure::NotFound => Failure::NotFound,
         skep_process::Failure::Timeout(why) => Failure::Timeout(why),
         skep_process::Failure::Crashed(reason) => Failure::Crashed(reason.to_string()),
+        skep_process::Failure::Failed(why) => Failure::Failed(why),
         skep_process::Failure::Full => Failure::Full,
         skep_process::Failure::Conflict => Failure::Conflict,
         skep_process::Failure::Other(error) => Failure::Other(refused(error)),

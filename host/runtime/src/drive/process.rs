@@ -224,11 +224,12 @@ fn crash(failure: &Failure) -> Crash {
 fn turn(next: process_handler::Next, turning: Option<Box<Turning>>) -> Turn {
     let next = match next {
         process_handler::Next::Noreply => Next::NoReply,
-        process_handler::Next::Reply(value) => Next::Reply(value.into()),
+        process_handler::Next::Reply(answer) => Next::Reply(answer.map(Bytes::from)),
         process_handler::Next::Stop(stopping) => {
-            Next::Stop { reason: Reason::new(&stopping.reason), reply: stopping.reply.map(Bytes::from) }
+            let reply = stopping.reply.map(|answer| answer.map(Bytes::from));
+            Next::Stop { reason: Reason::new(&stopping.reason), reply }
         }
-        process_handler::Next::Hibernate(value) => Next::Hibernate(value.map(Bytes::from)),
+        process_handler::Next::Hibernate(answer) => Next::Hibernate(answer.map(|answer| answer.map(Bytes::from))),
     };
     let Some(turning) = turning else { return Turn::new(next) };
     let staged = Some(turning.staged).filter(|staged| *staged != skep_process::Staged::default());
@@ -314,9 +315,10 @@ impl Errand for Handle<'_> {
 
     fn charge(&self) -> usize {
         match self.event {
-            Event::Call { message, .. } | Event::Timer { message, .. } | Event::Cast(message) | Event::Info(message) => {
-                message.len()
-            }
+            Event::Call { message, .. }
+            | Event::Timer { message, .. }
+            | Event::Cast(message)
+            | Event::Info(message) => message.len(),
             Event::Published(published) => published.topic.len() + published.data.len(),
             Event::Down { reason, .. } | Event::Exit { reason, .. } => reason.as_str().len() + 48,
         }
