@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::address::{Number, Pid, Target};
-use crate::cell::{Cell, Stage};
+use crate::cell::{Cell, Stage, Wishes};
 use crate::core::Core;
 use crate::error::{Error, Failure};
 use crate::keeper::{MailTo, NewMail};
@@ -138,8 +138,14 @@ impl Core {
         };
         let id = keeper.post(mail).await.map_err(Error::from)?;
         let mut state = cell.lock();
-        // It is in the store: from now on there is room for it, and it is handled once though it may have been read there.
-        if !matches!(state.stage, Stage::Ended) && state.rare().mail.insert(id) {
+        if matches!(state.stage, Stage::Ended) {
+            return Ok(());
+        }
+        // It is in the store: from now on there is room for it, and it is handled once though it may have been read there, or
+        // the store has told of it. What is read there first was there first.
+        let is_read = state.wishes.has(Wishes::MAIL);
+        let rare = state.rare();
+        if id.0 > rare.heard && !is_read && rare.mail.insert(id) {
             state.push(Letter::Cast { message, mail: Some(id) });
             self.kick(&cell, state);
         }

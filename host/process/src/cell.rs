@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::address::{Number, Pid};
 use crate::behaviour::{CallRef, Identity, Instance, Saved};
+use crate::keeper::{Record, Same};
 use crate::kind::{Kind, Revision};
 use crate::letter::{Answer, Letter};
 use crate::places::Place;
@@ -108,8 +109,25 @@ pub(crate) struct Kept {
     pub(crate) events_to: u64,
     /// Messages since the last snapshot.
     pub(crate) dirty: u32,
-    /// Events whose state is saved in the record.
+    /// Of an event log, the state in the record, which events follow.
     pub(crate) saved: Option<Saved>,
+    /// Whether the record has a state from before an upgrade.
+    pub(crate) before: bool,
+}
+
+impl Kept {
+    /// What of a record that is to be written is what it was.
+    pub(crate) fn same(&self, record: &Record, state: &State) -> Same {
+        let saved = match (&record.saved, &self.saved) {
+            (Some(new), Some(old)) => {
+                new.version == old.version && std::ptr::eq(new.state.as_ref(), old.state.as_ref())
+            }
+            (new, old) => new.is_none() && old.is_none(),
+        };
+        let written = || state.rare.as_ref().and_then(|rare| rare.before.as_ref()).is_some_and(|before| before.written);
+        let before = record.before.is_some() == self.before && (!self.before || written());
+        Same { saved, before }
+    }
 }
 
 /// What a process is to do beside its messages, when it has a moment.

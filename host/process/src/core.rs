@@ -41,6 +41,8 @@ pub(crate) struct Core {
     pub(crate) crashed: AtomicU64,
     /// Wakes who moves processes to new revisions, and who reads mail.
     pub(crate) mail: tokio::sync::Notify,
+    /// When the store is looked at next, by the wall clock.
+    pub(crate) look_at: AtomicU64,
     pub(crate) wants_handled: bool,
     next_number: AtomicU64,
     next_call: AtomicU64,
@@ -76,6 +78,7 @@ impl Core {
             handled: AtomicU64::new(0),
             crashed: AtomicU64::new(0),
             mail: tokio::sync::Notify::new(),
+            look_at: AtomicU64::new(u64::MAX),
             next_number: AtomicU64::new(first),
             next_call: AtomicU64::new(1),
             next_revision: AtomicU64::new(1),

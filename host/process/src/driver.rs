@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use skep_store::Timestamp;
+use skep_types::PluginName;
+
+use crate::address::{Pid, Target};
 use crate::alarms::Alarm;
-use crate::cell::{Stage, Wishes};
+use crate::cell::{Cell, Stage, Wishes};
 use crate::core::Core;
-use crate::keeper::{MailId, MailTo};
+use crate::keeper::{Due, DueCursor, Keeper, MailTo};
 use crate::letter::Letter;
 use crate::observe::Happened;
-use crate::time::{NEVER, Tick, nanos};
+use crate::time::{NEVER, Tick, millis, nanos};
 
 /// So many alarms are seen to before others have their turn.
 const BATCH: usize = 1024;
@@ -126,105 +130,109 @@ impl Core {
 /// Looks after kept processes that are not in memory, until the engine stops.
 pub(crate) async fn look_after_kept(core: Arc<Core>) {
     loop {
+        // Whatever is put off from now on may be seen, or not.
+        core.look_at.store(Timestamp::MAX, Ordering::SeqCst);
         let next = match core.look_at_store().await {
-            Ok(next) => next.map_or(NEVER, |wall| core.time.of_wall(wall)),
+            Ok(next) => next,
             Err(error) => {
                 tracing::warn!(%error, "the processes in the store cannot be looked at");
-                NEVER
+                None
             }
         };
-        let next = next.min(core.time.after(core.options.poll));
+        let poll = core.time.wall().saturating_add(millis(core.options.poll));
+        let next = next.map_or(poll, |next| next.min(poll));
+        core.look_at.store(next, Ordering::SeqCst);
         tokio::select! {
             biased;
             () = core.stopping.cancelled() => return,
             () = core.mail.notified() => {}
-            () = core.time.sleep_until(next) => {}
+            () = core.time.sleep_until(core.time.of_wall(next)) => {}
         }
     }
 }
 
 impl Core {
-    async fn is_kept(&self, keeper: &dyn crate::Keeper, target: &crate::Target) -> Result<bool, skep_store::Error> {
-        let record = match target {
-            crate::Target::Pid(pid) => keeper.find(pid.plugin.clone(), pid.number).await?,
-            crate::Target::Name { plugin, name } => keeper.find_name(plugin.clone(), name.as_str().into()).await?,
-        };
-        Ok(record.is_some())
-    }
-
-    async fn look_at_store(self: &Arc<Self>) -> Result<Option<skep_store::Timestamp>, skep_store::Error> {
+    /// Answers when there is something to do next.
+    async fn look_at_store(self: &Arc<Self>) -> Result<Option<Timestamp>, skep_store::Error> {
         let Some(keeper) = self.keeper.clone() else { return Ok(None) };
         let now = self.time.wall();
-        let mut after = None;
-        let mut next: Option<skep_store::Timestamp>;
+        let mut cursor = DueCursor::default();
         loop {
-            let page = keeper.due(now, after, PAGE).await?;
-            next = page.next;
-            after = page.pids.last().map(|pid| pid.number);
-            let full = page.pids.len() >= PAGE;
-            for pid in page.pids {
-                // One that is in memory sees to its timers itself.
-                if self.registry.number(pid.number).is_none() {
-                    drop(self.find(&pid.into()).await);
-                }
+            let page = keeper.due(now, cursor, PAGE).await?;
+            for due in page.due {
+                self.see_to(keeper.as_ref(), due, now).await?;
             }
-            if !full {
-                break;
+            if !page.more {
+                return Ok(page.next);
             }
+            cursor = page.cursor;
         }
-        let mail = self.deliver_mail(keeper.as_ref(), now).await?;
-        Ok([next, mail].into_iter().flatten().min())
     }
 
-    async fn deliver_mail(
-        self: &Arc<Self>,
-        keeper: &dyn crate::Keeper,
-        now: skep_store::Timestamp,
-    ) -> Result<Option<skep_store::Timestamp>, skep_store::Error> {
-        let mut after = MailId(0);
-        loop {
-            let page = keeper.due_mail(now, after, PAGE).await?;
-            let full = page.mail.len() >= PAGE;
-            let mut done = Vec::new();
-            for mail in page.mail {
-                after = mail.id;
-                let target = match mail.to {
-                    MailTo::Number(number) => {
-                        // Only its number counts.
-                        crate::Pid { plugin: mail.plugin.clone(), kind: "-".into(), number }.into()
-                    }
-                    MailTo::Name(name) => {
-                        crate::Target::Name { plugin: mail.plugin.clone(), name: name.as_ref().into() }
-                    }
-                };
-                // A plugin that is not there yet may know who it is for.
-                if self.registry.plugin(&mail.plugin).is_none() {
-                    continue;
-                }
-                match self.find(&target).await {
-                    Ok(Some(cell)) if cell.kind.setup.load().options.persistence.commits() => {
-                        let known = cell.lock().rare.as_ref().is_some_and(|rare| rare.mail.contains(&mail.id));
-                        if !known {
-                            self.wish(&cell, Wishes::MAIL);
-                        }
-                    }
-                    Ok(Some(cell)) => {
-                        if self.post(&cell, Letter::Cast { message: mail.data, mail: None }).is_ok() {
-                            done.push(mail.id);
-                        }
-                    }
-                    // Of a kind that is not known yet: it waits for it.
-                    Ok(None) if self.is_kept(keeper, &target).await? => {}
-                    Ok(None) => done.push(mail.id),
-                    Err(_) => {}
-                }
+    async fn see_to(self: &Arc<Self>, keeper: &dyn Keeper, due: Due, now: Timestamp) -> Result<(), skep_store::Error> {
+        let Due { plugin, to, mail } = due;
+        let target = match &to {
+            // One that is in memory sees to its timers itself.
+            MailTo::Number(number) if !mail && self.registry.number(*number).is_some() => return Ok(()),
+            // Only its number counts.
+            MailTo::Number(number) => Pid { plugin: plugin.clone(), kind: "-".into(), number: *number }.into(),
+            MailTo::Name(name) => Target::Name { plugin: plugin.clone(), name: name.as_ref().into() },
+        };
+        // A plugin that is not there yet may know who it is for.
+        if self.registry.plugin(&plugin).is_none() {
+            return Ok(());
+        }
+        let Ok(cell) = self.find(&target).await else { return Ok(()) };
+        if !mail {
+            return Ok(());
+        }
+        match cell {
+            Some(cell) if cell.kind.setup.load().options.persistence.commits() => {
+                self.wish(&cell, Wishes::MAIL);
+                Ok(())
             }
+            None if is_kept(keeper, &plugin, &to).await? => Ok(()),
+            cell => self.clear_mail(keeper, plugin, to, cell.as_ref(), now).await,
+        }
+    }
+
+    /// Mail to one who does not commit what he handles, or to nobody, does not wait in the store.
+    async fn clear_mail(
+        self: &Arc<Self>,
+        keeper: &dyn Keeper,
+        plugin: PluginName,
+        to: MailTo,
+        cell: Option<&Arc<Cell>>,
+        now: Timestamp,
+    ) -> Result<(), skep_store::Error> {
+        let mut after = None;
+        loop {
+            let page = keeper.mail(plugin.clone(), vec![to.clone()], after, now, PAGE).await?;
+            let (count, mut done) = (page.mail.len(), Vec::new());
+            for mail in page.mail {
+                after = Some(mail.place());
+                let letter = Letter::Cast { message: mail.data, mail: None };
+                if cell.is_some_and(|cell| self.post(cell, letter).is_err()) {
+                    break;
+                }
+                done.push(mail.id);
+            }
+            let all = done.len() == count;
             if !done.is_empty() {
                 keeper.delete_mail(done).await?;
             }
-            if !full {
-                return Ok(page.next);
+            if !all || !page.more {
+                return Ok(());
             }
         }
     }
+}
+
+/// Whether there is one whose kind is not known now.
+async fn is_kept(keeper: &dyn Keeper, plugin: &PluginName, to: &MailTo) -> Result<bool, skep_store::Error> {
+    let found = match to {
+        MailTo::Number(number) => keeper.find(plugin.clone(), *number),
+        MailTo::Name(name) => keeper.find_name(plugin.clone(), Arc::clone(name)),
+    };
+    Ok(found.await?.is_some())
 }

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+pub use skep_store::{DueCursor, MailId, MailPlace};
 use skep_store::{Error, Timestamp};
 use skep_types::PluginName;
 
@@ -35,16 +36,20 @@ pub trait Keeper: Send + Sync + 'static {
     /// one answer, but at least one if there is one.
     fn events(&self, plugin: PluginName, number: Number, from: u64, limit: usize) -> Keeping<Vec<Bytes>>;
 
-    /// Mail that is due to a process, by its number or its name, in the order of its arrival: that behind `after`, at most
-    /// `limit`.
-    fn mail(&self, pid: Pid, name: Option<Arc<str>>, after: MailId, now: Timestamp, limit: usize)
-    -> Keeping<Vec<Mail>>;
+    /// Mail to any of these, a process's number and its name, that is due: behind `after`, in the order of their places, at
+    /// most `limit`.
+    fn mail(
+        &self,
+        plugin: PluginName,
+        to: Vec<MailTo>,
+        after: Option<MailPlace>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Keeping<MailPage>;
 
-    /// Kept processes whose [`Record::wake_at`] has come, those behind `after` in the order of their numbers, at most `limit`.
-    fn due(&self, now: Timestamp, after: Option<Number>, limit: usize) -> Keeping<DuePids>;
-
-    /// All mail that is due, as [`mail`](Self::mail).
-    fn due_mail(&self, now: Timestamp, after: MailId, limit: usize) -> Keeping<DueMail>;
+    /// Whoever has mail that is due, or a [`Record::wake_at`] that has come and is not quarantined: behind `after`, at most
+    /// `limit` of each.
+    fn due(&self, now: Timestamp, after: DueCursor, limit: usize) -> Keeping<DuePage>;
 
     /// Deletes mail that nobody is there for, or that somebody got who is not kept.
     fn delete_mail(&self, ids: Vec<MailId>) -> Keeping<()>;
@@ -54,6 +59,9 @@ pub trait Keeper: Send + Sync + 'static {
 
     /// Takes mail to a process that is kept. Answers its id; ids grow.
     fn post(&self, mail: NewMail) -> Keeping<MailId>;
+
+    /// Deletes what the states of a plugin's processes were before an upgrade.
+    fn settle_upgrade(&self, plugin: PluginName) -> Keeping<()>;
 }
 
 /// A process as it is kept.
@@ -92,21 +100,27 @@ pub struct KeptName {
     pub pid: Pid,
 }
 
-/// Kept processes that have something to do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DuePids {
-    /// Who.
-    pub pids: Vec<Pid>,
-    /// The first [`Record::wake_at`] behind `now`.
-    pub next: Option<Timestamp>,
+/// Who has something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Whose process it is.
+    pub plugin: PluginName,
+    /// Which one.
+    pub to: MailTo,
+    /// Mail for it is due, and not a timer of it.
+    pub mail: bool,
 }
 
-/// Mail that is to be delivered.
+/// Some of those who have something to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DueMail {
-    /// In the order of its arrival.
-    pub mail: Vec<Mail>,
-    /// When the first is due that is not yet.
+pub struct DuePage {
+    /// Who. The same one may be there several times.
+    pub due: Vec<Due>,
+    /// Where the next page begins.
+    pub cursor: DueCursor,
+    /// There are more behind it.
+    pub more: bool,
+    /// When somebody has something to do next who has not now.
     pub next: Option<Timestamp>,
 }
 
@@ -121,6 +135,8 @@ pub struct TurnCommit {
     pub expect: u64,
     /// What becomes of its record.
     pub change: Change,
+    /// Parts of a record that need not be written.
+    pub same: Same,
     /// Events that are added behind the last one.
     pub append: Vec<Bytes>,
     /// Mail that was handled, and is deleted.
@@ -132,10 +148,21 @@ pub struct TurnCommit {
 /// What becomes of a record.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// It is written; events below its `events_from` are deleted. Its `seq` is `expect` and one.
+    /// It is written, and is not quarantined; events below its `events_from` are deleted. Its `seq` is `expect` and one.
     Put(Box<Record>),
-    /// It is deleted with its events and its mail.
+    /// It is quarantined, for this reason; all else of it stays, but for its `seq`.
+    Quarantine(Arc<str>),
+    /// It is deleted with its events and the mail to its number.
     Delete,
+}
+
+/// Parts of a record that are what they were in the commit that this one follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Same {
+    /// [`Record::saved`] is.
+    pub saved: bool,
+    /// [`Record::before`] is.
+    pub before: bool,
 }
 
 /// A commit was not carried out, or it is not known.
@@ -147,6 +174,9 @@ pub enum CommitFailure {
     /// The process is not at the expected `seq`, or gone: somebody else has it.
     #[error("another owner has written this process")]
     Fenced,
+    /// This mail was handled before.
+    #[error("mail {0} was handled before")]
+    Handled(MailId),
     /// Another kept process has the name.
     #[error("the name is taken by {0}")]
     NameTaken(Pid),
@@ -154,10 +184,6 @@ pub enum CommitFailure {
     #[error(transparent)]
     Store(#[from] Error),
 }
-
-/// The number of a message that is kept, in the order of their arrival.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MailId(pub u64);
 
 /// Whom mail is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,4 +220,23 @@ pub struct Mail {
     pub to: MailTo,
     /// The message.
     pub data: Bytes,
+    /// When it was due, or when it was posted if it was due then.
+    pub at: Timestamp,
+}
+
+impl Mail {
+    /// Where it stands among others: by when it is due, then by its number.
+    #[must_use]
+    pub const fn place(&self) -> MailPlace {
+        MailPlace { at: self.at, id: self.id }
+    }
+}
+
+/// Some mail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailPage {
+    /// In the order of their places.
+    pub mail: Vec<Mail>,
+    /// There is more behind the last one.
+    pub more: bool,
 }

@@ -5,7 +5,7 @@
 //! | [`service`] | the handle: kinds come and go, processes are started, called, watched, stopped |
 //! | [`address`], [`reason`], [`error`] | who a process is; why it ended; every way to be refused |
 //! | [`behaviour`] | the port to guests: what a process does, and what follows a message |
-//! | [`keeper`] | the port to the store: what survives the host |
+//! | [`keeper`] | the port to the store: what survives the host; [`StoreKeeper`] is it over `skep-store` |
 //! | [`topics`], [`observe`] | the port to pubsub; who is told of what happens |
 //! | [`options`] | what the host says; what a plugin says of a kind |
 //! | [`view`] | what operators see |
@@ -44,6 +44,7 @@ mod core;
 mod driver;
 pub mod error;
 mod extra;
+mod hear;
 pub mod keeper;
 mod kind;
 mod letter;
@@ -60,6 +61,7 @@ mod retry;
 pub mod service;
 mod signals;
 mod start;
+mod store_keeper;
 mod sweep;
 mod time;
 pub mod topics;
@@ -73,12 +75,13 @@ pub use behaviour::{
 };
 pub use error::{Error, Failure, StartFailure};
 pub use keeper::{
-    Change, CommitFailure, DueMail, DuePids, Keeper, Keeping, KeptName, Mail, MailId, MailTo, NewMail, Record,
-    TurnCommit,
+    Change, CommitFailure, Due, DueCursor, DuePage, Keeper, Keeping, KeptName, Mail, MailId, MailPage, MailPlace,
+    MailTo, NewMail, Record, Same, TurnCommit,
 };
 pub use observe::{Happened, ProcessObserver};
 pub use options::{KindOptions, Limits, Options, Persistence};
 pub use reason::{Crash, Fault, Reason};
 pub use service::{Listed, Page, Processes, Spec, Started};
+pub use store_keeper::StoreKeeper;
 pub use topics::Topics;
 pub use view::{Filter, Inspection, KindCounts, ProcessState, ProcessView, Sort, Totals, ViewPage};

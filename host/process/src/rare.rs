@@ -45,6 +45,8 @@ pub(crate) struct Rare {
     pub(crate) trouble: Option<Reason>,
     /// Mail of the store that is in the mailbox, or in hand.
     pub(crate) mail: BTreeSet<MailId>,
+    /// Of mail up to this one the store has told: it is, or was, in the mailbox, or is looked for in the store.
+    pub(crate) heard: u64,
     /// When it is tried again.
     pub(crate) again_at: Tick,
     /// Failures of the store, or of the host, in a row.
@@ -98,6 +100,8 @@ pub(crate) struct Before {
     pub(crate) upgraded_to: u64,
     /// What saved it; none after the host was started anew.
     pub(crate) revision: Option<Arc<Revision>>,
+    /// The record has it.
+    pub(crate) written: bool,
 }
 
 impl Rare {
@@ -120,6 +124,7 @@ impl Rare {
             && self.upgrade_failed.is_none()
             && self.trouble.is_none()
             && self.mail.is_empty()
+            && self.heard == 0
     }
 
     pub(crate) fn next_ref(&mut self) -> u64 {

@@ -306,6 +306,13 @@ impl Processes {
         }
     }
 
+    /// What a durable write changed: mail that is due is delivered, mail that is put off is looked for in time, and where the
+    /// store was opened again all is looked at anew. For the store's [`Observer`](skep_store::Observer); never waits. What
+    /// the store told before the engine was there is found by the engine's first look.
+    pub fn hear(&self, changes: &skep_store::Changes) {
+        self.0.hear(changes);
+    }
+
     /// A message to itself, once.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use crate::kind::{Kind, Revision, Setup, same};
 use crate::options::{KindOptions, Persistence};
 use crate::rare::StopOrder;
 use crate::reason::Reason;
+use crate::retry::Retry;
 use crate::turn;
 
 impl Core {
@@ -108,6 +109,24 @@ impl Core {
     }
 
     pub(crate) fn settle_upgrade(self: &Arc<Self>, plugin: &PluginName) {
+        if let Some(keeper) = self.keeper.clone().filter(|_| self.registry.keeps(plugin)) {
+            // Those who are not in memory have one too.
+            let (core, plugin) = (Arc::clone(self), plugin.clone());
+            let mut settled = keeper.settle_upgrade(plugin.clone());
+            let settle = async move {
+                let mut retry = Retry::default();
+                while let Err(error) = settled.await {
+                    tracing::warn!(%plugin, %error, "states from before an upgrade cannot be deleted");
+                    tokio::select! {
+                        biased;
+                        () = core.stopping.cancelled() => return,
+                        () = core.time.sleep(retry.failed()) => {}
+                    }
+                    settled = keeper.settle_upgrade(plugin.clone());
+                }
+            };
+            self.chores.spawn_on(settle, &self.runtime);
+        }
         let Some(plugin) = self.registry.plugin(plugin) else { return };
         let kinds: Vec<_> = plugin.kinds.read().values().cloned().collect();
         for kind in kinds {

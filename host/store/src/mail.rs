@@ -95,6 +95,8 @@ pub struct Due {
     pub to: Receiver,
     /// Since when.
     pub at: Timestamp,
+    /// It is mail that is due, and not a timer.
+    pub mail: bool,
 }
 
 /// How far a look at what is due has come. The first one begins from [`default`](Default::default).

@@ -78,7 +78,7 @@ pub enum RecordChange {
     /// There is one from now on. The commit is refused as [`NameTaken`](crate::CommitError::NameTaken) if another process of
     /// the plugin has the name.
     Begin(NewProcess),
-    /// What a turn leaves.
+    /// What a turn leaves. One that was quarantined has been run, and is not any more.
     Turn(ProcessTurn),
     /// Why it is not to be run; none: it is to be run again.
     Quarantine(Option<String>),

@@ -12,7 +12,7 @@ use crate::alarms::Alarm;
 use crate::behaviour::{Birth, Instance, Next, Saved};
 use crate::cell::{Asleep, Running, Stage, Wishes};
 use crate::error::{Error, Failure, StartFailure};
-use crate::keeper::{Change, Record, TurnCommit};
+use crate::keeper::{Change, Record, Same, TurnCommit};
 use crate::kind::Revision;
 use crate::observe::Happened;
 use crate::places::Place;
@@ -363,6 +363,11 @@ impl Turn {
             (kept.events_from, kept.events_to, kept.dirty) = (record.events_from, record.events_to, 0);
             let events = matches!(self.cell.kind.setup.load().options.persistence, crate::Persistence::EventLog { .. });
             kept.saved = record.saved.clone().filter(|_| events);
+            kept.before = record.before.is_some();
+        }
+        if record.quarantined.is_some() {
+            // It loads again, and what is kept of it has to say so.
+            state.rare().changed = true;
         }
         if state.rare.as_ref().is_some_and(|rare| rare.before.is_some()) && !by.restores {
             return;
@@ -372,7 +377,8 @@ impl Turn {
         let before = record.before.as_ref().or(own).filter(|_| !by.restores).cloned();
         if let Some(saved) = before {
             let revision = by.replaced.lock().clone();
-            state.rare().before = Some(Before { saved, upgraded_to: by.id, revision });
+            let written = record.before.is_some();
+            state.rare().before = Some(Before { saved, upgraded_to: by.id, revision, written });
         } else if let Some(rare) = state.rare.as_mut() {
             rare.before = None;
         }
@@ -381,7 +387,9 @@ impl Turn {
     /// It is kept as it is, and shown; a new revision may be able to load it.
     async fn quarantine(&mut self, crash: Crash, record: Record) {
         let why = Reason::new(&format!("quarantined: {}", crash.reason));
-        let marked = Record { quarantined: Some(why.as_str().into()), seq: record.seq + 1, ..record.clone() };
+        if let Some(kept) = self.cell.lock().kept.as_deref_mut() {
+            kept.seq = record.seq;
+        }
         if record.quarantined.is_none()
             && let Some(keeper) = &self.core.keeper
         {
@@ -389,13 +397,18 @@ impl Turn {
                 pid: self.cell.pid(),
                 now: self.core.time.wall(),
                 expect: record.seq,
-                change: Change::Put(Box::new(marked)),
+                change: Change::Quarantine(why.as_str().into()),
+                same: Same::default(),
                 append: Vec::new(),
                 handled: Vec::new(),
                 staged: None,
             };
             // It is for people: whether it is written or not, it is not loaded.
-            drop(keeper.commit(commit).await);
+            if keeper.commit(commit).await.is_ok()
+                && let Some(kept) = self.cell.lock().kept.as_deref_mut()
+            {
+                kept.seq = record.seq + 1;
+            }
         }
         self.at = Stage::Quarantined;
         let refused = {

@@ -36,7 +36,7 @@ impl Turn {
     pub(super) async fn commit(
         &mut self,
         staged: Option<Box<Staged>>,
-        events: Vec<Bytes>,
+        mut events: Vec<Bytes>,
         mail: Option<MailId>,
         ends: bool,
     ) -> Result<(), NotCommitted> {
@@ -62,7 +62,10 @@ impl Turn {
             let version = self.running().map_or(0, |running| running.revision.version);
             let last = self.running().and_then(|running| running.committed.clone());
             dirty |= last.as_ref() != Some(&state);
+            // What happened just now is in the state already.
+            record.events_to = record.events_to.saturating_sub(events.len() as u64);
             record.events_from = record.events_to;
+            events.clear();
             committed = Some(state.clone());
             record.saved = Some(Saved { version, state });
         }
@@ -115,7 +118,11 @@ impl Turn {
         record: Option<Record>,
     ) -> Result<(), NotCommitted> {
         let Some(keeper) = self.core.keeper.clone() else { return Ok(()) };
-        let expect = self.cell.lock().kept.as_ref().map_or(0, |kept| kept.seq);
+        let (expect, same) = {
+            let state = self.cell.lock();
+            let same = record.as_ref().zip(state.kept.as_deref()).map(|(record, kept)| kept.same(record, &state));
+            (state.kept.as_ref().map_or(0, |kept| kept.seq), same.unwrap_or_default())
+        };
         let change = match &record {
             Some(record) => Change::Put(Box::new(record.clone())),
             None if expect == 0 => return Ok(()),
@@ -126,6 +133,7 @@ impl Turn {
             now: self.core.time.wall(),
             expect,
             change,
+            same,
             append,
             handled: mail.into_iter().collect(),
             staged,
@@ -137,7 +145,8 @@ impl Turn {
         };
         match written {
             Ok(()) => {}
-            Err(CommitFailure::Conflict(_)) => return Err(NotCommitted::Conflict),
+            // Whoever handled the mail before has done what there was to do.
+            Err(CommitFailure::Conflict(_) | CommitFailure::Handled(_)) => return Err(NotCommitted::Conflict),
             Err(CommitFailure::Fenced | CommitFailure::NameTaken(_)) => return Err(NotCommitted::Lost),
             Err(CommitFailure::Store(skep_store::Error::OutcomeUnknown)) => {
                 self.find_out(keeper.as_ref(), expect, record.is_none()).await?;
@@ -154,12 +163,17 @@ impl Turn {
             let events = matches!(self.cell.kind.setup.load().options.persistence, Persistence::EventLog { .. });
             kept.seq = record.seq;
             (kept.events_from, kept.events_to, kept.dirty) = (record.events_from, record.events_to, 0);
+            kept.before = record.before.is_some();
             // Of an event log the state is written again with each record until there is a new one.
             kept.saved = record.saved.filter(|_| events);
         }
+        let before_is = state.kept.as_ref().is_some_and(|kept| kept.before);
         if let Some(rare) = state.rare.as_deref_mut() {
             rare.changed = false;
             rare.pauses = 0;
+            if let Some(before) = rare.before.as_mut() {
+                before.written = before_is;
+            }
             if let Some(mail) = mail {
                 rare.mail.remove(&mail);
             }

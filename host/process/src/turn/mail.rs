@@ -4,7 +4,7 @@ use super::Turn;
 use crate::cell::Wishes;
 use crate::error::Error;
 use crate::extra::Extra;
-use crate::keeper::MailId;
+use crate::keeper::MailTo;
 use crate::letter::Letter;
 
 /// So much mail is read at a time.
@@ -14,21 +14,23 @@ impl Turn {
     /// Mail that is not in the mailbox yet gets there. What the mailbox has no room for stays in the store.
     pub(super) async fn read_mail(&mut self) {
         let Some(keeper) = self.core.keeper.clone() else { return };
-        let mut after = MailId(0);
+        let mut to = vec![MailTo::Number(self.cell.number)];
+        to.extend(self.cell.name.clone().map(MailTo::Name));
+        let mut after = None;
         loop {
-            let (pid, name) = (self.cell.pid(), self.cell.name.clone());
-            let page = match keeper.mail(pid, name, after, self.core.time.wall(), MAIL_PAGE).await {
+            let plugin = self.cell.kind.plugin.clone();
+            let page = match keeper.mail(plugin, to.clone(), after, self.core.time.wall(), MAIL_PAGE).await {
                 Ok(page) => page,
                 Err(error) => {
                     self.cell.lock().wishes.add(Wishes::MAIL);
                     return self.pause(Error::from(error)).await;
                 }
             };
-            let full = page.len() >= MAIL_PAGE;
+            let more = page.more;
             let limit = self.cell.kind.setup.load().options.mailbox.get();
             let mut state = self.cell.lock();
-            for mail in page {
-                after = mail.id;
+            for mail in page.mail {
+                after = Some(mail.place());
                 if state.counted >= limit {
                     // It is looked at again when there is room.
                     state.wishes.add(Wishes::MAIL);
@@ -38,7 +40,7 @@ impl Turn {
                     state.push(Letter::Cast { message: mail.data, mail: Some(mail.id) });
                 }
             }
-            if !full {
+            if !more {
                 return;
             }
         }

@@ -99,7 +99,8 @@ impl Turn {
         // What it saves now has to be loadable too, or else the next sleep would be its last.
         let now = guarded(&self.core, &self.cell, || instance.save()).await?;
         self.check_size(&now)?;
-        let kept = (!restores).then(|| Before { saved, upgraded_to: newest.id, revision: Some(Arc::clone(own)) });
+        let revision = Some(Arc::clone(own));
+        let kept = (!restores).then(|| Before { saved, upgraded_to: newest.id, revision, written: false });
         let old = {
             let mut state = self.cell.lock();
             let rare = state.rare();

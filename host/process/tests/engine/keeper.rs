@@ -40,6 +40,15 @@ struct Content {
     staged: usize,
 }
 
+impl Content {
+    fn due_mail(&self, after: Option<MailPlace>, now: Timestamp) -> Vec<Mail> {
+        let due = self.mail.values().filter(|(_, at)| is_due(*at, now)).map(|(mail, _)| mail.clone());
+        let mut due: Vec<_> = due.filter(|mail| after.is_none_or(|after| mail.place() > after)).collect();
+        due.sort_by_key(Mail::place);
+        due
+    }
+}
+
 /// What is on the disk.
 #[derive(Default)]
 pub struct Disk {
@@ -82,7 +91,7 @@ impl Disk {
         let mut content = self.content.lock();
         content.last_mail += 1;
         let id = MailId(content.last_mail);
-        let mail = Mail { id, plugin: plugin.clone(), to, data: data.to_owned().into() };
+        let mail = Mail { id, plugin: plugin.clone(), to, data: data.to_owned().into(), at: at.unwrap_or(0) };
         content.mail.insert(id, (mail, at));
     }
 
@@ -107,6 +116,11 @@ impl Disk {
                 events.extend((from..).zip(commit.append));
                 events.retain(|at, _| *at >= record.events_from);
                 content.records.insert(number, *record);
+            }
+            Change::Quarantine(why) => {
+                let record = content.records.get_mut(&number).unwrap();
+                record.quarantined = Some(why);
+                record.seq += 1;
             }
             Change::Delete => {
                 content.records.remove(&number);
@@ -189,39 +203,57 @@ impl Keeper for Line {
 
     fn mail(
         &self,
-        pid: Pid,
-        name: Option<Arc<str>>,
-        after: MailId,
+        plugin: PluginName,
+        to: Vec<MailTo>,
+        after: Option<MailPlace>,
         now: Timestamp,
         limit: usize,
-    ) -> Keeping<Vec<Mail>> {
+    ) -> Keeping<MailPage> {
         self.read(|content| {
-            let mail = content.mail.values().filter(|(mail, at)| {
-                let to = match &mail.to {
-                    MailTo::Number(number) => *number == pid.number,
-                    MailTo::Name(to) => mail.plugin == pid.plugin && Some(to) == name.as_ref(),
-                };
-                to && mail.id > after && is_due(*at, now)
+            let mut page = content.due_mail(after, now);
+            page.retain(|mail| mail.plugin == plugin && to.contains(&mail.to));
+            let more = page.len() > limit;
+            page.truncate(limit);
+            MailPage { mail: page, more }
+        })
+    }
+
+    fn due(&self, now: Timestamp, after: DueCursor, limit: usize) -> Keeping<DuePage> {
+        self.read(|content| {
+            let id = |pid: &Pid| skep_store::ProcessId { plugin: pid.plugin.clone(), number: pid.number.0 };
+            let records = content.records.values().filter(|record| record.quarantined.is_none());
+            let mut timers: Vec<_> =
+                records.clone().filter_map(|record| Some((record.wake_at?, id(&record.pid)))).collect();
+            timers.retain(|timer| timer.0 <= now && after.timer.as_ref().is_none_or(|after| timer > after));
+            timers.sort();
+            let mut mail = content.due_mail(after.mail, now);
+            let more = timers.len() > limit || mail.len() > limit;
+            timers.truncate(limit);
+            mail.truncate(limit);
+            let cursor = DueCursor {
+                timer: timers.last().cloned().or(after.timer),
+                mail: mail.last().map(Mail::place).or(after.mail),
+            };
+            let next = records.filter_map(|record| record.wake_at);
+            let next = next.chain(content.mail.values().filter_map(|(_, at)| *at)).filter(|at| *at > now).min();
+            let timers = timers.into_iter().map(|(_, id)| Due {
+                plugin: id.plugin,
+                to: MailTo::Number(Number(id.number)),
+                mail: false,
             });
-            mail.map(|(mail, _)| mail.clone()).take(limit).collect()
+            let mail = mail.into_iter().map(|mail| Due { plugin: mail.plugin, to: mail.to, mail: true });
+            DuePage { due: timers.chain(mail).collect(), cursor, more, next }
         })
     }
 
-    fn due(&self, now: Timestamp, after: Option<Number>, limit: usize) -> Keeping<DuePids> {
-        self.read(|content| {
-            let due = content.records.values().filter(|record| record.wake_at.is_some_and(|at| at <= now));
-            let pids = due.map(|record| record.pid.clone()).filter(|pid| after.is_none_or(|after| pid.number > after));
-            let next = content.records.values().filter_map(|record| record.wake_at).filter(|at| *at > now).min();
-            DuePids { pids: pids.take(limit).collect(), next }
-        })
-    }
-
-    fn due_mail(&self, now: Timestamp, after: MailId, limit: usize) -> Keeping<DueMail> {
-        self.read(|content| {
-            let due = content.mail.values().filter(|(mail, at)| mail.id > after && is_due(*at, now));
-            let next = content.mail.values().filter_map(|(_, at)| *at).filter(|at| *at > now).min();
-            DueMail { mail: due.map(|(mail, _)| mail.clone()).take(limit).collect(), next }
-        })
+    fn settle_upgrade(&self, plugin: PluginName) -> Keeping<()> {
+        if self.is_cut() {
+            return Box::pin(pending());
+        }
+        let mut content = self.disk.content.lock();
+        let of = content.records.values_mut().filter(|record| record.pid.plugin == plugin);
+        of.for_each(|record| record.before = None);
+        Box::pin(ready(Ok(())))
     }
 
     fn delete_mail(&self, ids: Vec<MailId>) -> Keeping<()> {
@@ -271,7 +303,8 @@ impl Keeper for Line {
         let mut content = self.disk.content.lock();
         content.last_mail += 1;
         let id = MailId(content.last_mail);
-        content.mail.insert(id, (Mail { id, plugin: mail.plugin, to: mail.to, data: mail.data }, mail.at));
+        let at = mail.at.unwrap_or(mail.now);
+        content.mail.insert(id, (Mail { id, plugin: mail.plugin, to: mail.to, data: mail.data, at }, mail.at));
         Box::pin(ready(Ok(id)))
     }
 }

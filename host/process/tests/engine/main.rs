@@ -8,6 +8,7 @@
 //! | `timers` | timers and intervals, and what they survive |
 //! | `sleep` | hibernation, the bound of live ones, the budget of memory |
 //! | `kept` | snapshots, durable ones and event logs, over faults of the store and deaths of the host |
+//! | `stored` | the same over the real store: restarts, mail, owners, what is left of whom |
 //! | `upgrade` | moving to another revision, failing to, and going back |
 //! | `operate` | what operators see |
 //! | `kills` | ten thousand random kills under load |
@@ -34,6 +35,7 @@ mod model;
 mod operate;
 mod rig;
 mod sleep;
+mod stored;
 mod ties;
 mod timers;
 mod upgrade;

@@ -151,6 +151,17 @@ impl Counter {
                 self.count += 1;
                 Ok(Turn { staged: Some(Box::default()), ..Turn::reply(self.count.to_string()) })
             }
+            "claim" => {
+                self.count += 1;
+                let key = || skep_store::Key { space: me.plugin.clone(), key: rest.to_owned() };
+                let value = Bytes::copy_from_slice(self.name().as_bytes());
+                let staged = Staged {
+                    checks: vec![skep_store::Check { key: key(), version: None }],
+                    writes: vec![skep_store::Write::Set { key: key(), value, expires: None }],
+                    ..Staged::default()
+                };
+                Ok(Turn { staged: Some(Box::new(staged)), ..Turn::reply(self.count.to_string()) })
+            }
             "get" => Ok(Turn::reply(format!("{} v{}", self.count, self.of.version))),
             "crash" => Err(Crash::new(Fault::Trap, "told to")),
             "panic" => panic!("told to"),

@@ -140,6 +140,24 @@ async fn whoever_lost_a_process_changes_nothing() {
     assert_eq!(f.change(long).await, Err(Error::TooLarge(256).into()));
 }
 
+#[tokio::test]
+async fn a_turn_ends_a_quarantine() {
+    let f = fixture();
+    let wakes = |text| ProcessTurn { wake_at: Some(NOW), ..turn(text) };
+    f.begin(1, None).await;
+    f.change(ProcessChange::turn(id(1), 1, wakes("a"))).await.unwrap();
+    f.change(ProcessChange::quarantine(id(1), 2, Some("it does not load".into()))).await.unwrap();
+    assert!(f.due(DueCursor::default(), NOW).await.due.is_empty());
+    f.change(ProcessChange::turn(id(1), 3, wakes("b"))).await.unwrap();
+    let record = f.record(1).await.unwrap();
+    assert_eq!((record.seq, record.quarantined, record.saved), (4, None, Some(saved("b"))));
+    let page = f.due(DueCursor::default(), NOW).await;
+    assert_eq!(
+        page.due.iter().map(|due| (&due.to, due.mail)).collect::<Vec<_>>(),
+        [(&Receiver::Process(id(1)), false)]
+    );
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_has_one_process() {
     let f = Arc::new(fixture());

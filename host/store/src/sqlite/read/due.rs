@@ -71,7 +71,7 @@ fn timers(reader: &Reader, now: Timestamp, limit: usize, page: &mut DuePage) -> 
         let at = number(row.get(0)?);
         let id = ProcessId { plugin: plugin_name(row, 1)?, number: row.get::<_, i64>(2)?.cast_unsigned() };
         page.cursor.timer = Some((at, id.clone()));
-        page.due.push(Due { to: Receiver::Process(id), at });
+        page.due.push(Due { to: Receiver::Process(id), at, mail: false });
     }
     Ok(())
 }
@@ -96,7 +96,7 @@ fn mail(reader: &Reader, now: Timestamp, limit: usize, page: &mut DuePage) -> ru
             page.cursor.mail = Some(place);
             let to = read_receiver(row, 3, plugin_name(row, 2)?)?;
             if seen.insert(to.clone()) {
-                page.due.push(Due { to, at: place.at });
+                page.due.push(Due { to, at: place.at, mail: true });
             }
         }
     }

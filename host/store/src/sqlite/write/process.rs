@@ -25,6 +25,7 @@ struct Head {
     parts: i64,
     extra: i64,
     state: i64,
+    quarantined: bool,
 }
 
 impl Head {
@@ -35,7 +36,7 @@ impl Head {
             .connection
             .prepare_cached(
                 "SELECT seq, bytes, first_event, last_event, wake_at, parts, coalesce(length(extra), 0),
-                   coalesce(length(state), 0) FROM processes WHERE plugin = ?1 AND number = ?2",
+                   coalesce(length(state), 0), quarantined IS NOT NULL FROM processes WHERE plugin = ?1 AND number = ?2",
             )?
             .query_row([plugin, number], |row| {
                 Ok(Self {
@@ -49,6 +50,7 @@ impl Head {
                     parts: row.get(5)?,
                     extra: row.get(6)?,
                     state: row.get(7)?,
+                    quarantined: row.get(8)?,
                 })
             })
             .optional()?;
@@ -263,8 +265,12 @@ impl<'a> Plan<'a> {
             };
         }
         // A column that is named is taken for changed, and its index for one to be written.
-        let moved = wake_at != head.wake_at;
-        let update = if moved { update!(", wake_at = ?13") } else { update!("") };
+        let moved = wake_at != head.wake_at || head.quarantined;
+        let update = match (head.quarantined, moved) {
+            (true, _) => update!(", wake_at = ?13, quarantined = NULL"),
+            (false, true) => update!(", wake_at = ?13"),
+            (false, false) => update!(""),
+        };
         let mut update = tx.connection.prepare_cached(update)?;
         let params = params![
             head.plugin,

@@ -87,6 +87,7 @@ impl Processes {
             RecordChange::Begin(_) | RecordChange::End => {}
             RecordChange::Quarantine(why) => record.quarantined = why.clone(),
             RecordChange::Turn(turn) => {
+                record.quarantined = None;
                 if turn.saved.is_some() {
                     record.saved = turn.saved.clone();
                 }

@@ -137,19 +137,13 @@ pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usiz
     loop {
         let page = store.processes_due(cursor.clone(), naive.now, limit).await.unwrap();
         assert_eq!(page.next, naive.processes.next_due(naive.now));
-        // Those with timers first, each once; what comes behind them is there for its mail.
-        let mut of_mail = false;
-        for Due { to, at } in page.due {
-            if let Receiver::Process(id) = &to
-                && !of_mail
-                && due.contains(&(at, id.clone()))
-                && !timers.contains(&(at, id.clone()))
-            {
-                timers.push((at, id.clone()));
-                continue;
+        // Those with timers first.
+        assert!(page.due.is_sorted_by_key(|due| due.mail));
+        for Due { to, at, mail: is_mail } in page.due {
+            match to {
+                Receiver::Process(id) if !is_mail => timers.push((at, id)),
+                to => _ = mail.insert(to),
             }
-            of_mail = true;
-            mail.insert(to);
         }
         if !page.more {
             break;
