@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "skep-jobs",
             "skep-manifest",
             "skep-presence",
+            "skep-process",
             "skep-pubsub",
             "skep-store",
             "skep-types",
@@ -41,6 +42,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
             "skep-jobs",
             "skep-manifest",
             "skep-presence",
+            "skep-process",
             "skep-pubsub",
             "skep-runtime",
             "skep-store",

@@ -16,7 +16,7 @@ impl CallObserver for Deaf {
 
 fn runtime(memory_max: usize) -> Runtime {
     let cache = CodeCache::new(guests::code_cache());
-    Runtime::new(RuntimeOptions { node: "test".to_owned(), instances: 16, memory_max, cache }).unwrap()
+    Runtime::new(RuntimeOptions { node: "test".to_owned(), instances: 16, processes: 4, memory_max, cache }).unwrap()
 }
 
 fn spec(wasm: &std::path::Path) -> PluginSpec {

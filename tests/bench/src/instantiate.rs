@@ -31,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let runtime = Runtime::new(RuntimeOptions {
         node: "bench".to_owned(),
         instances: 1000,
+        processes: 0,
         memory_max: 1 << 30,
         cache: CodeCache::disabled(),
     })?;

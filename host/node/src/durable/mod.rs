@@ -44,6 +44,7 @@ const WAITING_MAX: ByteSize = ByteSize::mib(128);
 /// The store of a host, and who works on its jobs.
 pub(crate) struct Durable {
     pub(crate) store: Arc<dyn Store>,
+    keeper: Arc<dyn Keeper>,
     pub(crate) jobs: Jobs,
     clock: Arc<dyn Clock>,
     hearing: Arc<hearing::Hearing>,
@@ -78,7 +79,9 @@ impl Durable {
             Ok((lock, SqliteStore::open(options, observer)?))
         };
         let (lock, store) = tokio::task::spawn_blocking(open).await.context("opening the store")??;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = Arc::new(store);
+        let keeper: Arc<dyn Keeper> = Arc::new(StoreKeeper::new(Arc::<SqliteStore>::clone(&store)));
+        let store: Arc<dyn Store> = store;
         let left = Mutex::new(hearing.opened());
         let config = host.jobs;
         let options = skep_jobs::Options {
@@ -99,7 +102,7 @@ impl Durable {
             ..skep_jobs::Options::default()
         };
         let jobs = Jobs::start(Arc::clone(&store), &ear, Arc::clone(&clock), options)?;
-        Ok(Self { store, jobs, clock, hearing, left, lock: Mutex::new(Some(lock)) })
+        Ok(Self { store, keeper, jobs, clock, hearing, left, lock: Mutex::new(Some(lock)) })
     }
 
     /// Publishes what the host before had committed and had no time to publish. For when the plugins listen.
@@ -166,7 +169,7 @@ impl Durable {
 
     /// Where processes are kept.
     pub(crate) fn keeper(&self) -> Arc<dyn Keeper> {
-        Arc::new(StoreKeeper::new(Arc::clone(&self.store)))
+        Arc::clone(&self.keeper)
     }
 
     /// Whoever runs processes hears of mail from now on.

@@ -40,8 +40,11 @@ pub(crate) fn describe() {
 pub(super) struct Told {
     bus: Bus,
     clock: Arc<dyn Clock>,
-    kinds: RwLock<HashMap<(PluginName, Arc<str>), Arc<Handles>>>,
+    kinds: RwLock<HashMap<KindName, Arc<Handles>>>,
 }
+
+/// A plugin, and the name of its kind.
+type KindName = (PluginName, Arc<str>);
 
 /// The handles of a kind, looked up once.
 struct Handles {

@@ -177,15 +177,17 @@ impl CallState {
 
 impl process::Host for CallState {
     async fn start(&mut self, what: Spec) -> Result<Started, StartFailure> {
-        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
+        let (processes, spec) =
+            (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
         let started = processes.start(self.stats.plugin(), spec).await;
-        started.map(to_guest).map_err(not_started)
+        started.map(|started| to_guest(&started)).map_err(not_started)
     }
 
     async fn start_or_get(&mut self, what: Spec) -> Result<Started, StartFailure> {
-        let (processes, spec) = (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
+        let (processes, spec) =
+            (self.processes().map_err(StartFailure::Other)?.processes.clone(), self.process_spec(what));
         let started = processes.start_or_get(self.stats.plugin(), spec).await;
-        started.map(to_guest).map_err(not_started)
+        started.map(|started| to_guest(&started)).map_err(not_started)
     }
 
     async fn whereis(&mut self, plugin: Option<String>, name: String) -> Result<Option<String>, Error> {
@@ -339,7 +341,7 @@ impl process::Host for CallState {
     }
 }
 
-fn to_guest(started: skep_process::Started) -> Started {
+fn to_guest(started: &skep_process::Started) -> Started {
     Started { pid: started.pid.to_string(), was_there: started.was_there }
 }
 
