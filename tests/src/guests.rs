@@ -118,6 +118,9 @@ guest!(
     /// Uses `skep:plugin/store`, by the SDK.
     store_probe, "store_probe.wasm");
 guest!(
+    /// Starts processes and talks to them for measurements.
+    process_bench, "process_bench.wasm");
+guest!(
     /// Its processes do as they are told, by the SDK.
     process_probe, "process_probe.wasm");
 guest!(
