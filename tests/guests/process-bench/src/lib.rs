@@ -16,7 +16,7 @@
 mod timed;
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use skep_sdk::prelude::*;
@@ -80,8 +80,9 @@ pub(crate) enum Cast {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Counter {
     count: u64,
+    /// Wall time: a guest's other clock begins anew with each message.
     #[serde(skip)]
-    noted: Option<(Instant, Instant)>,
+    noted: Option<(SystemTime, SystemTime)>,
 }
 
 /// Measures as a process.
@@ -107,7 +108,9 @@ mod kinds {
                     self.count += by;
                     self.count
                 }
-                Call::Noted => self.noted.map_or(0, |(first, last)| nanos(last - first)),
+                Call::Noted => {
+                    self.noted.map_or(0, |(first, last)| nanos(last.duration_since(first).unwrap_or_default()))
+                }
             }
         }
 
@@ -116,7 +119,7 @@ mod kinds {
                 Cast::Say(_) => {}
                 Cast::Pause => std::thread::sleep(PAUSE),
                 Cast::Note => {
-                    let now = Instant::now();
+                    let now = SystemTime::now();
                     self.noted = Some((self.noted.map_or(now, |(first, _)| first), now));
                 }
             }
