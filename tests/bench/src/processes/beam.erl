@@ -23,7 +23,8 @@ main() ->
     Wake = each(fun(Pid) -> gen_server:call(Pid, {get, []}) end, All),
     Count = length(All),
     io:format("~.3f ~.3f ~.1f ~.1f ~.3f~n",
-        [Call, Took / Count, (Live - Before) / Count, (Asleep - Before) / Count, Wake]).
+        [Call, Took / Count, (Live - Before) / Count, (Asleep - Before) / Count, Wake]),
+    halt(0).
 
 memory() -> erlang:garbage_collect(), erlang:memory(processes).
 

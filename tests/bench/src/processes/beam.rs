@@ -18,7 +18,7 @@ pub(super) fn measure() -> anyhow::Result<()> {
     };
     anyhow::ensure!(compiled.success(), "erlc refuses the baseline");
     let output = Command::new("erl")
-        .args(["-noshell", "-noinput", "+P", "1000000", "-s", "beam", "main", "-s", "init", "stop"])
+        .args(["-noshell", "-noinput", "+P", "1000000", "-s", "beam", "main"])
         .current_dir(folder.path())
         .stderr(Stdio::inherit())
         .output()

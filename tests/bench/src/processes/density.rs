@@ -14,7 +14,7 @@ const ACTIVE: u64 = 10_000;
 const STARTERS: usize = 4;
 const PORTION: u64 = 500;
 /// Calls of one request, where not each call has its own.
-const CALLS: u64 = 100;
+const CALLS: u64 = 20;
 /// Those that are asked after they slept: every so many, and at most so many one after the other.
 const STEP: u64 = 1_000;
 const WAKES: u64 = 5_000;
