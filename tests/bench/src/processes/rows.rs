@@ -1,6 +1,8 @@
 //! The example `rows` at its full size for minutes: how long messages take, CPU and memory, drawn over time.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,7 +28,7 @@ const GROWTH_MAX: f64 = 1.05;
 /// One look.
 struct Sample {
     second: f64,
-    /// What a message took in the last second, if there was one.
+    /// What a message took, if the example has said it since the last look.
     mean_us: Option<f64>,
     /// Of all cores.
     cpu_percent: f64,
@@ -53,29 +55,49 @@ pub(super) fn measure(args: &Args, seconds: u64, picture: &Path, bars: &mut Bars
     let folder = tempfile::tempdir_in(guests::target())?;
     std::fs::write(folder.path().join("skep.toml"), manifest()?)?;
     let server = Server::program(&args.skep(), folder.path(), "serve")?;
-    let mut client = Client::new(server.address());
     let at_start = server.resident_kib()? / 1024.0;
     println!("examples/rows for {seconds} s; {at_start:.0} MiB right after the start of the host");
-    let began = now();
-    let (mut samples, mut last_stats) = (Vec::new(), Value::Null);
-    let (mut before, mut cpu_before) = (now(), server.cpu_us()?);
-    let cores = std::thread::available_parallelism()?.get() as f64;
     let all = BEGIN + Duration::from_secs(seconds);
+    let (said, is_over) = (Mutex::default(), AtomicBool::new(false));
+    let (samples, stats) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| look(&mut Client::new(server.address()), &said, &is_over));
+        let samples = watch(&server, all, &said);
+        is_over.store(true, Ordering::Relaxed);
+        let stats = asked.join().map_err(|_| anyhow::anyhow!("a panic while the example was asked"))?;
+        anyhow::Ok((samples?, stats?))
+    })?;
+    draw(&samples, picture)?;
+    print(&samples, &stats, picture, bars)
+}
+
+/// Asks the example how it is, on a thread of its own: it may be busy. Returns what it said last.
+fn look(client: &mut Client, said: &Mutex<Option<f64>>, is_over: &AtomicBool) -> anyhow::Result<Value> {
+    let mut last = Value::Null;
+    while !is_over.load(Ordering::Relaxed) {
+        last = serde_json::from_str(&ask(client, "/stats")?).context("reading /stats")?;
+        *said.lock().unwrap_or_else(PoisonError::into_inner) = mean_us(&last);
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(last)
+}
+
+/// Looks at the server for so long.
+fn watch(server: &Server, all: Duration, said: &Mutex<Option<f64>>) -> anyhow::Result<Vec<Sample>> {
+    let began = now();
+    let (mut samples, mut before, mut cpu_before) = (Vec::new(), began, server.cpu_us()?);
+    let cores = std::thread::available_parallelism()?.get() as f64;
     while began.elapsed() < all {
         std::thread::park_timeout(LOOK);
         let (at, cpu) = (now(), server.cpu_us()?);
-        let cpu_percent = (cpu - cpu_before) / ((at - before).as_secs_f64() * 1e4 * cores);
-        (before, cpu_before) = (at, cpu);
-        last_stats = serde_json::from_str(&ask(&mut client, "/stats")?).context("reading /stats")?;
         samples.push(Sample {
-            second: began.elapsed().as_secs_f64(),
-            mean_us: mean_us(&last_stats),
-            cpu_percent,
+            second: (at - began).as_secs_f64(),
+            mean_us: said.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            cpu_percent: (cpu - cpu_before) / ((at - before).as_secs_f64() * 1e4 * cores),
             mib: server.resident_kib()? / 1024.0,
         });
+        (before, cpu_before) = (at, cpu);
     }
-    draw(&samples, picture)?;
-    print(&samples, &last_stats, picture, bars)
+    Ok(samples)
 }
 
 /// The mean time of a message in microseconds, by whatever name it has there.
