@@ -26,6 +26,7 @@ mod on_demand;
 mod outbound;
 mod presence;
 mod probation;
+mod processes;
 mod pubsub;
 mod rate_limit;
 mod reload;
