@@ -424,8 +424,9 @@ impl Both {
         assert_eq!(page.next, None);
         let ids: Vec<_> = page.jobs.iter().map(|job| job.id).collect();
         assert_eq!(ids, naive.ids());
-        for id in ids {
-            assert_eq!(store.job(id).await.unwrap(), naive.job(id));
+        let jobs: Vec<_> = ids.into_iter().map(|id| (id, store.job(id))).collect();
+        for (id, job) in jobs {
+            assert_eq!(job.await.unwrap(), naive.job(id));
         }
         let counts = store.queue_counts().await.unwrap();
         for queue in &counts {
