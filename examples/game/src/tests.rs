@@ -11,10 +11,10 @@ use crate::{
     game::Happened,
 };
 
-/// Plays by turns, X first, and returns the last answer.
-fn play_all(cells: &[u8]) -> TestResponse {
-    let answers = cells.iter().zip([Player::X, Player::O].into_iter().cycle());
-    answers.map(|(cell, player)| play_one(player, *cell)).last().unwrap()
+/// Plays by turns, X first, and returns the board after it.
+fn play_all(cells: &[u8]) -> Board {
+    let turns = cells.iter().zip([Player::X, Player::O].into_iter().cycle());
+    turns.map(|(cell, player)| play_one(player, *cell).json()).last().unwrap()
 }
 
 fn play_one(player: Player, cell: u8) -> TestResponse {
@@ -31,9 +31,9 @@ fn archived() -> String {
 
 #[test]
 fn two_play_by_turns() {
-    let answer = play_all(&[4, 0]);
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!((board(), board().next, board().moves.len()), (answer.json(), Player::X, 2));
+    let answered = play_all(&[4, 0]);
+    assert_eq!((answered.next, answered.moves.len()), (Player::X, 2));
+    assert_eq!(board(), answered);
     for (player, cell, why) in [
         (Player::O, 1, "it is the other player's turn"),
         (Player::X, 4, "this cell is taken"),
@@ -61,7 +61,7 @@ fn a_game_is_its_moves() {
 #[test]
 fn the_last_move_archives_the_game_and_the_process_goes() {
     assert_eq!(archived(), "{}");
-    let last: Board = play_all(&[0, 3, 1, 4, 2]).json();
+    let last = play_all(&[0, 3, 1, 4, 2]);
     assert_eq!(last.outcome, Some(Outcome::Won(Player::X)));
     assert_eq!(archived(), r#"{"7":{"Won":"X"}}"#);
     assert_eq!(play_one(Player::O, 5).error_message(), "this game is over");
@@ -83,7 +83,7 @@ fn a_move_that_is_not_kept_was_not_made() {
 
 #[test]
 fn nine_moves_without_a_line_are_a_draw() {
-    let last: Board = play_all(&[0, 1, 2, 4, 3, 5, 7, 6, 8]).json();
+    let last = play_all(&[0, 1, 2, 4, 3, 5, 7, 6, 8]);
     assert_eq!((last.outcome, archived().as_str()), (Some(Outcome::Drawn), r#"{"7":"Drawn"}"#));
 }
 

@@ -72,6 +72,7 @@ fn who_starts_anew_goes_on_where_the_rows_are() {
     begin();
     passes(3);
     test::process(&process::handle::<Driver>("driver")).crash("power cut");
-    let stats = passes(4);
+    // It looks at once, and passes by the rows that are at zero.
+    let stats = passes(3);
     assert_eq!((stats.rows_left, stats.ticks, stats.rounds), (0, 120, 1));
 }
