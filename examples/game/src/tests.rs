@@ -51,11 +51,11 @@ fn two_play_by_turns() {
 fn a_game_is_its_moves() {
     play_all(&[4, 0, 8]);
     let before = board();
-    let game = process::handle::<Game>("game:7");
-    test::process(&game).crash("power cut");
+    let game = test::process::<Game>("game:7");
+    game.crash("power cut");
     assert_eq!(board(), before);
     let moved = |player, cell| Happened::Moved(Move { player, cell });
-    assert_eq!(test::process(&game).events(), [moved(Player::X, 4), moved(Player::O, 0), moved(Player::X, 8)]);
+    assert_eq!(game.events(), [moved(Player::X, 4), moved(Player::O, 0), moved(Player::X, 8)]);
 }
 
 #[test]

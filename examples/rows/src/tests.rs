@@ -57,11 +57,11 @@ fn a_crash_loses_nothing_but_the_time() {
     begin();
     passes(1);
     for row in 0..5 {
-        test::process(&process::handle::<Row>(table::key(row))).crash("power cut");
+        test::process::<Row>(table::key(row)).crash("power cut");
     }
     // One that does not start again: its row is found when nobody is at work any more.
     test::process_kind::<Row>().temporary();
-    test::process(&process::handle::<Row>(table::key(7))).crash("power cut");
+    test::process::<Row>(table::key(7)).crash("power cut");
     let stats = passes(12);
     assert_eq!((stats.rounds, stats.ticks >= 120), (1, true), "{stats:?}");
     assert_eq!(stats.ticks + i64::from(table::numbers(0..40).unwrap().iter().sum::<u32>()), 240);
@@ -71,7 +71,7 @@ fn a_crash_loses_nothing_but_the_time() {
 fn who_starts_anew_goes_on_where_the_rows_are() {
     begin();
     passes(3);
-    test::process(&process::handle::<Driver>("driver")).crash("power cut");
+    test::process::<Driver>("driver").crash("power cut");
     // It looks at once, and passes by the rows that are at zero.
     let stats = passes(3);
     assert_eq!((stats.rows_left, stats.ticks, stats.rounds), (0, 120, 1));
