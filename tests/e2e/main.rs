@@ -13,6 +13,7 @@ mod crash;
 mod cron;
 mod event_streams;
 mod examples;
+mod examples_processes;
 mod foreign;
 mod given;
 mod http;
