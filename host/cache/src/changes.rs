@@ -66,12 +66,12 @@ impl Changes {
     }
 
     /// The store has a key that is not here, or not any more.
-    pub(crate) fn to_delete(&mut self, key: &str) {
+    pub(crate) fn insert_gone(&mut self, key: &str) {
         self.gone.insert(key.into());
     }
 
     /// The store has not got it.
-    pub(crate) fn nothing_to_delete(&mut self, key: &str) {
+    pub(crate) fn remove_gone(&mut self, key: &str) {
         self.gone.remove(key);
     }
 }

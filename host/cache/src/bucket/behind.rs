@@ -178,7 +178,7 @@ impl Bucket {
         let Shard { slab, changes: Some(changes), .. } = &mut *shard else { return };
         match found {
             Some(id) => slab.slot_mut(id).stored = true,
-            None => changes.to_delete(key),
+            None => changes.insert_gone(key),
         }
     }
 
@@ -199,8 +199,8 @@ impl Bucket {
                 slab.slot_mut(id).stored = stored;
                 changes.changed(queues, slab, id);
             }
-            None if stored => changes.to_delete(&changed.key),
-            None => changes.nothing_to_delete(&changed.key),
+            None if stored => changes.insert_gone(&changed.key),
+            None => changes.remove_gone(&changed.key),
         }
     }
 }

@@ -347,6 +347,8 @@ impl Run {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_store_ends_up_as_the_bucket_and_never_has_what_a_key_never_was(ops in proptest::collection::vec(op(), 1..120)) {
         let (bucket, clock) = tracked();
