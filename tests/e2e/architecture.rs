@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
     ("skep-supervision", &["skep-types"]),
     ("skep-store", &["skep-types"]),
     ("skep-jobs", &["skep-store", "skep-types"]),
+    ("skep-behind", &["skep-cache", "skep-store", "skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
     (
@@ -35,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "skep-node",
         &[
             "skep-admin",
+            "skep-behind",
             "skep-cache",
             "skep-jobs",
             "skep-manifest",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use skep_cache::Bucket;
+use skep_types::BucketId;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -63,7 +64,7 @@ pub struct Unflushed {
 /// The write-behind of one bucket. Dropping it ends the rounds.
 pub struct Behind {
     inner: Arc<Inner>,
-    _rounds: AbortOnDropHandle<()>,
+    rounds: AbortOnDropHandle<()>,
 }
 
 struct Inner {
@@ -109,7 +110,7 @@ impl Behind {
             turn: tokio::sync::Mutex::new(turn),
         });
         let rounds = tokio::spawn(Arc::clone(&inner).run());
-        Self { inner, _rounds: AbortOnDropHandle::new(rounds) }
+        Self { inner, rounds: AbortOnDropHandle::new(rounds) }
     }
 
     /// Whether it is for this bucket.
@@ -130,6 +131,17 @@ impl Behind {
         true
     }
 
+    /// Whose bucket, and its name.
+    #[must_use]
+    pub fn id(&self) -> &BucketId {
+        &self.inner.place.id
+    }
+
+    /// Begins a round at once, also if it was put off.
+    pub fn hurry(&self) {
+        self.inner.wake.notify_one();
+    }
+
     /// Ends when everything is in the store. What the store has stays there.
     pub fn leave(&self, leaving: Leaving) {
         let mut state = self.inner.state.lock();
@@ -143,6 +155,18 @@ impl Behind {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.inner.state.lock().phase == Phase::Ended
+    }
+
+    /// Begins anew, if the host's own code panicked in a round: what was on its way is noted as changed again. None, if it did
+    /// not.
+    #[must_use]
+    pub fn revived(&self) -> Option<Self> {
+        if !self.rounds.is_finished() || self.has_ended() {
+            return None;
+        }
+        let inner = Arc::clone(&self.inner);
+        let rounds = tokio::spawn(Arc::clone(&inner).run());
+        Some(Self { inner, rounds: AbortOnDropHandle::new(rounds) })
     }
 
     /// Writes everything now, and tries again for so long. A store that refuses is not asked again.

@@ -21,6 +21,8 @@ pub(crate) enum Mood {
     Silent,
     /// Commits are not carried out, and nobody knows.
     Lying,
+    /// The host's own code fails.
+    Broken,
 }
 
 pub(crate) struct Flaky {
@@ -91,6 +93,7 @@ impl Store for Flaky {
             Mood::Well => self.inner.commit(commit),
             Mood::Down => no(down()),
             Mood::Lying => no(Error::OutcomeUnknown),
+            Mood::Broken => panic!("as the test wants it"),
             Mood::Silent => {
                 let committed = self.inner.commit(commit);
                 Box::pin(async move {

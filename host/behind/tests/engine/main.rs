@@ -351,3 +351,18 @@ async fn a_bucket_that_is_written_to_all_the_time_lets_a_round_end() {
     stored.sort();
     assert_eq!(stored, all);
 }
+
+#[tokio::test]
+async fn a_panic_in_a_round_loses_nothing() {
+    let f = Fixture::new();
+    let options = Options { every: Duration::from_millis(1), ..by_hand() };
+    let (bucket, behind) = f.started(options).await;
+    assert!(behind.revived().is_none());
+    f.store.be(Mood::Broken);
+    put(&bucket, "a", "1");
+    eventually(async || behind.revived().is_some()).await;
+    f.store.be(Mood::Well);
+    let _revived = behind.revived().unwrap();
+    eventually(async || bucket.dirty() == 0).await;
+    assert_eq!(f.stored().await, ["a=1"]);
+}

@@ -163,8 +163,8 @@ impl Durable {
         meter::measure(&*self.store).await;
     }
 
-    /// Lets jobs end for their grace, gives back those that do not, and closes the store.
-    pub(crate) async fn stop(&self) {
+    /// Lets jobs end for their grace, and gives back those that do not. The store stays open.
+    pub(crate) async fn stop_jobs(&self) {
         let stopped = self.jobs.stop().await;
         if stopped.interrupted > 0 {
             tracing::info!(
@@ -178,6 +178,10 @@ impl Durable {
                 "the ends of jobs could not be written; they are done again at the next start"
             );
         }
+    }
+
+    /// Closes the store, and lets go of the data directory.
+    pub(crate) async fn close(&self) {
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "closing the store");
         }
