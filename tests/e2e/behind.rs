@@ -111,10 +111,9 @@ async fn a_store_that_takes_no_more_costs_nothing_and_gets_all_when_it_does() {
     ));
     assert_eq!(ok(&host, "wb3", "/get?k=39").await, value);
     let metric = |name: &str| host.counter(name, &[("plugin", "wb3"), ("bucket", "main")]);
-    host.node.reload().await.unwrap();
     eventually("metrics say so", async || metric("skep_cache_dirty") > 0).await;
     assert!(metric("skep_cache_flush_failures_total") > 0);
-    // A clear makes room, more of a quota too; neither waits for the next attempt.
+    // With more of a quota it does not wait for the next attempt.
     reload(&host, &(of("64KiB") + &neighbour)).await.unwrap();
     flushed(&host.admin(), "wb3/main").await;
     let host = Host::in_folder(host.stop().await, Mode::Production).await.unwrap();
