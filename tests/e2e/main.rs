@@ -5,6 +5,7 @@
 mod access_log;
 mod admin;
 mod architecture;
+mod behind;
 mod breaker;
 mod cache;
 mod chaos;
