@@ -88,10 +88,8 @@ impl Place {
                 Written::Refused(error)
             }
             Err(CommitError::Store(error)) => Written::Failed(error),
-            // It checks nothing and has no jobs.
-            Err(error @ (CommitError::Conflict(_) | CommitError::Duplicate(_))) => {
-                Written::Failed(Kept::Invalid(error.to_string()))
-            }
+            // It checks nothing, has no jobs and is no turn of a process.
+            Err(error) => Written::Failed(Kept::Invalid(error.to_string())),
         }
     }
 
