@@ -10,8 +10,8 @@ pub fn root() -> PathBuf {
     ours.ancestors().find(|folder| folder.join("ARCHITECTURE.md").exists()).unwrap().to_path_buf()
 }
 
-/// Where everything is built.
-fn target() -> PathBuf {
+/// Where everything is built: on a disk, not in memory.
+pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
@@ -105,6 +105,9 @@ guest!(
 guest!(
     /// Publishes for measurements.
     pubsub_bench, "pubsub_bench.wasm");
+guest!(
+    /// Enqueues and does jobs for measurements.
+    jobs_bench, "jobs_bench.wasm");
 guest!(
     /// Uses topics, presence, tasks and event streams, by the SDK.
     pubsub_probe, "pubsub_probe.wasm");

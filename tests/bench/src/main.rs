@@ -11,6 +11,7 @@ mod files;
 #[allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 #[path = "../../src/guests.rs"]
 mod guests;
+mod jobs;
 mod process;
 mod redis;
 mod soak;
@@ -42,6 +43,9 @@ struct Cli {
     /// Measure topics and event streams, and nothing else
     #[arg(long)]
     topics: bool,
+    /// Measure durable jobs, and nothing else
+    #[arg(long)]
+    jobs: bool,
     /// Event streams of one topic
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]
     clients: u32,
@@ -98,6 +102,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
         _ if cli.cache => cache::run(cli.rounds, cli.check),
         _ if cli.topics => topics::run(&cli.into()),
+        _ if cli.jobs => jobs::run(cli.rounds, cli.seconds, cli.check),
         _ if cli.soak => soak::run(cli.calls, cli.check),
         _ => bench(&cli),
     }
