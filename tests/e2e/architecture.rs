@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("skep-store", &["skep-types"]),
     ("skep-jobs", &["skep-store", "skep-types"]),
     ("skep-process", &["skep-store", "skep-supervision", "skep-types"]),
+    ("skep-behind", &["skep-cache", "skep-store", "skep-types"]),
     ("skep-manifest", &["skep-types"]),
     ("skep-bindings", &[]),
     (
@@ -38,6 +39,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
         "skep-node",
         &[
             "skep-admin",
+            "skep-behind",
             "skep-cache",
             "skep-jobs",
             "skep-manifest",

@@ -35,17 +35,17 @@ fn manifest() -> String {
 }
 
 /// `skep serve` in a process of its own.
-struct Skep {
+pub(crate) struct Skep {
     child: Child,
-    site: Site,
+    pub(crate) site: Site,
     said: Arc<Mutex<Vec<String>>>,
 }
 
 /// What clients know of it.
 #[derive(Clone)]
-struct Site {
-    url: String,
-    client: Client,
+pub(crate) struct Site {
+    pub(crate) url: String,
+    pub(crate) client: Client,
 }
 
 impl Skep {
@@ -55,7 +55,7 @@ impl Skep {
         command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
     }
 
-    async fn start(dir: &Path) -> Self {
+    pub(crate) async fn start(dir: &Path) -> Self {
         let mut child = Self::spawn(dir);
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (mut said, mut url) = (Vec::new(), String::new());
@@ -80,7 +80,7 @@ impl Skep {
         Self { child, site: Site { url, client: Client::new() }, said }
     }
 
-    async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
         let panics = self.said.lock().iter().any(|line| line.contains("panicked"));
         assert!(!panics, "{:#?}", self.said.lock());

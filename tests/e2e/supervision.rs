@@ -76,7 +76,7 @@ async fn the_tree_shows_each_branch_of_a_plugin() {
     assert_eq!((root.path.as_str(), root.kind, root.state.as_str()), ("host", NodeKind::Supervisor, "running"));
     assert_eq!(names(&root), ["tree1", "tree2"]);
     let plugin = look(&host, "host/tree1").await;
-    assert_eq!(names(&plugin), ["http", "streams", "subscribers", "tasks", "warmers"]);
+    assert_eq!(names(&plugin), ["http", "streams", "subscribers", "processes", "tasks", "warmers"]);
     assert_eq!((plugin.kind, plugin.strategy.as_deref()), (NodeKind::Supervisor, Some("one-for-one")));
     for (branch, kind, strategy) in [
         ("http", NodeKind::Worker, None),

@@ -8,6 +8,7 @@
 //! | [`save`] | buckets on disk, to outlive a restart |
 //! | [`options`] | what a bucket is told, and what a write may ask for |
 //! | `shard`, `slab`, `queues`, `ghost` | where entries live, and which is evicted |
+//! | `changes` | what is to be written to a store |
 //! | `usage`, `life`, `time` | what counts against the limits; when an entry ends |
 //! | `line` | who holds something and who waits for it |
 //!
@@ -16,6 +17,7 @@
 
 pub mod bucket;
 pub mod caches;
+mod changes;
 pub mod error;
 mod ghost;
 mod life;
@@ -32,7 +34,8 @@ mod usage;
 mod value;
 
 pub use bucket::{
-    Bucket, Entry, FetchOptions, Fetched, Lease, LockGuard, PAGE_KEYS_MAX, PAGE_SLOTS_MAX, Page, Swept, Update,
+    Batch, Bucket, Changed, Current, Entry, FetchOptions, Fetched, Lease, LockGuard, Outcome, PAGE_KEYS_MAX,
+    PAGE_SLOTS_MAX, Page, Swept, Update,
 };
 pub use caches::{Caches, CachesOptions, Change, Configured};
 pub use error::Error;

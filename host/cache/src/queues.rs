@@ -4,6 +4,8 @@
 //! others leave after a short stay, so that a scan of keys read once cannot push out what is read often. A ghost
 //! remembers the keys that left; one that returns goes to the main queue at once. The main queue gives an entry another
 //! round for every read, up to 3. A read only raises a counter; nothing is relinked.
+//!
+//! A table evicts nothing. If its changes are tracked, the same links hold the entries that were changed.
 
 use crate::ghost::Ghost;
 use crate::slab::{NONE, Queue, Slab};
@@ -31,6 +33,7 @@ impl List {
 pub(crate) struct Queues {
     small: List,
     main: List,
+    changed: List,
     ghost: Ghost,
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn cost(data_bytes: usize) -> u64 {
 
 impl Queues {
     pub(crate) fn new() -> Self {
-        Self { small: List::EMPTY, main: List::EMPTY, ghost: Ghost::new() }
+        Self { small: List::EMPTY, main: List::EMPTY, changed: List::EMPTY, ghost: Ghost::new() }
     }
 
     /// Links a new entry.
@@ -59,6 +62,20 @@ impl Queues {
         let hash = slab.slot(id).hash;
         let queue = if self.ghost.take(hash) { Queue::Main } else { Queue::Small };
         self.push(slab, id, queue);
+    }
+
+    /// Links an entry of a table that was changed, behind those that were before. Returns whether it was not linked yet.
+    pub(crate) fn changed(&mut self, slab: &mut Slab, id: u32) -> bool {
+        let news = slab.slot(id).queue != Queue::Changed;
+        if news {
+            self.push(slab, id, Queue::Changed);
+        }
+        news
+    }
+
+    /// The entry that was changed first, still linked.
+    pub(crate) fn first_changed(&self) -> Option<u32> {
+        (self.changed.oldest != NONE).then_some(self.changed.oldest)
     }
 
     /// Counts a read.
@@ -157,6 +174,7 @@ impl Queues {
             Queue::None => None,
             Queue::Small => Some(&mut self.small),
             Queue::Main => Some(&mut self.main),
+            Queue::Changed => Some(&mut self.changed),
         }
     }
 }

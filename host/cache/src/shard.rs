@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use crate::bucket::flight::Handed;
+use crate::changes::Changes;
 use crate::life::{Life, State};
 use crate::line::Line;
 use crate::queues::{Fate, Queues, cost};
@@ -19,8 +20,10 @@ use crate::value::pack;
 pub(crate) struct Shard {
     index: HashTable<u32>,
     pub(crate) slab: Slab,
-    queues: Queues,
+    pub(crate) queues: Queues,
     evicting: bool,
+    /// What was changed, in a table whose changes are tracked.
+    pub(crate) changes: Option<Box<Changes>>,
     /// Keys that somebody loads.
     pub(crate) flights: HashMap<Box<str>, Line<Handed>>,
     pub(crate) counts: Counts,
@@ -38,6 +41,8 @@ pub(crate) struct Written<'a> {
     pub(crate) version: u64,
     pub(crate) expires: u64,
     pub(crate) touched: u64,
+    /// It comes from the store: it is no change.
+    pub(crate) stored: bool,
 }
 
 impl Shard {
@@ -47,6 +52,7 @@ impl Shard {
             slab: Slab::new(),
             queues: Queues::new(),
             evicting,
+            changes: None,
             flights: HashMap::new(),
             counts: Counts::default(),
             soonest: NEVER,
@@ -60,6 +66,10 @@ impl Shard {
         let mut old = std::mem::replace(self, Self::new(self.evicting));
         self.counts = old.counts;
         self.flights = std::mem::take(&mut old.flights);
+        self.changes = old.changes.take().map(|mut changes| {
+            changes.cleared(&old.slab);
+            changes
+        });
         old
     }
 
@@ -109,11 +119,15 @@ impl Shard {
             key_bytes: u16::try_from(key.len()).unwrap_or(u16::MAX),
             queue: Queue::None,
             reads: 0,
+            stored: written.stored,
         });
         let slab = &self.slab;
         self.index.insert_unique(hash, id, |id| slab.slot(*id).hash);
         if self.evicting {
             self.queues.admit(&mut self.slab, id);
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.inserted(&mut self.queues, &mut self.slab, id);
         }
         self.note_end(life.end(written.expires, written.touched));
         id
@@ -139,7 +153,25 @@ impl Shard {
         slot.touched = written.touched;
         Queues::read(&mut slot.reads);
         self.queues.resize(slot.queue, before, after);
+        self.note_change(id);
         self.note_end(life.end(written.expires, written.touched));
+    }
+
+    /// Gives an entry another end, and notes that it was used.
+    pub(crate) fn touch(&mut self, id: u32, expires: u64, life: &Life) {
+        let slot = self.slab.slot_mut(id);
+        let is_change = slot.expires != expires;
+        (slot.expires, slot.touched) = (expires, life.now);
+        if is_change {
+            self.note_change(id);
+        }
+        self.note_end(life.end(expires, life.now));
+    }
+
+    fn note_change(&mut self, id: u32) {
+        if let Some(changes) = &mut self.changes {
+            changes.changed(&mut self.queues, &mut self.slab, id);
+        }
     }
 
     /// An entry may end at that moment.
@@ -153,6 +185,9 @@ impl Shard {
         let hash = self.slab.slot(id).hash;
         if let Ok(entry) = self.index.find_entry(hash, |held| *held == id) {
             entry.remove();
+        }
+        if let Some(changes) = &mut self.changes {
+            changes.removed(self.slab.slot(id));
         }
         self.queues.unlink(&mut self.slab, id);
         let slot = self.slab.remove(id);

@@ -18,6 +18,8 @@ pub(crate) enum Queue {
     None,
     Small,
     Main,
+    /// None either: it was changed, in a table whose changes are tracked. The links are free there, since nothing is evicted.
+    Changed,
 }
 
 /// One entry. The fields fill one cache line.
@@ -38,6 +40,8 @@ pub(crate) struct Slot {
     pub(crate) queue: Queue,
     /// Reads since it was queued, up to 3.
     pub(crate) reads: u8,
+    /// Whether the store that changes are written to has this key, or may have it.
+    pub(crate) stored: bool,
 }
 
 impl Slot {
@@ -52,6 +56,7 @@ impl Slot {
         key_bytes: 0,
         queue: Queue::None,
         reads: 0,
+        stored: false,
     };
 
     pub(crate) fn key(&self) -> &[u8] {

@@ -1,7 +1,7 @@
 //! What a bucket counted.
 
-/// Counts since the bucket was created. They only grow, except the five that say what is so now: `entries`, `bytes`,
-/// `waiting`, `leases` and `locks`.
+/// Counts since the bucket was created. They only grow, except the six that say what is so now: `entries`, `bytes`,
+/// `waiting`, `leases`, `locks` and `dirty`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Entries held now; those that ended and were not swept yet are among them.
@@ -32,6 +32,12 @@ pub struct Stats {
     pub leases: u64,
     /// Locks held now.
     pub locks: u64,
+    /// Keys that were changed and are not in the store yet; 0 in a bucket whose changes are not tracked.
+    pub dirty: u64,
+    /// Changed keys that were written to the store.
+    pub flushed: u64,
+    /// Attempts to write that failed.
+    pub flush_failures: u64,
 }
 
 /// The counts of one shard, under its lock.

@@ -76,7 +76,7 @@ async fn single_rows() -> f64 {
     let mut rows = 0;
     while started.elapsed() < Duration::from_secs(2) {
         let mut commit = Commit::new(plugin(), wall());
-        let key = Key { space: plugin(), key: rows.to_string() };
+        let key = Key::of_plugin(plugin(), rows.to_string());
         commit.writes.push(Write::Set { key, value: "x".into(), expires: None });
         store.commit(commit).await.unwrap();
         rows += 1;

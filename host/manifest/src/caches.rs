@@ -14,6 +14,12 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// A smaller bucket holds no entry of a useful size.
 const BYTES_MIN: ByteSize = ByteSize::kib(4);
 const BYTES_MAX: ByteSize = ByteSize::mib(1 << 20);
+/// More often than this would not gather changes, but pass them on.
+const EVERY_MIN: Duration = Duration::from_millis(10);
+/// What is further behind should rather persist.
+const EVERY_MAX: Duration = Duration::from_secs(3600);
+/// A value that is written behind must fit a commit of the store, with others beside it.
+const BEHIND_VALUE_MAX: ByteSize = ByteSize::mib(32);
 
 /// What a bucket does when it is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +50,20 @@ pub struct CacheConfig {
     pub stale: Duration,
     /// Whether a graceful shutdown saves the bucket and the next start restores it. Default false.
     pub persist: bool,
+    /// Whether changes of a table go to the plugin's store behind the writer's back, from where a start restores it, also
+    /// after a kill. Default: they do not.
+    pub write_behind: Option<WriteBehind>,
+}
+
+/// How changes of a table go to the store.
+///
+/// A host that is killed loses what was changed within the last `every`, plus what a commit takes, and all that was changed
+/// while the store failed. A graceful shutdown loses nothing that the store takes. What is in the store counts against the
+/// plugin's `store.quota`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteBehind {
+    /// The time between two rounds; a key that changes several times in it is written once. Default 1 s, 10 ms to 1 h.
+    pub every: Duration,
 }
 
 /// What another plugin may do with a bucket.
@@ -66,7 +86,14 @@ impl Default for CacheConfig {
             idle: None,
             stale: Duration::ZERO,
             persist: false,
+            write_behind: None,
         }
+    }
+}
+
+impl Default for WriteBehind {
+    fn default() -> Self {
+        Self { every: Duration::from_secs(1) }
     }
 }
 
@@ -117,8 +144,49 @@ impl Read for CacheConfig {
         }
         table.bounded("stale", &mut bucket.stale, Duration::ZERO..=YEAR);
         table.set("persist", &mut bucket.persist);
+        if let Some(item) = table.item("write_behind") {
+            bucket.write_behind = read_write_behind(&item).unwrap_or_default();
+            if bucket.write_behind.is_some() {
+                bucket.check_write_behind(&item);
+            }
+        }
         table.finish();
         Some(bucket)
+    }
+}
+
+impl CacheConfig {
+    fn check_write_behind(&self, item: &Item<'_>) {
+        if self.kind == CacheKind::Cache {
+            item.fail::<()>(
+                "is for `kind = \"table\"`: a cache evicts, and what it evicts would be missing until the next start; \
+                 write that kind, or use the store itself",
+            );
+        }
+        if self.persist {
+            item.fail::<()>("cannot go with `persist`: the store keeps the bucket already; write one of them");
+        }
+        if self.value_bytes > BEHIND_VALUE_MAX {
+            item.fail::<()>(format!("takes values of at most {BEHIND_VALUE_MAX}: lower `value_bytes`"));
+        }
+    }
+}
+
+fn read_write_behind(item: &Item<'_>) -> Option<Option<WriteBehind>> {
+    match item.value {
+        Value::Boolean(behind) => Some(behind.then(WriteBehind::default)),
+        Value::Table(_) => WriteBehind::read(item).map(Some),
+        _ => item.expected("true, or a table such as { every = \"1s\" }"),
+    }
+}
+
+impl Read for WriteBehind {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        let mut table = item.section()?;
+        let mut write_behind = Self::default();
+        table.bounded("every", &mut write_behind.every, EVERY_MIN..=EVERY_MAX);
+        table.finish();
+        Some(write_behind)
     }
 }
 

@@ -102,8 +102,8 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
 }
 
 fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
-    // Whether it outlives a restart is the operator's affair: the code cannot tell.
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = bucket;
+    // Whether it outlives a restart, and how, is the operator's affair: the code cannot tell, and does not see it in the store.
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _ } = bucket;
     let kind = match kind {
         CacheKind::Cache => "cache",
         CacheKind::Table => "table",

@@ -54,7 +54,7 @@ pub mod topics;
 pub mod warmers;
 pub mod watch;
 
-pub use caches::{CacheAccess, CacheConfig, CacheKind};
+pub use caches::{CacheAccess, CacheConfig, CacheKind, WriteBehind};
 pub use cors::{Allowed, Cors};
 pub use cron::{CronConfig, Missed};
 pub use error::{Error, Problem};

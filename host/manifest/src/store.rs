@@ -33,8 +33,9 @@ pub enum Durability {
 /// `[plugins.NAME.store]`: what bounds the durable side of a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The bytes of all its items, jobs and messages on their way, with what the host needs for each. Default 1 GiB, 4 KiB
-    /// to 1 TiB. Over it a commit is refused as `quota`; jobs that are at work can still end.
+    /// The bytes of all its items, jobs and messages on their way, and of its tables that are written behind, with what the
+    /// host needs for each. Default 1 GiB, 4 KiB to 1 TiB. Over it a commit is refused as `quota`; jobs that are at work can
+    /// still end, and such a table waits in memory for room.
     pub quota: ByteSize,
     /// The longest value. Default 1 MiB, or `quota` where that is less; at most 64 MiB.
     pub value_bytes: ByteSize,

@@ -11,6 +11,7 @@ const ENTRIES: &str = "skep_cache_entries";
 const BYTES: &str = "skep_cache_bytes";
 const WAITING: &str = "skep_cache_waiting";
 const LOCKS: &str = "skep_cache_locks";
+const DIRTY: &str = "skep_cache_dirty";
 /// Counters, by plugin and bucket.
 const HITS: &str = "skep_cache_hits_total";
 const MISSES: &str = "skep_cache_misses_total";
@@ -20,6 +21,8 @@ const LOAD_FAILURES: &str = "skep_cache_load_failures_total";
 const EVICTIONS: &str = "skep_cache_evictions_total";
 const EXPIRED: &str = "skep_cache_expired_total";
 const REJECTED: &str = "skep_cache_rejected_total";
+const FLUSHED: &str = "skep_cache_flushed_total";
+const FLUSH_FAILURES: &str = "skep_cache_flush_failures_total";
 
 /// Says what the metrics mean; told to the recorder once.
 pub(crate) fn describe() {
@@ -27,6 +30,9 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(BYTES, metrics::Unit::Bytes, "Memory of a bucket, as its limit counts it");
     metrics::describe_gauge!(WAITING, "Callers that wait for a value or a lock of a bucket");
     metrics::describe_gauge!(LOCKS, "Locks of a bucket that are held");
+    metrics::describe_gauge!(DIRTY, "Keys of a bucket that were changed and are not in the store yet");
+    metrics::describe_counter!(FLUSHED, "Changed keys of a bucket that were written to the store");
+    metrics::describe_counter!(FLUSH_FAILURES, "Attempts to write a bucket's changes to the store that failed");
     metrics::describe_counter!(HITS, "Reads of a bucket that found an entry");
     metrics::describe_counter!(MISSES, "Reads of a bucket that found none");
     metrics::describe_counter!(LOADS, "Leases to load a value that a bucket gave");
@@ -47,7 +53,8 @@ pub(crate) struct BucketMeter {
     bytes: Gauge,
     waiting: Gauge,
     locks: Gauge,
-    counters: [Counted; 8],
+    dirty: Gauge,
+    counters: [Counted; 10],
 }
 
 impl BucketMeter {
@@ -66,6 +73,7 @@ impl BucketMeter {
             bytes: metrics::gauge!(BYTES, plain()),
             waiting: metrics::gauge!(WAITING, plain()),
             locks: metrics::gauge!(LOCKS, plain()),
+            dirty: metrics::gauge!(DIRTY, plain()),
             counters: [
                 (metrics::counter!(HITS, plain()), |stats| stats.hits),
                 (metrics::counter!(MISSES, plain()), |stats| stats.misses),
@@ -75,6 +83,8 @@ impl BucketMeter {
                 (metrics::counter!(EVICTIONS, labels(Some("bytes"))), |stats| stats.evicted_bytes),
                 (metrics::counter!(EXPIRED, plain()), |stats| stats.expired),
                 (metrics::counter!(REJECTED, plain()), |stats| stats.rejected),
+                (metrics::counter!(FLUSHED, plain()), |stats| stats.flushed),
+                (metrics::counter!(FLUSH_FAILURES, plain()), |stats| stats.flush_failures),
             ],
         }
     }
@@ -104,5 +114,6 @@ impl BucketMeter {
         self.bytes.set(stats.bytes as f64);
         self.waiting.set(stats.waiting as f64);
         self.locks.set(stats.locks as f64);
+        self.dirty.set(stats.dirty as f64);
     }
 }

@@ -1,20 +1,24 @@
-//! The buckets of a node: from a manifest to the engine, and to disk and back.
+//! The buckets of a node: from a manifest to the engine, and to disk or the store and back.
 //!
 //! ```text
 //! DATA/caches/PLUGIN/BUCKET.skepcache    a bucket with `persist = true`, as the last graceful shutdown left it
+//! DATA/store.sqlite                      among other things, a table with `write_behind`, as it was a moment ago
 //! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use skep_cache::{Bucket, BucketOptions, Caches, CachesOptions, Change, Kind, Plan, SaveError};
 use skep_manifest::{CacheAccess, CacheConfig, CacheKind, Manifest};
 use skep_runtime::{Access, GrantedBucket};
+use skep_store::Store;
 use skep_types::{BucketId, Clock, PluginName};
 
+use crate::behinds::Behinds;
 use crate::bucket_meter::BucketMeter;
 use crate::spec::Settings;
 
@@ -26,6 +30,7 @@ type Configs = BTreeMap<BucketId, CacheConfig>;
 /// All buckets of a node.
 pub struct Buckets {
     caches: Caches,
+    behinds: Behinds,
     folder: PathBuf,
     configs: ArcSwap<Configs>,
     meters: Mutex<BTreeMap<BucketId, BucketMeter>>,
@@ -42,8 +47,9 @@ pub(crate) struct Left(Vec<(BucketId, Arc<Bucket>)>);
 
 impl Buckets {
     /// No buckets yet; the files are below the data directory.
-    pub(crate) fn new(manifest: &Manifest, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(manifest: &Manifest, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
         Self {
+            behinds: Behinds::new(store, Arc::clone(&clock)),
             caches: Caches::new(CachesOptions { memory: manifest.host.cache_memory, clock }),
             folder: manifest.host.data.join("caches"),
             configs: ArcSwap::default(),
@@ -51,8 +57,12 @@ impl Buckets {
         }
     }
 
-    /// Makes the buckets of a manifest ready. New ones that persist have their entries of the last time.
-    pub(crate) async fn prepare(&self, manifest: &Manifest) -> Wanted {
+    /// Makes the buckets of a manifest ready. New ones that persist, or are written behind, have their entries of the last
+    /// time.
+    ///
+    /// # Errors
+    /// When the store cannot be read: a table that began empty would take the place of what the store has.
+    pub(crate) async fn prepare(&self, manifest: &Manifest) -> anyhow::Result<Wanted> {
         let of_plugin = |(owner, plugin): (&PluginName, &skep_manifest::PluginConfig)| {
             let id = |name: &skep_types::BucketName| BucketId { owner: owner.clone(), name: name.clone() };
             plugin.caches.iter().map(|(name, config)| (id(name), config.clone())).collect::<Vec<_>>()
@@ -60,11 +70,14 @@ impl Buckets {
         let configs: Configs = manifest.plugins.iter().flat_map(of_plugin).collect();
         let plan = self.caches.plan(configs.iter().map(|(id, config)| (id.clone(), options(config))));
         for (id, bucket) in plan.fresh() {
-            if configs.get(id).is_some_and(|config| config.persist) {
+            let Some(config) = configs.get(id) else { continue };
+            if config.write_behind.is_some() {
+                self.behinds.restore(id, bucket).await?;
+            } else if config.persist {
                 restore(id, Arc::clone(bucket), self.file(id)).await;
             }
         }
-        Wanted { plan, configs }
+        Ok(Wanted { plan, configs })
     }
 
     /// Puts prepared buckets in place of those that are there.
@@ -78,6 +91,8 @@ impl Buckets {
             applied.map_err(|refused| anyhow::anyhow!("{refused}: delete some first, or raise its limits"))?;
         let before = self.configs.swap(Arc::new(configs));
         let now = self.configs.load();
+        let behind = now.iter().filter_map(|(id, config)| Some((id.clone(), config.write_behind?)));
+        self.behinds.put_in_place(&behind.collect(), &self.caches);
         // What was replaced by a bucket of the other kind has a successor, whose file it would overwrite.
         let is_left = |id: &BucketId| before.get(id).is_some_and(|config| config.persist) && !now.contains_key(id);
         Ok(Left(applied.removed.into_iter().filter(|(id, _)| is_left(id)).collect()))
@@ -104,7 +119,18 @@ impl Buckets {
     /// Frees what ended by its time, and brings the metrics up to date. To be called every few seconds.
     pub(crate) fn upkeep(&self) {
         self.caches.sweep(SWEEP_SLOTS);
+        self.behinds.tidy();
         self.measure();
+    }
+
+    /// What could not be written to the store is tried again at once: a quota may have been raised.
+    pub(crate) fn hurry(&self) {
+        self.behinds.hurry();
+    }
+
+    /// Writes to the store what is behind, within this time. What cannot be written is said in the log.
+    pub(crate) async fn flush(&self, within: Duration) {
+        self.behinds.flush(within).await;
     }
 
     /// Brings the metrics up to date.
@@ -178,7 +204,7 @@ fn granted(settings: &Settings, find: impl Fn(&BucketId) -> Option<Arc<Bucket>>)
 }
 
 fn options(config: &CacheConfig) -> BucketOptions {
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _ } = config;
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _ } = config;
     BucketOptions {
         kind: match kind {
             CacheKind::Cache => Kind::Cache,

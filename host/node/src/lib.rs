@@ -21,6 +21,7 @@
 //! | [`control`] | the admin listener's view of all this |
 
 pub mod background;
+mod behinds;
 mod bucket_meter;
 pub mod build;
 pub mod caches;

@@ -44,6 +44,8 @@ mod reload;
 const MEMORY_MIN: u64 = 1 << 30;
 /// How often what ended in caches is freed.
 const UPKEEP_EVERY: Duration = Duration::from_secs(3);
+/// How long buckets may be written to the store at the end, where the drain time is not longer.
+const FLUSH_MIN: Duration = Duration::from_secs(5);
 
 /// How the node treats its plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +125,11 @@ impl Node {
         crate::durable::describe();
         processes::describe();
         guard::describe();
-        let buckets = Buckets::new(&manifest, Arc::clone(&clock));
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
         let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
         let durable = Durable::open(host, Arc::clone(&clock), topics.pubsub.clone()).await?;
+        let buckets = Buckets::new(&manifest, Arc::clone(&clock), Arc::clone(&durable.store));
         let (live, keeper) = (runtime.process_places(), durable.keeper());
         let processes = ProcessService::open(host, live, keeper, topics.pubsub.clone(), &environment)?;
         durable.deliver_to(&processes.processes);
@@ -228,8 +230,8 @@ impl Node {
         write_durably(&data.join(Endpoint::FILE), &serde_json::to_vec_pretty(endpoint)?).with_context(creating)
     }
 
-    /// Stops listening, lets calls finish for the drain time, saves the buckets that persist, and tells whether all calls
-    /// finished.
+    /// Stops listening, lets calls finish for the drain time, writes and saves the buckets that outlive the process, and tells
+    /// whether all calls finished.
     pub async fn shutdown(&self) -> bool {
         self.ready.store(false, Ordering::Release);
         let drain = self.drain();
@@ -242,24 +244,31 @@ impl Node {
             Some(server) => server.shutdown(drain).await,
             None => true,
         };
-        // Jobs, subscribers and tasks have their own time to end what they are at.
-        // First the supervisors, which hear of the ends of their processes; the store last, which all of them write to.
+        // Jobs, subscribers and tasks have their own time to end what they are at. The supervisors are before the processes, whose
+        // ends they would hear of.
         self.services.durable.stop_jobs().await;
         self.services.root.stop().await;
         self.services.processes.stop().await;
-        self.services.durable.close().await;
         // What is still open is cut off with its reason instead of being dropped with the process.
         for plugin in self.plugins.load().values() {
             if let Some(revision) = plugin.current() {
                 revision.retire();
             }
         }
-        self.save_caches().await;
+        // Nobody writes to a bucket any more, and the store still takes what is behind.
+        self.keep_caches(drain.max(FLUSH_MIN)).await;
+        self.services.durable.close().await;
         drained
     }
 
-    /// Saves the buckets that persist; `shutdown` does it too, after its drain. What cannot be saved is in the log.
+    /// Saves the buckets that persist, and writes those that are behind to the store; `shutdown` does it too, after its drain.
+    /// What cannot be saved is in the log.
     pub async fn save_caches(&self) {
+        self.keep_caches(FLUSH_MIN).await;
+    }
+
+    async fn keep_caches(&self, within: Duration) {
+        self.buckets.flush(within).await;
         self.buckets.save_all().await;
     }
 
@@ -283,7 +292,7 @@ impl Node {
     async fn load_all(&self) -> anyhow::Result<()> {
         let manifest = self.manifest.load_full();
         // Before the first plugin is loaded, so that it never sees a bucket without its entries of the last time.
-        self.buckets.put_in_place(self.buckets.prepare(&manifest).await)?;
+        self.buckets.put_in_place(self.buckets.prepare(&manifest).await?)?;
         let mut plugins = Plugins::new();
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;

@@ -105,7 +105,8 @@ impl Plugin {
         if let Err(error) = self.background.apply(&self.this, &self.settings(), &revision).await {
             tracing::error!(plugin = %self.name, error = format!("{error:#}"), "not all of the plugin's background work runs");
         }
-        if self.probation.lock().is_none() {
+        // After a rollback those that sleep are still to become what they were before.
+        if self.probation.lock().is_none() && self.origin() != Some(Origin::Rollback) {
             self.background.settle();
         }
     }

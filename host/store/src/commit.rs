@@ -4,17 +4,28 @@ use bytes::Bytes;
 use skep_types::{PluginName, TopicId};
 
 use crate::Timestamp;
+use crate::area::Area;
 use crate::job::{Inserted, NewJob};
 use crate::mail::{Mail, MailId};
 use crate::process::{ProcessChange, ProcessDone};
 
-/// A key of somebody's data: 1 to 1,024 bytes, without control characters.
+/// A key of somebody's data, as its area allows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     /// Whose data, and against whose quota it counts.
     pub space: PluginName,
+    /// Whether the plugin writes it, or the host does.
+    pub area: Area,
     /// The key there.
     pub key: String,
+}
+
+impl Key {
+    /// A key that the plugin writes.
+    #[must_use]
+    pub fn of_plugin(space: PluginName, key: impl Into<String>) -> Self {
+        Self { space, area: Area::Plugin, key: key.into() }
+    }
 }
 
 /// What has to be so, for the commit to be carried out.

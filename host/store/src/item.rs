@@ -4,6 +4,7 @@ use bytes::Bytes;
 use skep_types::PluginName;
 
 use crate::Timestamp;
+use crate::area::Area;
 
 /// A value under its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Item {
 pub struct ListRequest {
     /// Whose data.
     pub space: PluginName,
+    /// What the plugin wrote, or what the host keeps for it.
+    pub area: Area,
     /// How the keys begin.
     pub prefix: String,
     /// The last key of the page before.

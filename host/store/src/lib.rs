@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`store`], [`process_store`] | the port: what a backend does, and what it tells |
 //! | [`commit`] | what is written all or nothing |
+//! | [`area`] | keys that a plugin writes, and keys that the host keeps for it |
 //! | [`item`] | key-value data as it is read |
 //! | [`job`] | jobs as they are kept, leased and settled |
 //! | [`process`] | processes as they are kept, and what their turns leave |
@@ -17,6 +18,7 @@
 //!
 //! Nothing in here knows wasm.
 
+pub mod area;
 pub mod commit;
 pub mod error;
 pub mod item;
@@ -27,6 +29,7 @@ pub mod process_store;
 pub mod sqlite;
 pub mod store;
 
+pub use area::Area;
 pub use commit::{Check, Commit, Committed, Key, Outgoing, Publish, Tick, Write};
 pub use error::{CommitError, Error};
 pub use item::{Item, ListRequest, Page};

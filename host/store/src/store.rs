@@ -23,7 +23,7 @@ pub type StoreFuture<T, E = Error> = Pin<Box<dyn Future<Output = Result<T, E>> +
 /// A write has answered only when it is durable, as durable as the backend is configured to make it. Concurrent writes share
 /// what makes them durable. Everything takes `now`; all of it sees what was answered before.
 pub trait Store: Send + Sync + 'static {
-    /// Items by their keys, in the order of the keys; those that ended by `now` are not there.
+    /// Items that the plugin wrote by their keys, in the order of the keys; those that ended by `now` are not there.
     fn get(&self, space: PluginName, keys: Vec<String>, now: Timestamp) -> StoreFuture<Vec<Option<Item>>>;
 
     /// Items by how their keys begin.

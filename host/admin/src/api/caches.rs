@@ -11,8 +11,20 @@ pub struct BucketStatus {
     pub bucket: String,
     /// `cache`, which evicts, or `table`, which refuses.
     pub kind: String,
-    /// Whether it outlives a restart.
+    /// Whether it is saved by a graceful shutdown, and restored.
     pub persist: bool,
+    /// Whether its changes go to the plugin's store, from where it is restored.
+    #[serde(default)]
+    pub write_behind: bool,
+    /// Keys that were changed and are not in the store yet.
+    #[serde(default)]
+    pub dirty: u64,
+    /// Changed keys that were written to the store.
+    #[serde(default)]
+    pub flushed: u64,
+    /// Attempts to write them that failed.
+    #[serde(default)]
+    pub flush_failures: u64,
     /// Entries held now.
     pub entries: u64,
     /// The most entries; none where only the bytes count.

@@ -33,12 +33,14 @@ pub(super) struct Terms {
     pub(super) restored: Option<Carried>,
 }
 
-/// What a file says of an entry, in the bucket's count of time.
+/// What a file or the store says of an entry, in the bucket's count of time.
 #[derive(Clone, Copy)]
 pub(crate) struct Carried {
     pub(crate) version: u64,
     pub(crate) expires: u64,
     pub(crate) touched: u64,
+    /// It comes from the store that changes are written to: it is none.
+    pub(crate) stored: bool,
 }
 
 impl Bucket {
@@ -70,11 +72,8 @@ impl Bucket {
                 Change::Put(value, ttl) => (value, ttl),
                 Change::Touch(ttl) => {
                     if let Some(id) = live {
-                        let slot = shard.slab.slot_mut(id);
-                        slot.expires = self.settings.deadline(ttl, life.now, Some(slot.expires));
-                        slot.touched = life.now;
-                        let end = life.end(slot.expires, slot.touched);
-                        shard.note_end(end);
+                        let expires = self.settings.deadline(ttl, life.now, Some(shard.slab.slot(id).expires));
+                        shard.touch(id, expires, &life);
                     }
                     return Ok((answer, 0));
                 }
@@ -117,7 +116,8 @@ impl Bucket {
                 Some(restored) => (restored.version, restored.expires, restored.touched),
                 None => (self.next_version(), self.settings.deadline(ttl, life.now, kept), life.now),
             };
-            let written = Written { value: &value, version, expires, touched };
+            let stored = terms.restored.is_some_and(|restored| restored.stored);
+            let written = Written { value: &value, version, expires, touched, stored };
             let id = match found {
                 Some(id) => {
                     shard.replace(id, written, &life);

@@ -11,7 +11,9 @@
 //! | `upkeep` | sweeping, clearing, new settings, statistics |
 //! | `flight` | single flight: hits, leases, waiters |
 //! | `lock` | locks by name |
+//! | `behind` | what was changed, for who writes it to a store |
 
+mod behind;
 mod edit;
 pub(crate) mod flight;
 pub(crate) mod lock;
@@ -30,6 +32,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::{Mutex, MutexGuard};
 use skep_types::Clock;
 
+pub use behind::{Batch, Changed, Current, Outcome};
 pub(crate) use edit::Carried;
 pub use flight::{FetchOptions, Fetched, Lease};
 pub use lock::LockGuard;
@@ -42,6 +45,7 @@ use crate::options::{BucketOptions, KEY_BYTES_MAX, Kind};
 use crate::shard::Shard;
 use crate::time::Timeline;
 use crate::usage::{ENTRY_OVERHEAD, Usage};
+use behind::Behind;
 use lock::Locks;
 use settings::Settings;
 
@@ -80,6 +84,7 @@ pub struct Bucket {
     leases: AtomicUsize,
     rejected: AtomicU64,
     sweeping: AtomicUsize,
+    behind: Behind,
     pub(crate) saving: AtomicBool,
     /// Itself, for the guards it hands to waiters.
     this: Weak<Self>,
@@ -113,6 +118,7 @@ impl Bucket {
             leases: AtomicUsize::new(0),
             rejected: AtomicU64::new(0),
             sweeping: AtomicUsize::new(0),
+            behind: Behind::default(),
             saving: AtomicBool::new(false),
             this: Weak::clone(this),
         })
@@ -151,6 +157,10 @@ impl Bucket {
 
     pub(crate) fn lock_shard(&self, number: usize) -> Option<MutexGuard<'_, Shard>> {
         self.shards.get(number).map(|shard| shard.0.lock())
+    }
+
+    fn all_shards(&self) -> impl Iterator<Item = MutexGuard<'_, Shard>> {
+        self.shards.iter().map(|shard| shard.0.lock())
     }
 
     fn ticket(&self) -> u64 {

@@ -144,6 +144,9 @@ impl Bucket {
             waiting: self.waiting.load(Relaxed) as u64,
             leases: self.leases.load(Relaxed) as u64,
             locks: self.locks.lock().held() as u64,
+            dirty: self.dirty(),
+            flushed: self.behind.flushed.load(Relaxed),
+            flush_failures: self.behind.failures.load(Relaxed),
             ..Stats::default()
         };
         for number in 0..self.shards() {

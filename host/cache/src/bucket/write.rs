@@ -55,7 +55,7 @@ impl Bucket {
         Ok(version)
     }
 
-    /// Stores an entry from a file, unless there is one of that key already.
+    /// Stores an entry from a file or the store, unless there is one of that key already.
     pub(crate) fn put_restored(&self, key: &str, value: &[u8], restored: Carried) -> Result<u64, Error> {
         let options = PutOptions { ttl: Ttl::Never, condition: Condition::IfAbsent };
         self.put_on(key, value, options, Terms { lease: None, restored: Some(restored) })

@@ -54,7 +54,7 @@ impl Bucket {
     fn restore(&self, record: &Record<'_>, wall: WallReading, life: &Life, restored: &mut Restored) {
         let (expires, touched) = (wall.at_unix(record.expires_unix), wall.at_unix(record.touched_unix));
         // A last touch in the future would be a wall clock that went back.
-        let carried = Carried { version: record.version, expires, touched: touched.min(life.now) };
+        let carried = Carried { version: record.version, expires, touched: touched.min(life.now), stored: false };
         if life.state_at(carried.expires, carried.touched) != State::Live {
             restored.expired += 1;
             return;

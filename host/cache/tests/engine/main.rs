@@ -9,10 +9,12 @@
 //! | `locks` | mutual exclusion, hand-over, fences |
 //! | `plan` | another set of buckets is put in place whole or not at all |
 //! | `stress` | threads lose nothing and the accounts stay exact |
+//! | `behind` | what changed reaches a store, whatever fails on the way |
 //! | `save` | files restore, and damaged ones are set aside |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod behind;
 mod flight;
 mod limits;
 mod locks;

@@ -11,7 +11,7 @@ use skep_manifest::{
     Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart,
     QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef, SseConfig, SseOpen, StaticProcess,
     StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig,
-    Tls, TopicAccess, TopicConfig, WarmerConfig,
+    Tls, TopicAccess, TopicConfig, WarmerConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
@@ -118,6 +118,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         idle: Some(Duration::from_secs(600)),
         stale: Duration::from_secs(30),
         persist: true,
+        write_behind: None,
     };
     let minutely = Some(QueueRate { jobs: 100, per: Duration::from_secs(60) });
     let mail_queue = QueueConfig { concurrency: 3, rate_limit: minutely, paused: false };
@@ -325,8 +326,19 @@ fn a_full_manifest_is_read_to_the_last_key() {
     }
     // A bucket that is smaller than the default of its values bounds them.
     let shared = CacheConfig { bytes: ByteSize::kib(64), value_bytes: ByteSize::kib(64), ..CacheConfig::default() };
+    let behind = |ms| CacheConfig {
+        kind: CacheKind::Table,
+        write_behind: Some(WriteBehind { every: Duration::from_millis(ms) }),
+        ..CacheConfig::default()
+    };
     let other = PluginConfig {
-        caches: BTreeMap::from([(bucket("counts"), CacheConfig::default()), (bucket("shared"), shared)]),
+        caches: BTreeMap::from([
+            (bucket("behind"), behind(500)),
+            (bucket("counts"), CacheConfig::default()),
+            (bucket("never"), CacheConfig { persist: true, ..CacheConfig::default() }),
+            (bucket("shared"), shared),
+            (bucket("soon"), behind(1000)),
+        ]),
         ..PluginConfig::new("/srv/skep/other.wasm".into())
     };
     assert_eq!(manifest.plugins[&name("other")], other);

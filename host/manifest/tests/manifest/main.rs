@@ -196,6 +196,11 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
     let persistence = |word: &str| fingerprint(&format!("processes.x.persistence = {word}"));
     assert_eq!(persistence("'snapshot'"), persistence("{ snapshot = { every = '1s', every_messages = 1 } }"));
     assert_eq!(persistence("'event-log'"), persistence("{ event-log = { snapshot_every = 5 } }"));
+    // Nor can the code tell how a bucket outlives a restart.
+    for more in ["persist = true", "write_behind = true", "write_behind = { every = '5s' }"] {
+        let table = fingerprint(&format!("caches.x = {{ kind = 'table', {more} }}"));
+        assert_eq!(table, fingerprint("caches.x.kind = 'table'"), "{more}");
+    }
     let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
     assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
 }

@@ -415,6 +415,31 @@ fn mistakes_in_buckets_are_explained() {
         ("caches.x.idle = 5", "caches.x.idle: expected a duration such as \"10s\", found a whole number"),
         ("caches.x.persist = 1", "caches.x.persist: expected true or false"),
         (
+            "caches.x = { kind = 'table', write_behind = '1s' }",
+            "caches.x.write_behind: expected true, or a table such as { every = \"1s\" }, found a string",
+        ),
+        (
+            "caches.x = { kind = 'table', write_behind.every = '9ms' }",
+            "caches.x.write_behind.every: must be at least 10ms",
+        ),
+        ("caches.x = { kind = 'table', write_behind.every = '2h' }", "caches.x.write_behind.every: must be at most 1h"),
+        (
+            "caches.x = { kind = 'table', write_behind.interval = '1s' }",
+            "caches.x.write_behind.interval: unknown key, the keys here are `every`",
+        ),
+        (
+            "caches.x = { write_behind = true }",
+            "caches.x.write_behind: is for `kind = \"table\"`: a cache evicts, and what it evicts would be missing",
+        ),
+        (
+            "caches.x = { kind = 'table', write_behind = true, persist = true }",
+            "caches.x.write_behind: cannot go with `persist`: the store keeps the bucket already",
+        ),
+        (
+            "caches.x = { kind = 'table', write_behind = {}, bytes = '64MiB', value_bytes = '33MiB' }",
+            "caches.x.write_behind: takes values of at most 32 MiB: lower `value_bytes`",
+        ),
+        (
             "grants.caches = ['b/z']",
             "grants.caches: expected a table such as { \"shop/sessions\" = \"read\" }, found an array",
         ),

@@ -35,6 +35,7 @@ use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
 use crate::processes::{PROCESSES, ProcessService};
 use crate::spec::Settings;
+use crate::store::Origin;
 use crate::topics::Topics;
 use crate::warmers::{self, Required};
 
@@ -202,7 +203,7 @@ impl Background {
             self.start(&subscribers, plugin, listener).await?;
         }
         *self.listeners.write() = kept;
-        self.live(settings, revision).await?;
+        self.live(plugin, settings, revision).await?;
         self.warm(plugin, settings).await
     }
 
@@ -212,11 +213,12 @@ impl Background {
     }
 
     /// Has the processes of the revision in service live.
-    async fn live(&self, settings: &Settings, revision: &Arc<Revision>) -> anyhow::Result<()> {
+    async fn live(&self, plugin: &Weak<Plugin>, settings: &Settings, revision: &Arc<Revision>) -> anyhow::Result<()> {
+        let back = plugin.upgrade().is_some_and(|plugin| plugin.origin() == Some(Origin::Rollback));
         let supervisor = self.own().and_then(|own| own.nested(&PROCESSES.into()));
         let supervisor = supervisor.context("the supervisor of the processes is gone")?;
         let _ = supervisor.resume();
-        self.services.processes.apply(&supervisor, settings, revision, |config| spec(&config.supervision)).await
+        self.services.processes.apply(&supervisor, settings, revision, back, |config| spec(&config.supervision)).await
     }
 
     /// Runs the warmers for the revision in service, and no more for the one before.

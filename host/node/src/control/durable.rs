@@ -10,7 +10,7 @@ use skep_admin::api::{
 };
 use skep_admin::{ControlError, ControlFuture, DurableControl};
 use skep_jobs::{CONCURRENCY_MAX, QueueView};
-use skep_store::{Item, Job, JobId, ListRequest, Op, QueueRef, Waiting};
+use skep_store::{Area, Item, Job, JobId, ListRequest, Op, QueueRef, Waiting};
 use skep_types::{HandlerName, PluginName};
 
 use super::{NodeControl, detached};
@@ -283,6 +283,7 @@ impl DurableControl for NodeControl {
         detached(async move {
             let request = ListRequest {
                 space: plugin_name(&plugin)?,
+                area: Area::Plugin,
                 prefix,
                 after: cursor,
                 limit: limit.min(PAGE_MAX),

@@ -194,7 +194,7 @@ impl Durable {
         }
     }
 
-    /// Closes the store.
+    /// Closes the store, and lets go of the data directory.
     pub(crate) async fn close(&self) {
         if let Err(error) = self.store.close().await {
             tracing::error!(%error, "closing the store");

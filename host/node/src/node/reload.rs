@@ -31,7 +31,7 @@ impl Node {
         let file = old.file.clone().context("a node without a manifest has nothing to reload")?;
         let manifest = Manifest::load(&file)?;
         let known = self.plugins.load_full();
-        let wanted: Wanted = self.buckets.prepare(&manifest).await;
+        let wanted: Wanted = self.buckets.prepare(&manifest).await?;
         let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
         let mut adopted = Vec::new();
         for (name, config) in &manifest.plugins {
@@ -104,6 +104,7 @@ impl Node {
         self.plugins.store(Arc::new(plugins));
         self.manifest.store(Arc::new(manifest));
         self.buckets.save(left).await;
+        self.buckets.hurry();
         Ok(reloaded)
     }
 

@@ -50,12 +50,13 @@ pub(super) fn check(settings: &Settings, revision: &Revision) -> anyhow::Result<
 }
 
 impl Kinds {
-    /// Makes the engine's kinds of a plugin those of the revision in service.
+    /// Makes the engine's kinds of a plugin those of the revision in service. `back`: an operator or the host went back to it.
     pub(super) fn apply(
         &self,
         processes: &Processes,
         settings: &Settings,
         revision: &Arc<Revision>,
+        back: bool,
     ) -> anyhow::Result<()> {
         let plugin = &settings.name;
         let mut now = BTreeSet::new();
@@ -63,9 +64,13 @@ impl Kinds {
             let name = HandlerName::new(&definition.kind)?;
             let config = settings.config.process(&name);
             let behaviour: Arc<dyn Behaviour> = self.behaviour(revision, definition, &config);
-            processes
-                .set_kind(plugin, &definition.kind, options(&config), behaviour)
-                .with_context(|| format!("the processes `{}`", definition.kind))?;
+            let (kind, options) = (&definition.kind, options(&config));
+            let set = if back {
+                processes.roll_back_kind(plugin, kind, options, behaviour)
+            } else {
+                processes.set_kind(plugin, kind, options, behaviour)
+            };
+            set.with_context(|| format!("the processes `{kind}`"))?;
             now.insert(definition.kind.clone());
         }
         let before = {
@@ -95,9 +100,8 @@ impl Kinds {
     ) -> Arc<WasmBehaviour> {
         let key = (revision.plugin().clone(), revision.id().clone(), definition.kind.clone());
         let mut state = self.state.lock();
-        // One of the same id that was loaded anew is another object, and its instances are another's.
-        let known = state.behaviours.get(&key).and_then(Weak::upgrade);
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(known.revision(), revision)) {
+        // The same component under the same settings does the same, though it was loaded anew: whoever is on it stays.
+        if let Some(known) = state.behaviours.get(&key).and_then(Weak::upgrade) {
             return known;
         }
         let (persistence, deadline, fuel) = (persistence(config), config.deadline, config.fuel);

@@ -103,9 +103,10 @@ impl ProcessService {
         supervisor: &Handle,
         settings: &Settings,
         revision: &Arc<Revision>,
+        back: bool,
         spec: impl Fn(&ProcessConfig) -> Spec,
     ) -> anyhow::Result<()> {
-        self.kinds.apply(&self.processes, settings, revision)?;
+        self.kinds.apply(&self.processes, settings, revision, back)?;
         let mut supervised = self.supervised.lock().await;
         let before = supervised.remove(&settings.name).unwrap_or_default();
         let now = children::apply(supervisor, &self.processes, settings, &before, spec).await?;

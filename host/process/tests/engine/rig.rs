@@ -153,7 +153,7 @@ impl Counter {
             }
             "claim" => {
                 self.count += 1;
-                let key = || skep_store::Key { space: me.plugin.clone(), key: rest.to_owned() };
+                let key = || skep_store::Key::of_plugin(me.plugin.clone(), rest);
                 let value = Bytes::copy_from_slice(self.name().as_bytes());
                 let staged = Staged {
                     checks: vec![skep_store::Check { key: key(), version: None }],

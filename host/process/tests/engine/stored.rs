@@ -329,7 +329,7 @@ async fn a_check_that_does_not_hold_takes_the_turn_back() {
     let pid = host.start("a").await;
     assert_eq!(host.call("a", "claim one").await, "1");
     let mut commit = Commit::new(plugin(), host.now());
-    let key = Key { space: plugin(), key: "two".to_owned() };
+    let key = Key::of_plugin(plugin(), "two");
     commit.writes.push(Write::Set { key, value: "taken".into(), expires: None });
     host.store.commit(commit).await.unwrap();
     let before = host.record(&pid).await.unwrap();

@@ -10,8 +10,8 @@ use skep_jobs::Jobs;
 use skep_manifest::{KeyPattern, KeySelector};
 use skep_process::Target;
 use skep_store::{
-    Check, Commit, CommitError, Item, Key, ListRequest, Mail, Outgoing, ProcessId, Publish, Receiver, Store, Timestamp,
-    Write,
+    Area, Check, Commit, CommitError, Item, Key, ListRequest, Mail, Outgoing, ProcessId, Publish, Receiver, Store,
+    Timestamp, Write,
 };
 use skep_types::{Clock, PluginName};
 
@@ -95,7 +95,7 @@ impl CallState {
 
     fn place(&self, place: Place, wanted: Access) -> Result<Key, Error> {
         self.stats.owe(place.key.len());
-        Ok(Key { space: self.space(place.space.as_deref(), wanted, |keys| keys.matches(&place.key))?, key: place.key })
+        Ok(Key::of_plugin(self.space(place.space.as_deref(), wanted, |keys| keys.matches(&place.key))?, place.key))
     }
 
     /// Items on their way to the guest, if they are not more than one answer may have.
@@ -212,8 +212,8 @@ impl store::Host for CallState {
         let grants = self.store()?;
         let limit = if limit == 0 { LIST_MAX } else { (limit as usize).min(LIST_MAX) };
         let bytes_max = self.env.answer_bytes_max / 2;
-        let request =
-            ListRequest { space, prefix, after: cursor, limit, bytes_max, keys_only: false, now: grants.now() };
+        let (area, now) = (Area::Plugin, grants.now());
+        let request = ListRequest { space, area, prefix, after: cursor, limit, bytes_max, keys_only: false, now };
         let page = grants.store.list(request).await.map_err(refused)?;
         let cursor = page.items.last().filter(|_| page.more).map(|item| item.key.clone());
         let items = self.answer(page.items.into_iter().map(Some).collect())?;

@@ -53,12 +53,6 @@ impl WasmBehaviour {
     ) -> Self {
         Self { kind: Kind { revision, persistence, deadline, fuel }, definition }
     }
-
-    /// The revision that it is of.
-    #[must_use]
-    pub const fn revision(&self) -> &Arc<Revision> {
-        &self.kind.revision
-    }
 }
 
 impl Behaviour for WasmBehaviour {

@@ -68,8 +68,12 @@ fn stats(bucket: &BucketStatus, json: bool) -> anyhow::Result<()> {
     if json {
         return print_json(bucket);
     }
-    let persist = if bucket.persist { ", persistent" } else { "" };
-    println!("{}/{} ({}{persist})", bucket.plugin, bucket.bucket, bucket.kind);
+    let kept = match (bucket.persist, bucket.write_behind) {
+        (true, _) => ", persistent",
+        (false, true) => ", written behind",
+        (false, false) => "",
+    };
+    println!("{}/{} ({}{kept})", bucket.plugin, bucket.bucket, bucket.kind);
     let entries_max = bucket.entries_max.map_or_else(String::new, |max| format!(" of {max}"));
     let rate = bucket.hit_rate().map_or_else(String::new, |rate| format!(" ({rate}% of reads)"));
     for (name, text) in [
@@ -85,6 +89,13 @@ fn stats(bucket: &BucketStatus, json: bool) -> anyhow::Result<()> {
         ("now", format!("{} waiting, {} leases, {} locks", bucket.waiting, bucket.leases, bucket.locks)),
     ] {
         println!("  {name:<9} {text}");
+    }
+    if bucket.write_behind {
+        let (flushed, failures) = (bucket.flushed, bucket.flush_failures);
+        println!(
+            "  {:<9} {} not in the store yet, {flushed} flushed, {failures} flushes failed",
+            "dirty", bucket.dirty
+        );
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ async fn until_stopped(node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whoever cannot wait for calls still wants the buckets that persist.
+/// Whoever cannot wait for calls still wants the buckets that outlive the process.
 async fn cut_short(node: &Node) {
     tracing::warn!("a second signal ends the drain");
     node.save_caches().await;

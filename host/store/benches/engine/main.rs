@@ -64,7 +64,7 @@ fn job() -> NewJob {
 
 fn set(key: u64) -> Commit {
     let mut commit = Commit::new(plugin(), NOW);
-    let key = Key { space: plugin(), key: format!("cart:{:06}", key % 100_000) };
+    let key = Key::of_plugin(plugin(), format!("cart:{:06}", key % 100_000));
     commit.writes.push(Write::Set { key, value: Bytes::from_static(ARGS), expires: None });
     commit
 }

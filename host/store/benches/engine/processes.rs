@@ -1,7 +1,7 @@
 //! Processes: turns beside commits of one item, and looks at a million of them.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -61,36 +61,38 @@ fn letter(number: u64) -> Mail {
 /// What each process has: its seq and its mail.
 struct Known {
     seq: u64,
-    mail: Vec<MailId>,
+    mail: VecDeque<MailId>,
 }
 
 /// One turn after the other of each process: its state of 100 bytes, and one mail handled that was posted before.
 async fn turns(store: &Arc<SqliteStore>, processes: u64, base: f64) {
-    let per_process = 60_000 / processes as usize;
-    let mut known = Vec::new();
+    let mut known: Vec<Known> = Vec::new();
     for number in 0..processes {
-        let mut mail = Vec::new();
-        while mail.len() < per_process {
-            let letters = vec![letter(number); 1_000.min(per_process - mail.len())];
-            mail.extend(store.post_mail(plugin(), letters, NOW).await.unwrap());
-        }
         let seq = store.process(id(number)).await.unwrap().unwrap().seq;
-        known.push(Mutex::new(Known { seq, mail }));
+        known.push(Known { seq, mail: VecDeque::new() });
     }
+    // They came in turn, and are handled in the order that they came.
+    for thousand in 0..60 {
+        let to = |at: u64| (thousand * 1_000 + at) % processes;
+        let posted = store.post_mail(plugin(), (0..1_000).map(|at| letter(to(at))).collect(), NOW).await.unwrap();
+        for (at, mail) in (0..).zip(posted) {
+            known[usize::try_from(to(at)).unwrap()].mail.push_back(mail);
+        }
+    }
+    let known: Vec<_> = known.into_iter().map(Mutex::new).collect();
     let known = Arc::new(known);
     // Each caller is a process.
-    let next = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
     let before = crate::worked();
     let tasks: Vec<_> = (0..processes)
         .map(|number| {
-            let (store, known, next) = (Arc::clone(store), Arc::clone(&known), Arc::clone(&next));
+            let (store, known) = (Arc::clone(store), Arc::clone(&known));
             tokio::spawn(async move {
                 let mut times = Vec::new();
                 while began.elapsed() < Duration::from_secs(3) {
                     let change = {
                         let known = &mut *known[usize::try_from(number).unwrap()].lock();
-                        let Some(mail) = known.mail.pop() else { break };
+                        let Some(mail) = known.mail.pop_front() else { break };
                         let turn = ProcessTurn { saved: saved(), ..ProcessTurn::default() };
                         let seq = known.seq;
                         known.seq += 1;
@@ -99,7 +101,6 @@ async fn turns(store: &Arc<SqliteStore>, processes: u64, base: f64) {
                     let one = Instant::now();
                     _ = store.commit(of(change)).await.unwrap();
                     times.push(one.elapsed());
-                    next.fetch_add(1, Ordering::Relaxed);
                 }
                 times
             })

@@ -1,6 +1,9 @@
 //! What of an operation's arguments can be refused without the database.
 
-use super::options::{COMMIT_AFTER_MAX, COMMIT_OPS_MAX, KEY_BYTES_MAX, PROCESS_NAME_BYTES_MAX, SqliteOptions};
+use super::options::{
+    COMMIT_AFTER_MAX, COMMIT_OPS_MAX, HOST_KEY_BYTES_MAX, KEY_BYTES_MAX, PROCESS_NAME_BYTES_MAX, SqliteOptions,
+};
+use crate::area::Area;
 use crate::commit::{Commit, Key, Outgoing, Write};
 use crate::error::Error;
 use crate::job::{Settle, Settled};
@@ -127,10 +130,14 @@ pub(super) fn settles(settles: &[Settle], options: &SqliteOptions) -> Result<usi
 }
 
 fn key(key: &Key) -> Result<usize, Error> {
-    if key.key.len() > KEY_BYTES_MAX {
-        return Err(Error::TooLarge(KEY_BYTES_MAX as u64));
+    let most = match key.area {
+        Area::Plugin => KEY_BYTES_MAX,
+        Area::Host => HOST_KEY_BYTES_MAX,
+    };
+    if key.key.len() > most {
+        return Err(Error::TooLarge(most as u64));
     }
-    if key.key.is_empty() || key.key.chars().any(char::is_control) {
+    if key.key.is_empty() || (key.area == Area::Plugin && key.key.chars().any(char::is_control)) {
         return Err(Error::Invalid("a key has 1 to 1,024 bytes, and no control characters".to_owned()));
     }
     Ok(key.key.len())

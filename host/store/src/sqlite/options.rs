@@ -9,8 +9,10 @@ use skep_types::ByteSize;
 pub const COMMIT_OPS_MAX: usize = 1_000;
 /// The most jobs that the jobs of one commit wait for, counted together.
 pub const COMMIT_AFTER_MAX: usize = 10_000;
-/// The longest key of an item, in bytes.
+/// The longest key of an item that a plugin writes, in bytes.
 pub const KEY_BYTES_MAX: usize = 1_024;
+/// The longest key of an item that the host keeps, in bytes.
+pub const HOST_KEY_BYTES_MAX: usize = 1_280;
 /// The most queues of a plugin: each costs memory for good.
 pub const QUEUES_MAX: usize = 1_000;
 /// The longest text of a failed attempt, in bytes; longer ones are cut.

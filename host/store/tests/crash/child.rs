@@ -42,7 +42,7 @@ pub(crate) fn plugin() -> PluginName {
 }
 
 pub(crate) fn key(text: &str) -> Key {
-    Key { space: plugin(), key: text.to_owned() }
+    Key::of_plugin(plugin(), text)
 }
 
 fn queue() -> QueueRef {

@@ -191,6 +191,7 @@ async fn a_disk_that_comes_and_goes_loses_nothing_that_was_answered() {
     let used = f.store.usage().await.unwrap();
     let listed = f.store.list(skep_store::ListRequest {
         space: plugin(),
+        area: skep_store::Area::Plugin,
         prefix: String::new(),
         after: None,
         limit: 10_000,

@@ -69,6 +69,7 @@ async fn a_damaged_file_says_what_to_do_and_is_kept() {
         Ok(store) => {
             let list = ListRequest {
                 space: plugin("shop"),
+                area: skep_store::Area::Plugin,
                 prefix: String::new(),
                 after: None,
                 limit: 1000,

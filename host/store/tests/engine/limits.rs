@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_store::{
-    After, CommitError, Error, JobState, Outgoing, Publish, Settle, Settled, SqliteOptions, SqliteStore, Store, Write,
+    After, Area, CommitError, Error, JobState, Key, ListRequest, Outgoing, Publish, Settle, Settled, SqliteOptions,
+    SqliteStore, Store, Write,
 };
 use skep_types::ByteSize;
 use tempfile::TempDir;
@@ -88,7 +89,7 @@ async fn a_quota_bounds_one_plugin_and_lets_it_make_room() {
     let mut other = write("a", 3_000);
     other.plugin = plugin("other");
     other.writes = vec![Write::Set {
-        key: skep_store::Key { space: plugin("other"), key: "a".into() },
+        key: skep_store::Key::of_plugin(plugin("other"), "a"),
         value: vec![0; 3_000].into(),
         expires: None,
     }];
@@ -147,4 +148,56 @@ async fn errors_are_cut_and_the_last_ones_are_kept() {
     assert!(attempts.iter().all(|attempt| (4_094..=4_096).contains(&attempt.error.len())));
     let bytes = 256 + 1 + attempts.iter().map(|attempt| attempt.error.len() as u64).sum::<u64>();
     assert_eq!(f.store.usage().await.unwrap()[0].bytes, bytes);
+}
+
+#[tokio::test]
+async fn what_the_host_keeps_for_a_plugin_is_beside_what_it_writes() {
+    let f = fixture();
+    let own = |text: &str| Key { area: Area::Host, ..key(text) };
+    let mut both = commit(NOW);
+    both.writes = vec![set("a", "mine")];
+    for text in ["a", "\u{1}a\n", &"é".repeat(640)] {
+        both.writes.push(Write::Set { key: own(text), value: "the host's".into(), expires: None });
+    }
+    f.store.commit(both).await.unwrap();
+    let list = async |area: Area, prefix: &str, after: Option<&str>| {
+        let (space, prefix, after) = (plugin("shop"), prefix.to_owned(), after.map(str::to_owned));
+        let request =
+            ListRequest { space, area, prefix, after, limit: 10, bytes_max: 1 << 20, keys_only: true, now: NOW };
+        let page = f.store.list(request).await.unwrap();
+        page.items.into_iter().map(|item| item.key).collect::<Vec<_>>()
+    };
+    // Whatever a plugin asks for, it sees its own.
+    for (prefix, after) in [("", None), ("", Some("")), ("", Some("\u{1}")), ("", Some("\u{1}b")), ("a", None)] {
+        assert_eq!(list(Area::Plugin, prefix, after).await, ["a"], "{prefix:?} {after:?}");
+    }
+    assert_eq!(list(Area::Plugin, "\u{1}", None).await, [""; 0]);
+    let asked = ["a", "\u{1}a", "\u{1}\u{1}a\n"].map(str::to_owned).to_vec();
+    let found = f.store.get(plugin("shop"), asked, NOW).await.unwrap();
+    assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(list(Area::Host, "", None).await, ["\u{1}a\n", "a", &"é".repeat(640)]);
+    assert_eq!(list(Area::Host, "a", None).await, ["a"]);
+    assert_eq!(list(Area::Host, "", Some("a")).await, ["é".repeat(640)]);
+    // It counts against the plugin's quota, and neither is written through the other.
+    let bytes = |text: &str, value: &str| (64 + text.len() + value.len()) as u64;
+    let host = 3 * (1 + bytes("", "the host's")) + (1 + 3 + 1280);
+    assert_eq!(f.store.usage().await.unwrap()[0].bytes, bytes("a", "mine") + host);
+    let mut delete = commit(NOW);
+    delete.writes = vec![Write::Delete(own("a")), Write::Delete(own("none"))];
+    f.store.commit(delete).await.unwrap();
+    assert_eq!(list(Area::Plugin, "", None).await, ["a"]);
+    for (key, error) in [
+        (key("\u{1}a"), Error::Invalid("a key has 1 to 1,024 bytes, and no control characters".to_owned())),
+        (key(&"x".repeat(1025)), Error::TooLarge(1024)),
+        (own(&"x".repeat(1281)), Error::TooLarge(1280)),
+    ] {
+        let write = Write::Delete(key);
+        assert_eq!(refused(&f, skep_store::Commit { writes: vec![write], ..commit(NOW) }).await, error);
+    }
+    // What ends is deleted in both.
+    let mut ends = commit(NOW);
+    ends.writes.push(Write::Set { key: own("b"), value: "".into(), expires: Some(NOW + 5) });
+    f.store.commit(ends).await.unwrap();
+    assert_eq!(f.store.expire(NOW + 5, 10).await.unwrap(), 1);
+    assert_eq!(f.store.usage().await.unwrap()[0].items, 3);
 }

@@ -85,7 +85,7 @@ fn queue(text: &str) -> QueueRef {
 }
 
 fn key(text: &str) -> Key {
-    Key { space: plugin("shop"), key: text.to_owned() }
+    Key::of_plugin(plugin("shop"), text)
 }
 
 fn commit(now: Timestamp) -> Commit {

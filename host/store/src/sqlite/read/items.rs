@@ -5,6 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use skep_types::PluginName;
 
 use crate::Timestamp;
+use crate::area::Area;
 use crate::error::Error;
 use crate::item::{Item, ListRequest, Page};
 use crate::sqlite::fault::Stop;
@@ -32,8 +33,8 @@ pub(in crate::sqlite) fn get(
          WHERE plugin = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)",
     )?;
     let mut one = |key: String| {
-        let found =
-            select.query_row(params![plugin, key.as_bytes(), sql(now)], |row| Ok((head(row, 0)?, value(row, 2)?)));
+        let Some(stored) = Area::Plugin.mark(&key) else { return Ok(None) };
+        let found = select.query_row(params![plugin, stored, sql(now)], |row| Ok((head(row, 0)?, value(row, 2)?)));
         let item = |((version, expires), value)| Item { key, value, version, expires };
         Ok(found.optional()?.map(item))
     };
@@ -52,8 +53,10 @@ fn value(row: &Row<'_>, at: usize) -> rusqlite::Result<Bytes> {
 pub(in crate::sqlite) fn list(reader: &Reader, request: &ListRequest) -> Result<Page, Stop<Error>> {
     let mut page = Page::default();
     let Some(plugin) = plugin_id(reader, &request.space)? else { return Ok(page) };
-    let after = request.after.as_ref().filter(|after| after.as_str() >= request.prefix.as_str());
-    let (from, behind) = (after.unwrap_or(&request.prefix).as_bytes(), end_of(request.prefix.as_bytes()));
+    let Some(prefix) = request.area.mark(&request.prefix) else { return Ok(page) };
+    let after = request.after.as_ref().and_then(|after| request.area.mark(after)).filter(|after| *after >= prefix);
+    let from = after.as_deref().unwrap_or(&prefix).max(request.area.first());
+    let behind = end_of(&prefix);
     let mut select = reader.connection.prepare_cached(
         "SELECT version, expires, iif(?5, x'', value), key FROM items
          WHERE plugin = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) AND (expires IS NULL OR expires > ?4)
@@ -63,17 +66,17 @@ pub(in crate::sqlite) fn list(reader: &Reader, request: &ListRequest) -> Result<
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         let key = row.get_ref(3)?.as_blob()?;
-        if after.is_some_and(|after| after.as_bytes() == key) {
+        if after.as_deref() == Some(key) {
             continue;
         }
-        bytes += key.len() + row.get_ref(2)?.as_blob()?.len();
+        let text = request.area.unmark(key);
+        bytes += text.len() + row.get_ref(2)?.as_blob()?.len();
         if page.items.len() >= request.limit || (bytes > request.bytes_max && !page.items.is_empty()) {
             page.more = true;
             break;
         }
-        let key = String::from_utf8_lossy(key).into_owned();
         let (version, expires) = head(row, 0)?;
-        page.items.push(Item { key, value: value(row, 2)?, version, expires });
+        page.items.push(Item { key: text, value: value(row, 2)?, version, expires });
     }
     Ok(page)
 }

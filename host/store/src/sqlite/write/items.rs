@@ -1,5 +1,6 @@
 //! What becomes of a commit's key-value data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(super) struct Plan<'a> {
 
 struct Slot<'a> {
     key: &'a Key,
+    /// The key as the table has it.
+    mark: Cow<'a, [u8]>,
     /// Bytes of the value that is in the table, ended or not.
     stored: Option<i64>,
     value: Option<Value>,
@@ -81,7 +84,7 @@ impl<'a> Plan<'a> {
     pub(super) fn uses(&self) -> BTreeMap<&'a PluginName, (i64, i64)> {
         let mut uses = BTreeMap::new();
         for slot in &self.slots {
-            let key = len(slot.key.key.as_bytes()) + sql(ITEM_OVERHEAD);
+            let key = len(&slot.mark) + sql(ITEM_OVERHEAD);
             let of = |bytes: Option<i64>| bytes.map_or((0, 0), |bytes| (1, key + bytes));
             let (before, after) = (of(slot.stored), of(slot.value.as_ref().map(|value| len(&value.bytes))));
             let uses: &mut (i64, i64) = uses.entry(&slot.key.space).or_default();
@@ -93,7 +96,7 @@ impl<'a> Plan<'a> {
 
     pub(super) fn write(&self, tx: &mut Tx<'_>, version: u64) -> rusqlite::Result<()> {
         for slot in &self.slots {
-            let key = slot.key.key.as_bytes();
+            let key = &*slot.mark;
             match &slot.value {
                 Some(value) => {
                     let plugin = tx.state.plugin_id(tx.connection, &slot.key.space)?;
@@ -120,18 +123,22 @@ impl<'a> Plan<'a> {
 
 impl<'a> Slot<'a> {
     fn read(tx: &Tx<'_>, key: &'a Key, wanted: bool, now: Timestamp) -> rusqlite::Result<Self> {
-        let nothing = Self { key, stored: None, value: None };
-        let Some(plugin) = tx.state.plugin(&key.space) else { return Ok(nothing) };
+        // Keys were checked before they came here.
+        let mark = key.area.mark(&key.key).unwrap_or_default();
+        let Some(plugin) = tx.state.plugin(&key.space) else {
+            return Ok(Self { key, mark, stored: None, value: None });
+        };
         let mut select = tx.connection.prepare_cached(
             "SELECT length(value), expires, iif(?3, value, x'') FROM items WHERE plugin = ?1 AND key = ?2",
         )?;
-        let found = select.query_row(params![plugin.id, key.key.as_bytes(), wanted], |row| {
+        let found = select.query_row(params![plugin.id, mark, wanted], |row| {
             let expires = row.get::<_, Option<i64>>(1)?.map(number);
             let live = wanted && expires.is_none_or(|at| at > now);
             let bytes = Bytes::copy_from_slice(row.get_ref(2)?.as_blob()?);
-            Ok(Self { key, stored: Some(row.get(0)?), value: live.then_some(Value { bytes, expires }) })
+            Ok((Some(row.get(0)?), live.then_some(Value { bytes, expires })))
         });
-        Ok(found.optional()?.unwrap_or(nothing))
+        let (stored, value) = found.optional()?.unwrap_or_default();
+        Ok(Self { key, mark, stored, value })
     }
 }
 
@@ -148,7 +155,7 @@ pub(super) fn holds(tx: &Tx<'_>, check: &Check, now: Timestamp) -> rusqlite::Res
         .prepare_cached(
             "SELECT version FROM items WHERE plugin = ?1 AND key = ?2 AND (expires IS NULL OR expires > ?3)",
         )?
-        .query_row(params![plugin.id, check.key.key.as_bytes(), sql(now)], |row| row.get(0))
+        .query_row(params![plugin.id, check.key.area.mark(&check.key.key), sql(now)], |row| row.get(0))
         .optional()?;
     Ok(found.map(number) == check.version)
 }

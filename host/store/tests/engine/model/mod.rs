@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use skep_store::{
-    After, Commit, Conflict, Durability, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest,
+    After, Area, Commit, Conflict, Durability, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest,
     MailId, NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, Replace, Settle, Settled, SqliteOptions,
     SqliteStore, StateSet, Store, Tick, Timestamp, Unique, Write,
 };
@@ -20,6 +20,8 @@ use crate::{NOW, Told, check, name, plugin};
 
 const KEYS: [&str; 6] = ["a", "a/", "a/1", "a0", "b", "é"];
 const PLUGINS: [&str; 2] = ["shop", "mall"];
+/// Whose keys: both plugins', and those that the host keeps for the first.
+const SPACES: [(&str, Area); 3] = [("shop", Area::Plugin), ("mall", Area::Plugin), ("shop", Area::Host)];
 const QUEUES: [&str; 2] = ["mail", "bulk"];
 const NAMES: [&str; 2] = ["welcome", "bill"];
 
@@ -99,7 +101,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     (
         0..2_usize,
         prop::collection::vec((0..6_usize, prop::bool::weighted(0.8)), 0..2),
-        prop::collection::vec((0..6_usize, 0..2_usize, 0..8_u8, prop::option::of(0..30_u64)), 0..4),
+        prop::collection::vec((0..6_usize, 0..3_usize, 0..8_u8, prop::option::of(0..30_u64)), 0..4),
         prop::collection::vec(job_parts(), 0..4),
         0..3_usize,
         prop::option::weighted(0.2, (0..2_usize, prop::bool::weighted(0.8))),
@@ -135,7 +137,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..2_usize, any::<bool>(), prop::option::of(0..9_u32)).prop_map(|(q, p, c)| Step::Say(q, p, c)),
         1 => (0..2_usize, 500..9_000_u64).prop_map(|(p, q)| Step::Quota(p, q)),
         5 => (0..20_u64).prop_map(Step::Advance),
-        3 => (0..2_usize, 0..6_usize, prop::option::of(0..6_usize), 0..4_usize).prop_map(|(s, p, a, l)| Step::List(s, p, a, l)),
+        3 => (0..3_usize, 0..6_usize, prop::option::of(0..6_usize), 0..4_usize).prop_map(|(s, p, a, l)| Step::List(s, p, a, l)),
         8 => processes::turn().prop_map(|turn| Step::Commit(Parts::alone(turn))),
         3 => (0..2_usize, processes::letters()).prop_map(|(from, mail)| Step::Post(from, mail)),
         1 => prop::collection::vec(1..20_u64, 0..3).prop_map(Step::DeleteMail),
@@ -207,7 +209,7 @@ impl Parts {
 
     fn build(&self, naive: &Naive) -> Commit {
         let now = naive.now;
-        let at = |space: usize, key: usize| Key { space: plugin(PLUGINS[space]), key: KEYS[key].to_owned() };
+        let at = |space: usize, key: usize| place(space, KEYS[key]);
         let mut commit = Commit::new(plugin(PLUGINS[self.plugin]), now);
         for (key, right) in &self.checks {
             let version = naive.version(&at(0, *key));
@@ -355,7 +357,8 @@ impl Both {
             Step::Advance(by) => naive.now += by,
             Step::List(space, prefix, after, limit) => {
                 let request = ListRequest {
-                    space: plugin(PLUGINS[space]),
+                    space: plugin(SPACES[space].0),
+                    area: SPACES[space].1,
                     prefix: KEYS[prefix].to_owned(),
                     after: after.map(|at| KEYS[at].to_owned()),
                     limit,
@@ -424,8 +427,9 @@ impl Both {
         assert_eq!(page.next, None);
         let ids: Vec<_> = page.jobs.iter().map(|job| job.id).collect();
         assert_eq!(ids, naive.ids());
-        for id in ids {
-            assert_eq!(store.job(id).await.unwrap(), naive.job(id));
+        let jobs: Vec<_> = ids.into_iter().map(|id| (id, store.job(id))).collect();
+        for (id, job) in jobs {
+            assert_eq!(job.await.unwrap(), naive.job(id));
         }
         let counts = store.queue_counts().await.unwrap();
         for queue in &counts {
@@ -442,6 +446,11 @@ impl Both {
         let said: Vec<_> = naive.said.clone().into_iter().collect();
         assert_eq!(store.queue_states().await.unwrap(), said);
     }
+}
+
+fn place(space: usize, key: &str) -> Key {
+    let (name, area) = SPACES[space];
+    Key { space: plugin(name), area, key: key.to_owned() }
 }
 
 fn sorted<T: Ord + Copy, U: Copy>(mut all: Vec<(T, U)>) -> Vec<(T, U)> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_store::{
-    After, Attempt, Commit, CommitError, Committed, Conflict, Ends, Error, Fence, Inserted, Item, Job, JobFilter,
+    After, Area, Attempt, Commit, CommitError, Committed, Conflict, Ends, Error, Fence, Inserted, Item, Job, JobFilter,
     JobId, JobState, Key, Lease, LeaseRequest, ListRequest, Lost, Mail, MailId, NewJob, Op, Outgoing, Page, Publish,
     QueueRef, QueueState, Settle, Settled, Timestamp, Unique, Waiting, Write,
 };
@@ -613,7 +613,9 @@ impl Naive {
     pub(super) fn usage(&self, plugin: &PluginName) -> (u64, u64, u64) {
         let items: Vec<_> = self.items.iter().filter(|(key, _)| key.space == *plugin).collect();
         let jobs: Vec<_> = self.jobs.values().filter(|kept| kept.job.queue.plugin == *plugin).collect();
-        let bytes = items.iter().map(|(key, item)| 64 + (key.key.len() + item.value.len()) as u64).sum::<u64>()
+        let mark = |key: &Key| usize::from(key.area == Area::Host);
+        let item = |(key, item): &(&Key, &Item)| 64 + (mark(key) + key.key.len() + item.value.len()) as u64;
+        let bytes = items.iter().map(item).sum::<u64>()
             + jobs.iter().map(|kept| kept.bytes()).sum::<u64>()
             + self.processes.usage(plugin).1;
         (items.len() as u64, jobs.len() as u64, bytes)
@@ -624,6 +626,7 @@ impl Naive {
         let mut bytes = 0;
         for (key, item) in &self.items {
             let fits = key.space == request.space
+                && key.area == request.area
                 && key.key.starts_with(&request.prefix)
                 && request.after.as_ref().is_none_or(|after| key.key > *after)
                 && self.live(key).is_some();

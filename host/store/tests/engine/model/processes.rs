@@ -160,27 +160,36 @@ pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usiz
 /// Everything that can be seen of processes is the same.
 pub(super) async fn agree(store: &SqliteStore, naive: &Naive) {
     let kept = &naive.processes;
+    let (mut all, mut reads) = (Vec::new(), Vec::new());
+    // All are asked before the first is waited for, for there are many.
     for (of, plugin_name) in PLUGINS.iter().enumerate() {
+        let of_plugin = plugin(plugin_name);
+        let names = store.process_names(of_plugin.clone(), String::new(), None, 1000);
+        all.push((names, store.processes(of_plugin.clone(), None, 1000), of_plugin));
         for (number, name) in KEYS.iter().enumerate().take(NUMBERS.len()) {
             let id = id((of, number));
-            assert_eq!(store.process(id.clone()).await.unwrap().as_ref(), kept.records.get(&id));
-            let events = store.process_events(id.clone(), 0, 1000).await.unwrap().events;
-            let events: Vec<_> = events.into_iter().map(|event| (event.number, event.data)).collect();
-            let expected = kept.events.iter().filter(|((of, _), _)| *of == id);
-            assert_eq!(events, expected.map(|((_, number), data)| (*number, data.clone())).collect::<Vec<_>>());
-            let to = vec![Receiver::Process(id), Receiver::Name(plugin(plugin_name), (*name).to_owned())];
-            let mail = store.mail_for(to.clone(), None, naive.now, 1000).await.unwrap();
-            assert_eq!((mail.mail, mail.more), (kept.mail_for(&to, naive.now), false));
+            let to = vec![Receiver::Process(id.clone()), Receiver::Name(plugin(plugin_name), (*name).to_owned())];
+            let events = store.process_events(id.clone(), 0, 1000);
+            let mail = store.mail_for(to.clone(), None, naive.now, 1000);
+            reads.push((store.process(id.clone()), events, mail, id, to));
         }
-        let of = plugin(plugin_name);
-        let names = store.process_names(of.clone(), String::new(), None, 1000).await.unwrap().processes;
+    }
+    for (record, events, mail, id, to) in reads {
+        assert_eq!(record.await.unwrap().as_ref(), kept.records.get(&id));
+        let events = events.await.unwrap().events.into_iter().map(|event| (event.number, event.data));
+        let expected = kept.events.iter().filter(|((of, _), _)| *of == id);
+        let expected: Vec<_> = expected.map(|((_, number), data)| (*number, data.clone())).collect();
+        assert_eq!(events.collect::<Vec<_>>(), expected);
+        let mail = mail.await.unwrap();
+        assert_eq!((mail.mail, mail.more), (kept.mail_for(&to, naive.now), false));
+    }
+    for (names, all, of) in all {
         let mut expected: Vec<_> = kept.records.values().filter(|record| record.id.plugin == of).collect();
-        let all = store.processes(of.clone(), None, 1000).await.unwrap().processes;
-        assert_eq!(all.len(), expected.len());
+        assert_eq!(all.await.unwrap().processes.len(), expected.len());
         expected.retain(|record| record.name.is_some());
         expected.sort_by(|a, b| a.name.cmp(&b.name));
         let head = |record: &skep_store::ProcessRecord| (record.id.clone(), record.name.clone(), record.seq);
-        let names: Vec<_> = names.into_iter().map(|head| (head.id, head.name, head.seq)).collect();
-        assert_eq!(names, expected.into_iter().map(head).collect::<Vec<_>>());
+        let names = names.await.unwrap().processes.into_iter().map(|head| (head.id, head.name, head.seq));
+        assert_eq!(names.collect::<Vec<_>>(), expected.into_iter().map(head).collect::<Vec<_>>());
     }
 }
