@@ -118,6 +118,9 @@ guest!(
     /// Uses `skep:plugin/store`, by the SDK.
     store_probe, "store_probe.wasm");
 guest!(
+    /// Starts processes and talks to them for measurements.
+    process_bench, "process_bench.wasm");
+guest!(
     /// Its processes do as they are told, by the SDK.
     process_probe, "process_probe.wasm");
 guest!(
@@ -195,14 +198,24 @@ pub fn bench_instantiate() -> PathBuf {
     target().join("release").join(bin)
 }
 
-/// The shortest plugin of the examples, built as the template of `skep new` builds.
+/// The shortest plugin of the examples.
 pub fn hello_rust() -> PathBuf {
+    example("hello-rust")
+}
+
+/// The example with very many processes.
+pub fn rows() -> PathBuf {
+    example("rows")
+}
+
+/// An example in Rust, built as the template of `skep new` builds.
+fn example(package: &str) -> PathBuf {
     let folder = target().join("guests");
     run(cargo()
-        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", "hello-rust"])
+        .args(["build", "--quiet", "--release", "--target", "wasm32-wasip2", "-p", package])
         .env("CARGO_PROFILE_RELEASE_LTO", "true")
         .env("CARGO_TARGET_DIR", &folder));
-    folder.join("wasm32-wasip2/release/hello_rust.wasm")
+    folder.join("wasm32-wasip2/release").join(format!("{}.wasm", package.replace('-', "_")))
 }
 
 /// Compiled code shared by all hosts of the tests, as one host shares it between its starts.

@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)] // A benchmark prints.
 
 // The harness's own file: the crate around it would link the whole host into this program.
+mod bars;
 mod cache;
 mod change;
 mod client;
@@ -13,6 +14,7 @@ mod files;
 mod guests;
 mod jobs;
 mod process;
+mod processes;
 mod redis;
 mod soak;
 mod table;
@@ -46,10 +48,22 @@ struct Cli {
     /// Measure durable jobs, and nothing else
     #[arg(long)]
     jobs: bool,
+    /// Measure stateful processes, and nothing else
+    #[arg(long)]
+    processes: bool,
+    /// Named processes that sleep
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=20_000_000))]
+    count: u64,
+    /// Run the example `rows` for so many seconds and draw it, and nothing else
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    rows: Option<u64>,
+    /// The file that it is drawn into, instead of `rows.svg` in the build's folder
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Event streams of one topic
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]
     clients: u32,
-    /// The `skep` program whose topics are measured, instead of the release build
+    /// The `skep` program whose topics or processes are measured, instead of the release build
     #[arg(long, value_name = "PROGRAM")]
     skep: Option<PathBuf>,
     /// Hostile calls of the soak
@@ -80,6 +94,13 @@ impl From<Cli> for topics::Args {
     }
 }
 
+impl From<Cli> for processes::Args {
+    fn from(cli: Cli) -> Self {
+        let Cli { check, skep, rounds, seconds, connections, count, .. } = cli;
+        Self { check, skep, rounds, seconds, connections, count }
+    }
+}
+
 /// The cases: name, virtual host, path.
 const CASES: [(&str, &str, &str); 6] = [
     ("fresh, fast path", "fast.test", "/x"),
@@ -103,9 +124,16 @@ fn main() -> anyhow::Result<ExitCode> {
         _ if cli.cache => cache::run(cli.rounds, cli.check),
         _ if cli.topics => topics::run(&cli.into()),
         _ if cli.jobs => jobs::run(cli.rounds, cli.seconds, cli.check),
+        _ if cli.processes => processes::run(&cli.into()),
+        _ if cli.rows.is_some() => rows(cli),
         _ if cli.soak => soak::run(cli.calls, cli.check),
         _ => bench(&cli),
     }
+}
+
+fn rows(mut cli: Cli) -> anyhow::Result<ExitCode> {
+    let (seconds, svg) = (cli.rows.take().unwrap_or_default(), cli.svg.take());
+    processes::run_rows(&cli.into(), seconds, svg)
 }
 
 fn manifest(folder: &Path) -> anyhow::Result<()> {

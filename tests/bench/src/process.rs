@@ -95,7 +95,7 @@ impl Server {
     }
 
     /// CPU time used so far, in microseconds.
-    fn cpu_us(&self) -> anyhow::Result<f64> {
+    pub(crate) fn cpu_us(&self) -> anyhow::Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).context("an odd /proc/PID/stat")?;
         let fields: Vec<&str> = after_name.split_whitespace().collect();

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::bars::Bars;
 use crate::process::Server;
 use crate::{files, guests};
 
@@ -77,31 +78,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn start(skep: &std::path::Path, folder: &tempfile::TempDir) -> anyhow::Result<Server> {
     Server::program(skep, folder.path(), "serve")
-}
-
-/// The bars that are missed.
-#[derive(Default)]
-struct Bars(Vec<String>);
-
-impl Bars {
-    fn least(&mut self, what: &str, figure: f64, bar: f64) {
-        self.hold(what, figure, bar, figure >= bar);
-    }
-
-    fn most(&mut self, what: &str, figure: f64, bar: f64) {
-        self.hold(what, figure, bar, figure <= bar);
-    }
-
-    fn hold(&mut self, what: &str, figure: f64, bar: f64, held: bool) {
-        if !held {
-            self.0.push(format!("{what}: {figure:.2}, the bar is {bar:.2}"));
-        }
-    }
-
-    fn verdict(&self, check: bool) -> ExitCode {
-        for miss in &self.0 {
-            println!("missed: {miss}");
-        }
-        if check && !self.0.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-    }
 }
