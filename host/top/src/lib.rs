@@ -6,7 +6,7 @@
 //! | [`picture`] | a look beside the one before it: what grew, and how fast |
 //! | [`ui`] | what the person at the keys has chosen, and what a key does to it |
 //! | [`draw`](mod@draw) | a picture and the choices as a screen; it asks for nothing and remembers nothing |
-//! | [`run`] | the loop: looks, keys, screens |
+//! | [`mod@run`] | the loop: looks, keys, screens |
 //! | [`terminal`] | the terminal, which is given back as it was, whatever happens |
 //!
 //! It knows the admin client and the terminal, and neither the host nor wasm: a screen is tested without a node.
