@@ -96,8 +96,8 @@ async fn the_tree_shows_each_branch_of_a_plugin() {
         let node = look(&host, &format!("host/tree1/{handler}")).await;
         assert_eq!((node.state.as_str(), node.breaker), ("running", Some(BreakerStatus::Closed)), "{handler}");
     }
-    // Without routes that stream, tasks and subscriptions there is nothing to show of them.
-    assert_eq!(names(&look(&host, "host/tree2").await), ["http", "subscribers", "tasks", "warmers"]);
+    // Without routes that stream there are no streams to show.
+    assert_eq!(names(&look(&host, "host/tree2").await), ["http", "subscribers", "processes", "tasks", "warmers"]);
     eventually("a warmer without an interval is done", async || {
         look(&host, "host/tree2/warmers/fill").await.state == "done"
     })

@@ -46,32 +46,18 @@ const PROJECTS: [&str; 8] = [
     "plugins/static-files",
 ];
 
-/// Later revisions of the process probe, by the features that make them.
-const PROCESS_PROBES: [&str; 4] = ["v2", "v2-traps", "v2-loops", "v2-garbage"];
-
 /// Builds all guests before the first one is used: a compiler beside a test would disturb what it says about time.
 fn built(wasm: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
         let folder = target().join("guests");
-        let release = folder.join("wasm32-wasip2/release");
-        let build = |project: &str, more: &[&str]| {
+        for project in PROJECTS {
             run(cargo()
                 .args(["build", "--quiet", "--locked", "--release", "--target", "wasm32-wasip2", "--manifest-path"])
                 .arg(root().join(project).join("Cargo.toml"))
-                .args(more)
                 .env("CARGO_TARGET_DIR", &folder));
-        };
-        // All revisions have one name when they are built; the first one is built with the rest, and stays.
-        for feature in PROCESS_PROBES {
-            build("tests/guests/process-probe", &["--features", feature]);
-            let named = format!("process_probe_{}.wasm", feature.replace('-', "_"));
-            std::fs::copy(release.join("process_probe.wasm"), release.join(named)).unwrap();
         }
-        for project in PROJECTS {
-            build(project, &[]);
-        }
-        release
+        folder.join("wasm32-wasip2/release")
     });
     let wasm = folder.join(wasm);
     assert!(wasm.exists(), "{} was not built", wasm.display());

@@ -107,15 +107,17 @@ impl Node {
         let NodeOptions { manifest, mode, listen, clock, logs, metrics } = options;
         let host = &manifest.host;
         let memory = manifest.plugins.values().map(|plugin| plugin.limits.memory.0).max().unwrap_or_default();
-        let runtime = Runtime::new(RuntimeOptions {
-            node: host.name.clone(),
-            instances: host.instances,
-            processes: host
-                .processes
-                .live_on(Machine { maps: machine::maps(), memory: machine::memory().map(ByteSize) }, host.instances),
-            memory_max: usize::try_from(memory.max(MEMORY_MIN)).unwrap_or(usize::MAX),
-            cache: CodeCache::new(host.data.join("cache")),
-        })?;
+        let runtime =
+            Runtime::new(RuntimeOptions {
+                node: host.name.clone(),
+                instances: host.instances,
+                processes: processes::places(host.processes.live_on(
+                    Machine { maps: machine::maps(), memory: machine::memory().map(ByteSize) },
+                    host.instances,
+                )),
+                memory_max: usize::try_from(memory.max(MEMORY_MIN)).unwrap_or(usize::MAX),
+                cache: CodeCache::new(host.data.join("cache")),
+            })?;
         meter::describe();
         crate::bucket_meter::describe();
         crate::warmers::describe();
@@ -130,8 +132,8 @@ impl Node {
         let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
         let durable = Durable::open(host, Arc::clone(&clock), topics.pubsub.clone()).await?;
         let buckets = Buckets::new(&manifest, Arc::clone(&clock), Arc::clone(&durable.store));
-        let (live, keeper) = (runtime.process_places(), durable.keeper());
-        let processes = ProcessService::open(host, live, keeper, topics.pubsub.clone(), &environment)?;
+        let (places, keeper) = (runtime.process_places(), durable.keeper());
+        let processes = ProcessService::open(host, places, keeper, topics.pubsub.clone(), &environment)?;
         durable.deliver_to(&processes.processes);
         let (durable, processes) = (Arc::new(durable), Arc::new(processes));
         let services = Services { topics: Arc::clone(&topics), durable, processes, environment, root };

@@ -1,17 +1,18 @@
 //! What a guest's store holds.
 
-use std::sync::{Arc, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skep_bindings::context;
 use skep_manifest::FileGrant;
 use skep_pubsub::SubscriptionId;
 use wasmtime::AsContextMut as _;
 use wasmtime::component::{Access, HasSelf, ResourceTable};
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::body::now;
 use crate::capability::Held;
 use crate::capability::cache::GrantedBucket;
 use crate::capability::process::{ProcessGrants, Turning};
@@ -123,6 +124,7 @@ impl CallState {
             .stdout(LogStream::new("stdout", Arc::clone(stats)))
             .stderr(LogStream::new("stderr", Arc::clone(stats)))
             .max_random_size(RANDOM_BYTES_MAX)
+            .monotonic_clock(HostClock)
             .allow_tcp(false)
             .allow_udp(false);
         for files in &env.files {
@@ -139,6 +141,20 @@ impl CallState {
             }
         }
         builder.build()
+    }
+}
+
+/// The host's monotonic time, from one start for all calls: an instance may live longer than a call, and compare the times of two.
+struct HostClock;
+
+impl HostMonotonicClock for HostClock {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        static START: LazyLock<Instant> = LazyLock::new(now);
+        u64::try_from(now().saturating_duration_since(*START).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 

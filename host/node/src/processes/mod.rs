@@ -28,6 +28,18 @@ pub(crate) use children::PROCESSES;
 pub(crate) use kinds::persistence;
 pub(crate) use meter::describe;
 
+/// The instances that so many live processes need: beside theirs, some for what cannot sleep, and as many for upgrades, which
+/// have two of a process for a moment.
+pub(crate) fn places(live: u32) -> u32 {
+    live.saturating_add((live / 8).clamp(1, 1000).saturating_mul(2))
+}
+
+/// How many of these places are for processes that can sleep, and how many for each of the others: [`places`] backwards.
+fn shared_out(places: usize) -> (usize, usize) {
+    let spare = (places / 10).clamp(1, 1000);
+    (places.saturating_sub(2 * spare).max(1), spare)
+}
+
 /// The processes of a host.
 pub(crate) struct ProcessService {
     pub(crate) processes: Processes,
@@ -39,20 +51,19 @@ pub(crate) struct ProcessService {
 }
 
 impl ProcessService {
-    /// Starts the engine. `live`: instances that may be processes at once.
+    /// Starts the engine. `places`: instances that may be processes at once, [`places`] of them where the machine has so many.
     pub(crate) fn open(
         host: &HostConfig,
-        live: usize,
+        places: usize,
         keeper: Arc<dyn Keeper>,
         pubsub: PubSub,
         environment: &Environment,
     ) -> anyhow::Result<Self> {
         let topics = topics::ProcessTopics::new(pubsub);
         let told = meter::Told::new(environment.bus.clone(), Arc::clone(&environment.clock));
-        // An upgrade has two instances of a process for a moment, and what cannot sleep has its own.
-        let spare = (live / 8).clamp(1, 1000);
+        let (live, spare) = shared_out(places);
         let limits = Limits {
-            live_max: live.saturating_sub(2 * spare).max(1),
+            live_max: live,
             unsaved_max: spare,
             upgrading_max: Limits::default().upgrading_max.min(spare),
             state_bytes_max: host.processes.state_memory,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `pid`, `name` | answers it |
 //! | `sleep MS`, `compute ROUNDS` | takes its time |
+//! | `elapsed` | answers the ms of the monotonic clock since this was first asked of the instance |
 //! | `spin`, `trap`, `panic`, `bomb`, `host_panic` | dies so |
 //! | `error WHY` | returns an error |
 //! | `big BYTES` | answers so much |
@@ -22,7 +23,11 @@
 //!
 //! What has no answer of its own answers `ok`.
 
-use std::{thread, time::Duration};
+use std::{
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
 
 use skep_sdk::{
     prelude::*,
@@ -103,6 +108,7 @@ pub(crate) fn act<P: Process<Timer = String>>(said: &str, ctx: &mut Ctx<P>) -> R
             store::set_bytes(key, text)?;
             ok
         }
+        "elapsed" => elapsed().as_millis().to_string(),
         _ => return die(verb, rest),
     }))
 }
@@ -139,6 +145,12 @@ fn die(verb: &str, rest: &str) -> Result<Option<String>> {
 #[allow(clippy::disallowed_methods, reason = "a guest has one thread, and this is its way to wait in the host")]
 fn wait(ms: u64) {
     thread::sleep(Duration::from_millis(ms));
+}
+
+#[allow(clippy::disallowed_methods, reason = "the host's clock is what is looked at")]
+fn elapsed() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 /// What a kind says to words that it does not know.

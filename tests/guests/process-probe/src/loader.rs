@@ -123,14 +123,13 @@ mod second_version {
         }
 
         fn migrate(version: u32, old: Old) -> Result<Self> {
-            if cfg!(feature = "v2-traps") {
-                hostile_common::trap();
-            }
-            if cfg!(feature = "v2-loops") {
-                hostile_common::spin();
-            }
-            if cfg!(feature = "v2-garbage") {
-                return Err(format!("\u{1b}[31m\r\n\0 version {version} {}", "\u{fffd}".repeat(1 << 20)).into());
+            match env!("CARGO_PKG_NAME") {
+                "process-probe-v2-traps" => hostile_common::trap(),
+                "process-probe-v2-loops" => hostile_common::spin(),
+                "process-probe-v2-garbage" => {
+                    return Err(format!("\u{1b}[31m\r\n\0 version {version} {}", "\u{fffd}".repeat(1 << 20)).into());
+                }
+                _ => {}
             }
             Ok(Loader { total: Total { count: old.count }, migrated: true })
         }
