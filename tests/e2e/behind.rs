@@ -12,7 +12,7 @@ use skep_tests::{Host, events, eventually, guests};
 use skep_types::PluginName;
 
 use crate::cache::{get, ok, probe, reload};
-use crate::crash::Skep;
+use crate::crash::{Skep, folder};
 
 /// A plugin whose table `main` is written behind, soon.
 fn behind(name: &str, more: &str) -> String {
@@ -62,12 +62,9 @@ async fn a_table_is_as_it_was_after_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_host_loses_what_was_not_flushed_yet_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join(".skep")).unwrap();
-    std::os::unix::fs::symlink(guests::code_cache(), dir.path().join(".skep/cache")).unwrap();
     let late = "late = { kind = 'table', write_behind = { every = '1h' } }";
     let soon = "main = { kind = 'table', write_behind = { every = '10ms' } }";
-    std::fs::write(dir.path().join("skep.toml"), probe("wb2", &format!("caches = {{ {soon}, {late} }}"))).unwrap();
+    let dir = folder(&probe("wb2", &format!("caches = {{ {soon}, {late} }}")));
     for round in 1..=3 {
         let skep = Skep::start(dir.path()).await;
         let ask = async |path: &str| {

@@ -1,5 +1,6 @@
 //! Stateful processes of guests: what others hear of them, what survives what, and what operators do with them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use skep_admin::api::{ProcessFilter, ProcessOp, ProcessSort, ProcessState};
@@ -307,6 +308,42 @@ async fn an_upgrade_moves_them_or_leaves_all_where_they_are() {
     for name in ["live", "asleep"] {
         assert_eq!(call(&host, "pr11", name, "get").await, "v1 5", "as it was before the upgrade");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_are_upgraded_under_calls_and_lose_nothing() {
+    const COUNT: usize = 10_000;
+    const CALLERS: usize = 4;
+    // Most of them sleep: there is no room for more.
+    let host = Host::start(&format!("[host.processes]\nlive = 200\n{}", probe("pr15", ""))).await;
+    let started = ok(&host, "pr15", &format!("/start-many?kind=loader&prefix=p&n={COUNT}&first=0")).await;
+    assert_eq!(started, COUNT.to_string());
+    let is_deployed = AtomicBool::new(false);
+    let add = async |caller: usize| {
+        let (mut random, mut added, mut after) = (fastrand::Rng::with_seed(caller as u64), vec![0; COUNT], 0);
+        // Some calls see the new revision for certain.
+        while after < 200 {
+            let at = random.usize(..COUNT);
+            let answer = call(&host, "pr15", &format!("p{at:08}"), "add 1").await;
+            added[at] += 1;
+            after += usize::from(is_deployed.load(Ordering::Relaxed));
+            assert!(answer.starts_with("v1 ") || answer.starts_with("v2 "), "{answer}");
+        }
+        added
+    };
+    let deploy = async {
+        let v2 = std::fs::read(guests::process_probe_v2()).unwrap();
+        host.admin().deploy("pr15", v2.into()).await.unwrap();
+        is_deployed.store(true, Ordering::Relaxed);
+    };
+    let callers = futures_util::future::join_all((0..CALLERS).map(add));
+    let (added, ()) = futures_util::join!(callers, deploy);
+    for at in 0..COUNT {
+        let sum = at + added.iter().map(|added| added[at]).sum::<usize>();
+        assert_eq!(call(&host, "pr15", &format!("p{at:08}"), "get").await, format!("v2 {sum}"), "{at}");
+    }
+    let crashed = host.counter("skep_process_events_total", &[("plugin", "pr15"), ("event", "crashed")]);
+    assert_eq!(crashed, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

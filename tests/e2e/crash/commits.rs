@@ -1,24 +1,20 @@
-//! What a host that is killed under load leaves behind. `SKEP_CRASH_ROUNDS=300` makes the long run of it.
+//! Commits of a host that is killed under load: all that was acknowledged is there, and nothing by half.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use reqwest::Client;
 use skep_admin::api::{JobDetail, JobFilter, JobState, Line, MessageStatus, ValueText};
 use skep_admin::{Client as Admin, Endpoint};
 use skep_tests::{guests, sse};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+
+use super::{HOST, Site, Skep, folder, random, rounds};
 
 const PLUGIN: &str = "crash";
-const HOST: &str = "crash.test";
-const ROUNDS: u64 = 8;
 /// How long the jobs of a round may take to end: one that lost all its races against the others is tried again after 17 s.
 const PATIENCE: Duration = Duration::from_secs(45);
 const WRITERS: u64 = 6;
@@ -34,74 +30,7 @@ fn manifest() -> String {
     )
 }
 
-/// `skep serve` in a process of its own.
-pub(crate) struct Skep {
-    child: Child,
-    pub(crate) site: Site,
-    said: Arc<Mutex<Vec<String>>>,
-}
-
-/// What clients know of it.
-#[derive(Clone)]
-pub(crate) struct Site {
-    pub(crate) url: String,
-    pub(crate) client: Client,
-}
-
-impl Skep {
-    fn spawn(dir: &Path) -> Child {
-        let mut command = Command::new(guests::skep());
-        let command = command.args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).arg(dir);
-        command.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
-    }
-
-    pub(crate) async fn start(dir: &Path) -> Self {
-        let mut child = Self::spawn(dir);
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (mut said, mut url) = (Vec::new(), String::new());
-        while let Some(line) = lines.next_line().await.unwrap() {
-            if let Some((_, address)) = line.split_once("listening on ") {
-                address.clone_into(&mut url);
-            }
-            let is_up = line.contains("administered on");
-            said.push(line);
-            if is_up {
-                break;
-            }
-        }
-        assert!(!url.is_empty(), "it does not start: {said:#?}");
-        let said = Arc::new(Mutex::new(said));
-        let kept = Arc::clone(&said);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                kept.lock().push(line);
-            }
-        });
-        Self { child, site: Site { url, client: Client::new() }, said }
-    }
-
-    pub(crate) async fn kill(mut self) {
-        self.child.kill().await.unwrap();
-        let panics = self.said.lock().iter().any(|line| line.contains("panicked"));
-        assert!(!panics, "{:#?}", self.said.lock());
-    }
-}
-
 impl Site {
-    /// The answer, or nothing if there is none.
-    async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let path = path.replace(' ', "+");
-        let request = self.client.get(format!("{}{path}", self.url)).header("host", HOST);
-        let response = request.send().await.ok()?;
-        Some((response.status().as_u16(), response.text().await.ok()?))
-    }
-
-    async fn ok(&self, path: &str) -> String {
-        let (status, body) = self.get(path).await.unwrap();
-        assert_eq!(status, 200, "{path}: {body}");
-        body
-    }
-
     /// A key's version and text, if there is an answer; both are 0 without an item.
     async fn item(&self, key: &str) -> Option<(u64, u64)> {
         let (status, body) = self.get(&format!("/get?k={key}")).await?;
@@ -337,19 +266,10 @@ async fn jobs(site: &Site, dir: &Path, there: &BTreeSet<u64>) {
     site.ok("/delete?k=done").await;
 }
 
-fn rounds() -> u64 {
-    std::env::var("SKEP_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_under_load_keeps_what_it_acknowledged_and_nothing_by_half() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("skep.toml"), manifest()).unwrap();
-    std::fs::create_dir_all(dir.path().join(".skep")).unwrap();
-    std::os::unix::fs::symlink(guests::code_cache(), dir.path().join(".skep/cache")).unwrap();
-    let seed = std::env::var("SKEP_CRASH_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    eprintln!("SKEP_CRASH_SEED={seed}");
-    let mut random = fastrand::Rng::with_seed(seed);
+    let dir = folder(&manifest());
+    let mut random = random();
     let (numbers, mut kept) = (Arc::new(AtomicU64::new(1)), Kept::default());
     let mut skep = Skep::start(dir.path()).await;
     for round in 0..rounds() {
