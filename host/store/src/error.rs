@@ -30,6 +30,14 @@ pub enum Error {
     OutcomeUnknown,
 }
 
+impl Error {
+    /// Whether the same would be refused again, however long one waits.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::TooLarge(_) | Self::NotFound)
+    }
+}
+
 /// A commit was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommitError {

@@ -70,7 +70,15 @@ impl Turn {
                 self.conclude(next, persistence).await;
             }
             Err(NotCommitted::Crash(crash)) => self.crash(crash).await,
-            Err(NotCommitted::Conflict) => self.conflict(mail).await,
+            Err(NotCommitted::Conflict) => {
+                self.tell(&Happened::Conflict);
+                self.take_back(&Failure::Conflict, mail).await;
+            }
+            // Whenever it is tried it is refused: it is the message's doing, and the message is over.
+            Err(NotCommitted::Store(error)) if error.is_final() => {
+                self.tell(&Happened::NotCommitted(error.clone()));
+                self.take_back(&Failure::Other(Error::from(error)), mail).await;
+            }
             Err(NotCommitted::Store(error)) => self.not_committed(error, again).await,
             Err(NotCommitted::Lost) => self.lost().await,
         }
@@ -159,10 +167,9 @@ impl Turn {
         }
     }
 
-    /// A check did not hold: the state is what it was.
-    async fn conflict(&mut self, mail: Option<crate::MailId>) {
-        self.tell(&Happened::Conflict);
-        self.answer_hand(&Failure::Conflict);
+    /// The message came to nothing, for good: the state is what it was.
+    async fn take_back(&mut self, why: &Failure, mail: Option<crate::MailId>) {
+        self.answer_hand(why);
         self.lose_instance();
         self.at = Stage::Stored;
         self.lose_mail(mail).await;

@@ -22,6 +22,8 @@ pub enum Fault {
     UnknownLost,
     /// A check does not hold.
     Conflict,
+    /// It is too large, whenever it is tried.
+    TooLarge,
     /// It takes some looks of others.
     Slow,
     /// It is never answered, as where the host dies before; and it was written.
@@ -279,6 +281,7 @@ impl Keeper for Line {
                 Err(refused) => Box::pin(ready(Err(refused))),
             },
             Some(Fault::Conflict) => Box::pin(ready(Err(CommitFailure::Conflict(0)))),
+            Some(Fault::TooLarge) => Box::pin(ready(Err(StoreError::TooLarge(7).into()))),
             Some(Fault::Slow) => {
                 let (disk, cut) = (Arc::clone(&self.disk), self.is_cut());
                 Box::pin(async move {

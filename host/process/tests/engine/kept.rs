@@ -82,6 +82,21 @@ async fn a_conflict_takes_all_back() {
 }
 
 #[tokio::test]
+async fn what_is_refused_for_good_is_over() {
+    let rig = Rig::with(durable(), Options::default());
+    rig.start("a").await;
+    rig.call("a", "add").await;
+    rig.disk.faults.lock().push_back(Fault::TooLarge);
+    let refused = rig.try_call(&named("a"), "add").await;
+    assert!(matches!(refused, Err(Failure::Other(Error::TooLarge(7)))), "{refused:?}");
+    rig.disk.faults.lock().push_back(Fault::TooLarge);
+    rig.engine.cast(&named("a"), "add".into()).await.unwrap();
+    assert_eq!(rig.call("a", "get").await, "1 v1", "the state is what it was, and answers at once");
+    assert_eq!(rig.disk.mail_len(), 0, "the cast does not come again");
+    assert_eq!(rig.told.count(|what| matches!(what, Happened::NotCommitted(_))), 2);
+}
+
+#[tokio::test]
 async fn while_the_store_fails_calls_are_told_so_and_it_heals() {
     let rig = Rig::with(durable(), Options::default());
     rig.start("a").await;
