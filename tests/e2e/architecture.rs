@@ -6,17 +6,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
     ("skep-presence", &["skep-types"]),
     ("skep-supervision", &["skep-types"]),
     ("skep-store", &["skep-types"]),
-    ("skep-jobs", &["skep-store", "skep-types"]),
+    ("skep-cron", &[]),
+    ("skep-jobs", &["skep-cron", "skep-store", "skep-types"]),
     ("skep-process", &["skep-store", "skep-supervision", "skep-types"]),
     ("skep-behind", &["skep-cache", "skep-store", "skep-types"]),
-    ("skep-manifest", &["skep-types"]),
+    ("skep-manifest", &["skep-cron", "skep-types"]),
     ("skep-bindings", &[]),
     (
         "skep-runtime",

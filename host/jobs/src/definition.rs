@@ -5,9 +5,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
+use skep_cron::{Cron, CronError};
 use skep_types::HandlerName;
 
-use crate::cron::Cron;
 use crate::error::Error;
 use crate::missed::Missed;
 use crate::rate::RateLimit;
@@ -102,7 +102,7 @@ impl When {
     ///
     /// # Errors
     /// Says what is wrong.
-    pub fn new(expression: &str, zone: Option<&str>) -> Result<Self, crate::cron::CronError> {
+    pub fn new(expression: &str, zone: Option<&str>) -> Result<Self, CronError> {
         if expression.trim().eq_ignore_ascii_case("@reboot") {
             return Ok(Self::Reboot);
         }

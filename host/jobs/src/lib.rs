@@ -8,7 +8,7 @@
 //! | [`attempt`] | who performs a job, and how it is told to stop |
 //! | [`outcome`], [`backoff`] | what becomes of a job when an attempt has ended: the state machine |
 //! | [`enqueue`], [`unique`] | from what a caller asks for to what is inserted |
-//! | [`cron`], [`missed`], `schedules` | when a schedule ticks, which ticks are made up for, who acts on them |
+//! | [`missed`], `schedules` | when a schedule ticks, which ticks are made up for, who acts on them |
 //! | [`rate`] | how often jobs of a queue may begin |
 //! | `queue` | the loop of a queue: one write per round settles what ended and leases anew |
 //! | [`ear`] | what the store tells; without it everything is found by the [poll](Options::poll) |
@@ -32,7 +32,6 @@
 pub mod attempt;
 pub mod backoff;
 mod core;
-pub mod cron;
 pub mod definition;
 pub mod ear;
 pub mod enqueue;
@@ -58,7 +57,6 @@ pub mod view;
 mod waiters;
 
 pub use attempt::{AttemptContext, Performer, Performing, Stop, StopReason};
-pub use cron::{Cron, CronError};
 pub use definition::{CONCURRENCY_MAX, Definition, PluginJobs, QueueOptions, Schedule, When};
 pub use ear::Ear;
 pub use enqueue::JobSpec;

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use skep_cron::Cron;
 use skep_store::Timestamp;
-
-use crate::cron::Cron;
 
 /// A tick that is acted on later than this was missed.
 pub const MISSED_AFTER: Duration = Duration::from_secs(60);

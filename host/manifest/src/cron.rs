@@ -1,13 +1,11 @@
 //! `[plugins.NAME.cron.ENTRY]`: jobs that are inserted by the calendar.
 //!
-//! Schedules are of the dialect that all crons have in common, as the jobs engine reads them; croner and jiff are what it
-//! works with, too.
+//! Schedules are read by what the jobs engine reads them with.
 
 use std::collections::BTreeMap;
 
-use croner::parser::{CronParser, Seconds, Year};
-use jiff::civil::{DateTime, date};
 use jiff::tz::TimeZone;
+use skep_cron::{Cron, CronError, NAMES};
 use skep_types::HandlerName;
 use toml::Value;
 
@@ -19,29 +17,8 @@ use crate::read::{Item, Read, closest};
 const ARGS_BYTES_MAX: usize = 64 << 10;
 /// Schedules of a plugin, as the jobs engine has them at most.
 const ENTRIES_MAX: usize = 256;
-/// All minutes, hours and days as lists fit in.
-const SCHEDULE_BYTES_MAX: usize = 1024;
-const NICKNAMES: [&str; 8] =
-    ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually", "@reboot"];
-
-/// The fields of a schedule.
-const FIELDS: [Field; 5] = [
-    Field { name: "minute", values: "0 to 59", words: &[] },
-    Field { name: "hour", values: "0 to 23", words: &[] },
-    Field { name: "day of the month", values: "1 to 31", words: &[] },
-    Field {
-        name: "month",
-        values: "1 to 12 or jan to dec",
-        words: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
-    },
-    Field {
-        name: "day of the week",
-        values: "0 to 7 or sun to sat",
-        words: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
-    },
-];
-const HOW: &str =
-    "write minute, hour, day, month and day of the week, such as \"0 3 * * *\", or a name such as \"@daily\"";
+/// A longer schedule is not said again in a message.
+const SHOWN_BYTES_MAX: usize = 200;
 
 /// One entry: a job that is inserted at each tick of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +58,7 @@ pub(crate) fn read(item: &Item<'_>) -> Option<BTreeMap<HandlerName, CronConfig>>
 impl Read for CronConfig {
     fn read(item: &Item<'_>) -> Option<Self> {
         let mut table = item.section()?;
-        let schedule: Option<Schedule> = table.require("schedule", &format!("missing; {HOW}"));
+        let schedule: Option<Schedule> = table.require("schedule", &format!("missing; {}", skep_cron::how()));
         let zone: Option<Zone> = table.get("time_zone");
         let Job(job) = table.require("job", "missing; write which of the plugin's jobs it is").unwrap_or_default();
         let args =
@@ -118,67 +95,26 @@ impl Read for Schedule {
     fn read(item: &Item<'_>) -> Option<Self> {
         let text = String::read(item)?;
         let written = text.trim();
-        if written.len() > SCHEDULE_BYTES_MAX {
-            return item.fail(format!("is longer than {SCHEDULE_BYTES_MAX} bytes"));
-        }
-        match check(&written.to_ascii_lowercase()) {
+        match check(written) {
+            Err(why) if written.len() > SHOWN_BYTES_MAX => item.fail(why),
             Err(why) => item.fail(format!("`{written}` {why}")),
             Ok(()) => Some(Self(written.to_owned())),
         }
     }
 }
 
-/// One of the five.
-struct Field {
-    name: &'static str,
-    /// What it may be, for people.
-    values: &'static str,
-    /// What may stand for numbers.
-    words: &'static [&'static str],
-}
-
-impl Field {
-    /// Whether it is of the common dialect. croner also knows signs of others, such as `L`, `W` and `#`.
-    fn knows_words_of(&self, field: &str) -> bool {
-        field.split([',', '-', '/']).all(|word| {
-            let number = (1..=4).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit());
-            number || word == "*" || self.words.contains(&word)
-        })
-    }
-}
-
-/// Checks a schedule in small letters.
+/// Checks a schedule.
 fn check(text: &str) -> Result<(), String> {
-    if text.starts_with('@') {
-        if NICKNAMES.contains(&text) {
-            return Ok(());
-        }
-        let hint = closest(text, NICKNAMES).map(|near| format!("did you mean `{near}`?"));
-        let hint = hint.unwrap_or_else(|| format!("the names are {}", NICKNAMES.join(", ")));
-        return Err(format!("is not a schedule: {hint}"));
+    if text.eq_ignore_ascii_case("@reboot") {
+        return Ok(());
     }
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let fields: Vec<_> = text.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        let number = if fields.len() == 1 { "one field".to_owned() } else { format!("{} fields", fields.len()) };
-        return Err(format!("is not a schedule: it has {number}; {HOW}"));
-    }
-    for (at, (written, field)) in fields.iter().zip(&FIELDS).enumerate() {
-        // Each field alone, because croner says what is wrong, but not where.
-        let alone: Vec<_> = (0..FIELDS.len()).map(|other| if other == at { written } else { "*" }).collect();
-        if !field.knows_words_of(written) || parser.parse(&alone.join(" ")).is_err() {
-            let Field { name, values, words: _ } = field;
-            return Err(format!(
-                "is not a schedule: `{written}` is no {name}: write {values}, `*`, or several as in \"1,2\", \"1-5\", \"*/2\""
-            ));
-        }
-    }
-    let cron = parser.parse(text).map_err(|error| format!("is not a schedule: {error}"))?;
-    // Any time does to begin from, since no schedule has years.
-    let begin: DateTime = date(2000, 1, 1).at(0, 0, 0, 0);
-    match cron.find_next_occurrence(&begin, true) {
+    match Cron::new(text, None) {
         Ok(_) => Ok(()),
-        Err(_) => Err("never happens: no year has such a day".to_owned()),
+        Err(CronError::Name) => match closest(&text.to_ascii_lowercase(), NAMES) {
+            Some(near) => Err(format!("is not a schedule: did you mean `{near}`?")),
+            None => Err(CronError::Name.to_string()),
+        },
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -3,14 +3,13 @@
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp as Moment};
-use skep_store::Timestamp;
 
 use super::{Cron, pattern};
 
 /// How many changes of a zone's offset a search passes at most: two a year until the calendar ends, and some.
 const CHANGES_MAX: usize = 10_000;
 
-pub(super) fn moment(time: Timestamp) -> Option<Moment> {
+pub(super) fn moment(time: u64) -> Option<Moment> {
     i64::try_from(time).ok().and_then(|time| Moment::from_millisecond(time).ok())
 }
 

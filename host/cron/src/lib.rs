@@ -1,6 +1,7 @@
-//! Cron expressions, in a time zone.
+//! Cron expressions, in a time zone: read by the manifest, which says what is wrong with them, and by the jobs engine, which
+//! asks them when.
 //!
-//! The pattern is croner's; what it says of local times becomes moments in `zone`.
+//! The pattern is croner's; what it says of local times becomes moments in `zone`. Times are milliseconds since the Unix epoch.
 
 mod pattern;
 mod zone;
@@ -9,12 +10,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use skep_store::Timestamp;
+
+pub use pattern::NAMES;
 
 /// When something happens, again and again.
 ///
 /// Five fields: minute, hour, day of the month, month, day of the week (0 to 7, where both 0 and 7 are Sunday), each `*`, a
-/// number, a range `a-b`, any of them with a step `/n`, or a list of these; months and days also by the first three letters of
+/// number, a range `a-b`, `*` or a range with a step `/n`, or a list of these; months and days also by the first three letters of
 /// their English names. Where both days are given, either will do. Or one of `@hourly`, `@daily` (`@midnight`), `@weekly`,
 /// `@monthly`, `@yearly` (`@annually`).
 ///
@@ -29,19 +31,53 @@ pub struct Cron {
     zone: TimeZone,
 }
 
-/// An expression or a time zone makes no sense.
+/// An expression or a time zone makes no sense. The text goes on from the expression: "`61 3 * * *` is not a schedule: …".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CronError {
-    /// What is wrong with the expression.
-    #[error("`{0}` is not a cron expression: {1}")]
-    Expression(String, String),
+    /// It has more bytes than this.
+    #[error("is longer than {0} bytes")]
+    TooLong(usize),
+    /// It has so many fields, and not five.
+    #[error("is not a schedule: it has {}; {HOW}", counted(*.0))]
+    Fields(usize),
+    /// It begins with `@`, and is none of [`NAMES`].
+    #[error("is not a schedule: the names are {}", NAMES.join(", "))]
+    Name,
+    /// One of its fields cannot be read.
+    #[error(
+        "is not a schedule: `{written}` is no {name}: write {values}, `*`, or several as in \"1,2\", \"1-5\", \"*/2\""
+    )]
+    Field {
+        /// What stands there, in small letters.
+        written: String,
+        /// Which field it is.
+        name: &'static str,
+        /// What may stand there.
+        values: &'static str,
+    },
+    /// Something else is wrong with it.
+    #[error("is not a schedule: {0}")]
+    Pattern(String),
     /// There is no such day, such as the 30th of February.
-    #[error("`{0}` never happens")]
-    Never(String),
+    #[error("never happens: no year has such a day")]
+    Never,
     /// The time zone is not in the database.
-    #[error("`{0}` is not a time zone; names are such as `Europe/Berlin`")]
+    #[error("is in `{0}`, which is not a time zone; names are such as `Europe/Berlin`")]
     Zone(String),
+}
+
+const HOW: &str =
+    "write minute, hour, day, month and day of the week, such as \"0 3 * * *\", or a name such as \"@daily\"";
+
+fn counted(fields: usize) -> String {
+    if fields == 1 { "one field".to_owned() } else { format!("{fields} fields") }
+}
+
+/// What a schedule is, for messages of whoever has none.
+#[must_use]
+pub const fn how() -> &'static str {
+    HOW
 }
 
 impl Cron {
@@ -62,7 +98,7 @@ impl Cron {
     ///
     /// None where the calendar ends, in the year 5000.
     #[must_use]
-    pub fn next_after(&self, time: Timestamp) -> Option<Timestamp> {
+    pub fn next_after(&self, time: u64) -> Option<u64> {
         let time = zone::moment(time)?;
         let tick = if self.every_hour { self.next_passing(time) } else { self.next_local(time) };
         tick.and_then(|tick| u64::try_from(tick.as_millisecond()).ok())
@@ -70,7 +106,7 @@ impl Cron {
 
     /// The last tick until this time, including it; none before 1970.
     #[must_use]
-    pub fn last_until(&self, time: Timestamp) -> Option<Timestamp> {
+    pub fn last_until(&self, time: u64) -> Option<u64> {
         let time = zone::moment(time)?;
         let tick = if self.every_hour { self.last_passing(time) } else { self.last_local(time) };
         tick.and_then(|tick| u64::try_from(tick.as_millisecond()).ok())
