@@ -85,6 +85,8 @@ async fn a_paused_queue_takes_jobs_and_begins_none_and_urgent_ones_go_first() {
     becomes(&host, "que3", enqueue(&host, "que3", "name=mail&args=x").await, "completed").await;
     let status = queue(&host, "que3", "default").await;
     assert!(status.paused && status.counts.available == 4 && status.running == 0, "{status:?}");
+    let refused = host.admin().pause_queue("que3/default", false).await.unwrap_err().to_string();
+    assert!(refused.contains("write `plugins.que3.queues.default.paused = false`"), "{refused}");
     reload(&host, &of(false)).await.unwrap();
     completed(&host, "que3", "default", 4).await;
     let order = runs(&host, "que3").await;

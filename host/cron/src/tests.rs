@@ -110,9 +110,14 @@ fn expressions_are_checked() {
             "{bad}: {refused:?}"
         );
     }
-    for never in
-        ["0 0 30 2 *", "0 0 31 2,4,jun,9,11 *", "0 0 30,31 feb *", "0 0 31 2-6/2 *", "0 0 30-31/1 2-2 *", "0 0 31 feb-4/2 *"]
-    {
+    for never in [
+        "0 0 30 2 *",
+        "0 0 31 2,4,jun,9,11 *",
+        "0 0 30,31 feb *",
+        "0 0 31 2-6/2 *",
+        "0 0 30-31/1 2-2 *",
+        "0 0 31 feb-4/2 *",
+    ] {
         assert_eq!(Cron::new(never, None), Err(CronError::Never), "{never}");
     }
     assert!(matches!(Cron::new("@daily", Some("Europe/Nowhere")), Err(CronError::Zone(_))));

@@ -18,7 +18,7 @@ const SLICE_FUEL: u64 = 100_000;
 pub(crate) struct Live {
     pub(crate) store: Store<CallState>,
     pub(crate) guest: Guest,
-    uses: u32,
+    pub(crate) uses: u32,
 }
 
 /// A live instance for the length of one call. Whatever ends the call, dropping this records what it cost.
@@ -207,56 +207,4 @@ fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {
         Ok(())
     });
     store
-}
-
-/// The warm instances of a revision, last used first.
-pub(crate) struct Warm {
-    idle: parking_lot::Mutex<Vec<Live>>,
-    budget: Arc<WarmBudget>,
-    closed: std::sync::atomic::AtomicBool,
-}
-
-/// How many warm instances all plugins together may leave idle in the pool. One more is dropped instead of kept.
-pub(crate) struct WarmBudget(tokio::sync::Semaphore);
-
-impl WarmBudget {
-    pub(crate) fn new(instances: usize) -> Arc<Self> {
-        Arc::new(Self(tokio::sync::Semaphore::new(instances)))
-    }
-}
-
-impl Warm {
-    pub(crate) fn new(budget: Arc<WarmBudget>) -> Self {
-        Self { idle: parking_lot::Mutex::default(), budget, closed: false.into() }
-    }
-
-    fn take(&self) -> Option<Live> {
-        let live = self.idle.lock().pop()?;
-        self.budget.0.add_permits(1);
-        Some(live)
-    }
-
-    fn give_back(&self, live: Live, uses_max: u32) {
-        let closed = self.closed.load(std::sync::atomic::Ordering::Acquire);
-        if closed || live.uses >= uses_max {
-            return;
-        }
-        if let Ok(permit) = self.budget.0.try_acquire() {
-            permit.forget();
-            self.idle.lock().push(live);
-        }
-    }
-
-    /// Drops the idle instances and keeps no more.
-    pub(crate) fn close(&self) {
-        self.closed.store(true, std::sync::atomic::Ordering::Release);
-        let idle = std::mem::take(&mut *self.idle.lock());
-        self.budget.0.add_permits(idle.len());
-    }
-}
-
-impl Drop for Warm {
-    fn drop(&mut self) {
-        self.close();
-    }
 }

@@ -37,6 +37,7 @@ mod runtime;
 mod state;
 mod stats;
 mod unwind;
+mod warm;
 
 pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;

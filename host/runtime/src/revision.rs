@@ -22,12 +22,13 @@ use crate::drive;
 use crate::engine::EngineKind;
 use crate::fair::{FairShare, Party};
 use crate::inspect::HandlerKind;
-use crate::instance::{Running, Warm};
+use crate::instance::Running;
 use crate::linked::{Guest, Linked, Role};
 use crate::report::Report;
 use crate::state::{CallState, GuestEnv};
 use crate::stats::CallStats;
 use crate::unwind::caught;
+use crate::warm::Warm;
 
 /// Revisions that are in memory, whether they serve, drain or wait for a rollback. A test of leaks reads it.
 static LIVE: AtomicI64 = AtomicI64::new(0);

@@ -21,12 +21,12 @@ use crate::capability::topics::TopicGrants;
 use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
 use crate::inspect::{Shape, inspect};
-use crate::instance::{Warm, WarmBudget};
 use crate::linked::Linked;
 use crate::linker;
 use crate::outbound::{Internal, OutboundPolicy};
 use crate::revision::{Parts, Revision};
 use crate::state::{CallState, GuestEnv};
+use crate::warm::{Warm, WarmBudget};
 
 /// Components that are compiled at once. One uses every core while it lasts.
 const COMPILATIONS: usize = 1;

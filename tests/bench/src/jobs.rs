@@ -34,7 +34,7 @@ durability = "full"
 source = SOURCE
 routes = ["/{*path}"]
 limits = { concurrency = 256, queue = 2_000 }
-queues = { bulk = { concurrency = 64, paused = true }, quick = { concurrency = 64 } }
+queues = { bulk = { concurrency = 64 }, quick = { concurrency = 64 } }
 "#;
 
 /// The figures of each round.
@@ -60,6 +60,7 @@ pub(crate) fn run(rounds: usize, seconds: f64, check: bool) -> anyhow::Result<Ex
     let admin = Admin::new(Endpoint::find(&folder.path().join(".skep"))?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut measured = Measured::default();
+    runtime.block_on(admin.pause_queue("bench/bulk", true))?;
     for _ in 0..rounds {
         measured.rows.push(rows(folder.path())?);
         let enqueue = load(&server, None, "/enqueue?n=1", CALLERS, seconds)?;

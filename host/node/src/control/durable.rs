@@ -199,9 +199,17 @@ impl DurableControl for NodeControl {
     }
 
     fn pause_queue(&self, plugin: String, name: String, paused: bool) -> ControlFuture<()> {
-        let kept = self.kept();
+        let (kept, plugins) = (self.kept(), self.0.plugins());
         detached(async move {
             let queue = queue(&kept, &plugin, &name).await?;
+            let settings = plugins.get(&queue.plugin).map(|plugin| plugin.settings());
+            let is_paused_by_manifest = settings.is_some_and(|settings| settings.config.queue(&queue.queue).paused);
+            if is_paused_by_manifest && !paused {
+                let key = format!("plugins.{plugin}.queues.{name}.paused");
+                let why =
+                    format!("its manifest pauses the queue: write `{key} = false`, or leave the key out, and reload");
+                return Err(ControlError::Refused(why));
+            }
             kept.jobs.pause(&queue, paused).await.map_err(of_jobs)
         })
     }

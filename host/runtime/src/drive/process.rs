@@ -25,6 +25,7 @@ use crate::report::Report;
 use crate::revision::Revision;
 use crate::state::CallState;
 use crate::unwind::caught;
+use crate::warm::prepare;
 
 /// What the processes of one kind do, by one revision of their plugin, which they keep in memory.
 pub struct WasmBehaviour {
@@ -110,12 +111,13 @@ impl WasmInstance {
     /// One call of the instance, with limits of its own. Whatever ends it but success ends the instance.
     async fn ask<E: Errand>(&mut self, errand: E) -> Result<E::Answer, Crash> {
         let gone = || Crash::new(Fault::Host, "the instance is gone");
-        let live = self.live.take();
-        if live.is_none() && self.begun {
-            return Err(gone());
-        }
-        self.begun = true;
         let revision = &self.kind.revision;
+        let live = match self.live.take() {
+            None if self.begun => return Err(gone()),
+            None => revision.warm().take_ready(),
+            live => live,
+        };
+        let first = !std::mem::replace(&mut self.begun, true);
         let stats = revision.stats_within(call(), None, self.kind.deadline);
         let report = Report::new(Arc::clone(revision), Arc::clone(&stats)).or_gone("the process was cut off");
         let timer = tokio::time::Instant::from_std(stats.deadline);
@@ -147,6 +149,9 @@ impl WasmInstance {
             Ok((answer, live)) => {
                 self.live = live;
                 report.end(Ok(DONE));
+                if first {
+                    prepare(revision, call, E::ROLE);
+                }
                 Ok(answer)
             }
             Err(mut failure) => {

@@ -1,4 +1,4 @@
-//! Jobs for measurements, by the SDK: `/enqueue?n=COUNT` enqueues so many in one commit, and `/round` enqueues one in the queue
+//! Jobs for measurements, by the SDK: `/enqueue?n=COUNT` enqueues so many in one commit, `/each?n=COUNT` in a commit each, and `/round` enqueues one in the queue
 //! `quick` and waits for its end. The jobs do nothing.
 
 use std::time::Duration;
@@ -15,12 +15,19 @@ struct Order {
 
 #[skep::http]
 fn app() -> Router {
-    Router::new().get("/enqueue", enqueue).get("/round", round)
+    Router::new().get("/enqueue", enqueue).get("/each", each).get("/round", round)
 }
 
 fn enqueue(Query(order): Query<Order>) -> Result<String> {
     let jobs = jobs::enqueue_all((0..order.n).map(|number| nothing::job(&number)))?;
     Ok(jobs.len().to_string())
+}
+
+fn each(Query(order): Query<Order>) -> Result<String> {
+    for number in 0..order.n {
+        nothing::job(&number).enqueue()?;
+    }
+    Ok(order.n.to_string())
 }
 
 fn round() -> Result<String> {
