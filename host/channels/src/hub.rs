@@ -25,7 +25,7 @@ use crate::socket::{Close, Phase as ChannelPhase, Shared, Socket, Speaks, Transp
 use crate::wire::{Ref, events};
 
 /// How long a client is told to wait that finds no room.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The engine. Clones are handles to the same one.
 #[derive(Clone)]

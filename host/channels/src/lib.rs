@@ -38,7 +38,7 @@ pub use address::{ChannelId, InvalidAddress, ReplyRef, SocketId};
 pub use counters::Stats;
 pub use error::Error;
 pub use hub::{Channels, Drain};
-pub use longpoll::{Batch, Opened, Polled, Posted};
+pub use longpoll::{Polled, Posted};
 pub use mount::{Mount, Speech, Table, Target};
 pub use options::{Options, Rate, SlowClient, SocketOptions};
 pub use port::{
