@@ -7,7 +7,7 @@ use metrics::{Counter, Gauge};
 use parking_lot::Mutex;
 use skep_manifest::{Manifest, PresenceDetail};
 use skep_presence::{Announce, Diff, Mode, Modes, Presence, Replica};
-use skep_pubsub::{Limits, PubSub, Publish, Retain};
+use skep_pubsub::{Broadcast, Limits, PubSub, Publish, Retain};
 use skep_runtime::{GrantedTopics, TopicGrants};
 use skep_types::{Clock, TopicId, TopicPattern, TopicSelector};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -110,7 +110,10 @@ impl Announce for Announcer {
             Diff::Count(_) => COUNT_EVENT,
         };
         // Every node announces what it sees by itself.
-        let publish = Publish { event: Some(event.into()), data: diff.to_json().into(), from: None, local: true };
+        // Sockets that have joined the topic are told by the host, as of any broadcast.
+        let broadcast = Some(Broadcast::Json);
+        let data = diff.to_json().into();
+        let publish = Publish { event: Some(event.into()), data, from: None, local: true, broadcast };
         if let Err(error) = self.0.publish(topic, publish) {
             tracing::warn!(%topic, "a change of presences cannot be announced: {error}");
         }

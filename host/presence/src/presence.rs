@@ -14,7 +14,7 @@ use crate::data::Data;
 use crate::diff::Announce;
 use crate::error::Error;
 use crate::member::{Member, Page, group, write_members};
-use crate::options::{Modes, Options, PAGE_MEMBERS_MAX};
+use crate::options::{Mode, Modes, Options, PAGE_MEMBERS_MAX};
 use crate::owner::Owner;
 use crate::state::{Changes, Delta, Digest, Ref, Replica, State};
 use crate::stats::{Counters, Stats, TopicStats};
@@ -143,6 +143,12 @@ impl Presence {
         let mut out = String::with_capacity(2 + 128 * entries.len());
         write_members(&group(entries), &mut out);
         out
+    }
+
+    /// How a topic is announced.
+    #[must_use]
+    pub fn mode(&self, topic: &TopicId) -> Mode {
+        self.inner.core.lock().modes.of(topic)
     }
 
     /// Sets which topics are only counted. A topic whose mode changes must be listed anew by those who follow it.

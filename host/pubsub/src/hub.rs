@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::error::Error;
 use crate::logs::{Logs, wall_ms};
 use crate::members::Tally;
-use crate::message::Message;
+use crate::message::{Broadcast, Message};
 use crate::options::{EVENT_BYTES_MAX, Options, Retain};
 use crate::prefixes::Prefixes;
 use crate::retention::Retention;
@@ -52,6 +52,8 @@ pub struct Publish {
     pub from: Option<SubscriptionId>,
     /// Whether it stays on this node (`local_broadcast` of Phoenix).
     pub local: bool,
+    /// What the data is, if this is a broadcast to the channels of the topic. Default: it is none.
+    pub broadcast: Option<Broadcast>,
 }
 
 /// What publishing did.
@@ -139,7 +141,8 @@ impl PubSub {
     /// As for [`Self::publish`].
     pub fn deliver_remote(&self, message: &Message) -> Result<Published, Error> {
         let (event, data) = (message.event.clone(), message.data.clone());
-        self.0.publish(&message.topic, Publish { event, data, from: None, local: true }, Some(message.published))
+        let publish = Publish { event, data, from: None, local: true, broadcast: message.broadcast };
+        self.0.publish(&message.topic, publish, Some(message.published))
     }
 
     /// What the topic's log has behind the message of this id, or from its beginning; at most `limit` messages.
@@ -230,10 +233,10 @@ impl Hub {
         if groups.is_empty() && fabric.is_none() {
             return tally;
         }
-        let published = at.unwrap_or_else(|| wall_ms(&*self.options.clock));
-        let message = Arc::new(Message::new(id.clone(), publish.event, None, publish.data, published));
+        let (published, author) = (at.unwrap_or_else(|| wall_ms(&*self.options.clock)), publish.from);
+        let message = Arc::new(Message::new(id.clone(), None, published, publish));
         for group in groups {
-            tally.fan_out(&group.snapshot(), &message, publish.from);
+            tally.fan_out(&group.snapshot(), &message, author);
         }
         if let Some(fabric) = fabric {
             fabric.published(&message);
@@ -259,8 +262,7 @@ impl Hub {
             }
             topic.follow(&mut state, table, &self.logs, clock);
             let id = state.log.as_ref().map(crate::log::Log::next);
-            let (event, data) = (publish.event.clone(), publish.data.clone());
-            let message = Arc::new(Message::new(topic.id.clone(), event, id, data, published));
+            let message = Arc::new(Message::new(topic.id.clone(), id, published, publish.clone()));
             if let Some(log) = &mut state.log {
                 log.push(Arc::clone(&message), clock.now());
                 topic.account(&state, &self.logs);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`hub`] | the handle: publishing, and what the host calls now and then |
 //! | `subscribe` | how a subscription begins and ends, and how it resumes |
+//! | [`sink`] | listeners that take messages at once |
 //! | [`subscription`] | what a listener holds and reads from |
 //! | [`message`], `sse` | what is delivered, and its encodings, made once for all |
 //! | [`options`] | limits and policies |
@@ -33,6 +34,7 @@ pub mod options;
 mod prefixes;
 mod queue;
 mod retention;
+pub mod sink;
 mod sse;
 mod subscribe;
 pub mod subscription;
@@ -42,8 +44,9 @@ pub use error::Error;
 pub use fabric::Fabric;
 pub use hub::{History, PubSub, Publish, Published, Swept};
 pub use inspect::{Stats, TopicInfo};
-pub use message::{MESSAGE_OVERHEAD, Message, Slot};
+pub use message::{Broadcast, MESSAGE_OVERHEAD, Message, Slot};
 pub use options::{EVENT_BYTES_MAX, Limits, Options, Overflow, Retain, SubscribeOptions};
+pub use sink::{Sink, SinkSubscription};
 pub use skep_types::{TopicId, TopicName, TopicPattern, TopicSelector};
 pub use sse::frame as sse_frame;
 pub use subscription::{CloseReason, Counts, Delivery, Resumed, Subscription, SubscriptionId};

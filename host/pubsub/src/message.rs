@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use skep_types::TopicId;
 
+use crate::hub::Publish;
 use crate::sse;
 
 /// What a message takes beside its data and event, in bytes, as the bounds of queues and logs count it.
@@ -23,7 +24,20 @@ pub struct Message {
     pub data: Bytes,
     /// When it was published: wall time in milliseconds since 1970.
     pub published: u64,
-    encoded: [OnceLock<Bytes>; 2],
+    /// What its data is, if it is a broadcast to the channels of its topic.
+    pub broadcast: Option<Broadcast>,
+    encoded: [OnceLock<Bytes>; 3],
+}
+
+/// Marks a message as a broadcast of Phoenix: the host itself writes it to the sockets that have joined its topic as a
+/// channel. A message that is not marked so goes to the handlers of these channels. To everybody else it is a message like any
+/// other, with the broadcast's event, and its payload as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broadcast {
+    /// The data is JSON; whoever publishes vouches for that.
+    Json,
+    /// The data is bytes.
+    Binary,
 }
 
 /// The encodings that a message keeps for all its receivers.
@@ -31,13 +45,16 @@ pub struct Message {
 pub enum Slot {
     /// A server-sent event, as [`Message::sse`] makes it.
     Sse,
-    /// A frame of the channel protocol, as far as it is the same for all sockets.
+    /// A frame of the channel protocol, version 2.
     Channel,
+    /// A frame of the channel protocol, version 1.
+    ChannelV1,
 }
 
 impl Message {
-    pub(crate) fn new(topic: TopicId, event: Option<Arc<str>>, id: Option<u64>, data: Bytes, published: u64) -> Self {
-        Self { topic, event, id, data, published, encoded: [const { OnceLock::new() }; 2] }
+    pub(crate) fn new(topic: TopicId, id: Option<u64>, published: u64, publish: Publish) -> Self {
+        let Publish { event, data, broadcast, from: _, local: _ } = publish;
+        Self { topic, event, id, data, published, broadcast, encoded: [const { OnceLock::new() }; 3] }
     }
 
     /// What it counts as against the bounds of queues and logs: data, event and [`MESSAGE_OVERHEAD`]. Encodings do not
@@ -51,10 +68,11 @@ impl Message {
     /// The message in another form, which is computed for the first who asks and shared with the others ("fastlane" of
     /// Phoenix). All who name a slot must pass the same function.
     pub fn encoded(&self, slot: Slot, encode: impl FnOnce(&Self) -> Bytes) -> &Bytes {
-        let [sse, channel] = &self.encoded;
+        let [sse, channel, channel_v1] = &self.encoded;
         let cell = match slot {
             Slot::Sse => sse,
             Slot::Channel => channel,
+            Slot::ChannelV1 => channel_v1,
         };
         cell.get_or_init(|| encode(self))
     }
@@ -69,13 +87,14 @@ impl Message {
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { topic, event, id, data, published, encoded: _ } = self;
+        let Self { topic, event, id, data, published, broadcast, encoded: _ } = self;
         f.debug_struct("Message")
             .field("topic", topic)
             .field("event", event)
             .field("id", id)
             .field("bytes", &data.len())
             .field("published", published)
+            .field("broadcast", broadcast)
             .finish()
     }
 }

@@ -10,15 +10,14 @@ use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 use skep_types::{PluginName, TopicId};
 
-use crate::members::Members;
-use crate::queue::Queue;
+use crate::members::{Member, Members};
 
 /// The listeners of one prefix.
 #[derive(Default)]
 pub(crate) struct Group(Mutex<Members>);
 
 impl Group {
-    pub(crate) fn snapshot(&self) -> Arc<Vec<Arc<Queue>>> {
+    pub(crate) fn snapshot(&self) -> Arc<Vec<Member>> {
         self.0.lock().snapshot()
     }
 
@@ -61,25 +60,25 @@ impl Prefixes {
         heads.filter_map(|head| owner.groups.get(head).map(Arc::clone)).collect()
     }
 
-    pub(crate) fn join(&self, owner: &PluginName, prefix: &Arc<str>, queue: Arc<Queue>) {
+    pub(crate) fn join(&self, owner: &PluginName, prefix: &Arc<str>, member: Member) {
         let mut owners = self.owners.write();
         let owner = owners.entry(owner.clone()).or_default();
         if let Some(group) = owner.groups.get(prefix) {
-            return group.0.lock().insert(queue);
+            return group.0.lock().insert(member);
         }
         let group = Arc::<Group>::default();
-        group.0.lock().insert(queue);
+        group.0.lock().insert(member);
         owner.groups.insert(Arc::clone(prefix), group);
         *owner.lengths.entry(prefix.len()).or_default() += 1;
         self.generation.fetch_add(1, Release);
     }
 
-    pub(crate) fn leave(&self, name: &PluginName, prefix: &Arc<str>, queue: &Arc<Queue>) {
+    pub(crate) fn leave(&self, name: &PluginName, prefix: &Arc<str>, member: &Member) {
         let mut owners = self.owners.write();
         let Some(owner) = owners.get_mut(name) else { return };
         let Some(group) = owner.groups.get(prefix) else { return };
         let mut members = group.0.lock();
-        members.remove(queue);
+        members.remove(member);
         if members.len() > 0 {
             return;
         }

@@ -8,6 +8,7 @@
 //! | [`handler`] | what a route leads to, and the layers around it |
 //! | [`rate`] | rate limits, in front of a handler |
 //! | [`sse`] | event streams that the host writes |
+//! | [`socket`] | WebSockets and longpoll sessions that the host owns |
 //! | [`forwarded`] | what trusted proxies say of a client |
 //! | [`errors`] | error answers: JSON, and in development a page |
 //!
@@ -20,6 +21,7 @@ pub mod handler;
 pub mod rate;
 pub mod routes;
 pub mod server;
+pub mod socket;
 pub mod sse;
 mod watch;
 
@@ -29,4 +31,5 @@ pub use handler::{Handler, HandlerFuture, Layers, RequestBody};
 pub use rate::{RateLimit, RateLimiter, network};
 pub use routes::{Pattern, RouteError, RouteTable, Target};
 pub use server::{Server, ServerOptions, TlsFiles};
+pub use socket::{EndpointOptions, OriginPattern, Origins, SocketEndpoint};
 pub use sse::EventStream;

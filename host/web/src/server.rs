@@ -47,7 +47,8 @@ pub struct ServerOptions {
     pub header_timeout: Duration,
     /// How long a connection may be idle, and how long a client may take nothing of its answer.
     pub keep_alive: Duration,
-    /// Connections at once, over all listeners. The next one waits in the system's accept queue.
+    /// Connections at once, over all listeners. The next one waits in the system's accept queue. A connection that became a
+    /// WebSocket does not count any more: sockets have a bound of their own.
     pub max_connections: usize,
     /// Header fields of a request. Over it: 431.
     pub max_headers: usize,
@@ -104,7 +105,8 @@ impl Server {
         &self.addresses
     }
 
-    /// Accepts no more connections, lets requests in progress finish for up to `drain`, and tells whether all did.
+    /// Accepts no more connections, lets requests in progress finish for up to `drain`, and tells whether all did. WebSockets
+    /// are no requests any more: [`Channels::drain`](skep_channels::Channels::drain) closes them, and is to be called before.
     pub async fn shutdown(self, drain: Duration) -> bool {
         self.stop.cancel();
         self.tasks.close();
@@ -198,7 +200,7 @@ where
             }
         })
     };
-    let mut connection = std::pin::pin!(shared.builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = std::pin::pin!(shared.builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let (head, idle) = (shared.options.header_timeout, shared.options.keep_alive);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,

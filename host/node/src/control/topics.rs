@@ -102,7 +102,7 @@ impl TopicControl for NodeControl {
 
     fn publish(&self, topic: &str, event: Option<&str>, data: Bytes) -> Result<Published, ControlError> {
         let topic: TopicId = self.topic(topic)?;
-        let publish = Publish { event: event.map(Into::into), data, from: None, local: false };
+        let publish = Publish { event: event.map(Into::into), data, ..Publish::default() };
         let published = self.0.topics.pubsub.publish(&topic, publish);
         let published = published.map_err(|error| ControlError::Refused(error.to_string()))?;
         tracing::info!(%topic, receivers = published.receivers, "a message was published by command");

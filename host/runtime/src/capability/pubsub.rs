@@ -25,6 +25,7 @@ impl pubsub::Host for CallState {
             data: data.into(),
             from: self.serving.filter(|_| delivery.contains(Delivery::SKIP_OWN)),
             local: delivery.contains(Delivery::LOCAL),
+            broadcast: None,
         };
         let published = self.env.topics.pubsub.publish(&topic, publish).map_err(refused)?;
         Ok(published.id)

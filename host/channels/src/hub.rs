@@ -1,0 +1,340 @@
+//! The handle: opening sockets, and what is done to them from outside.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+use skep_presence::Mode;
+use skep_pubsub::{Publish, TopicPattern, TopicSelector};
+use skep_types::{Failure, FailureKind, Phase, PluginName, TopicId};
+use tokio::sync::Notify;
+
+use crate::address::{ChannelId, ReplyRef, SocketId};
+use crate::counters::Counters;
+use crate::error::Error;
+use crate::longpoll::Sessions;
+use crate::mount::{Mount, Target};
+use crate::options::Options;
+use crate::port::{Body, Connected, Connecting, Crash, Refused};
+use crate::socket::{Close, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
+use crate::wire::{Ref, events};
+
+/// How long a client is told to wait that finds no room.
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// The engine. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Channels(pub(crate) Arc<Hub>);
+
+pub(crate) struct Hub {
+    pub(crate) options: Options,
+    pub(crate) counters: Counters,
+    pub(crate) sockets: DashMap<SocketId, Arc<Shared>, RandomState>,
+    /// Those that are being opened among them.
+    places: AtomicUsize,
+    next: AtomicU64,
+    draining: AtomicBool,
+    emptied: Notify,
+    pub(crate) sessions: Sessions,
+}
+
+/// How sockets are closed when the host goes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// Sockets at once: their clients all come back, to whoever serves then. Default: 1,000.
+    pub batch: NonZeroUsize,
+    /// The time between two batches. Default: 200 ms.
+    pub interval: Duration,
+    /// How long to wait for the last ones. Default: 10 s.
+    pub patience: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self {
+            batch: NonZeroUsize::new(1000).unwrap_or(NonZeroUsize::MIN),
+            interval: Duration::from_millis(200),
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Channels {
+    /// An engine without sockets.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self(Arc::new(Hub {
+            sessions: Sessions::default(),
+            options,
+            counters: Counters::default(),
+            sockets: DashMap::default(),
+            places: AtomicUsize::new(0),
+            // So that a channel of a former life of the host is not taken for another one.
+            next: AtomicU64::new(fastrand::u64(..) & !0xffff_ffff),
+            draining: AtomicBool::new(false),
+            emptied: Notify::new(),
+        }))
+    }
+
+    /// Asks the mount's plugin whether a client may have a socket, and opens it. Dropping the future gives up.
+    ///
+    /// # Errors
+    /// [`Refused::Denied`] if the plugin does not want the client; [`Refused::Failed`] if it could not be asked, at
+    /// `sockets_max`, or while the host drains.
+    pub async fn connect(
+        &self,
+        mount: &Arc<Mount>,
+        client: Connecting,
+        speaks: Speaks,
+        transport: Transport,
+    ) -> Result<Socket, Refused> {
+        let opened = self.open(mount, client, speaks, transport).await;
+        match &opened {
+            Ok(_) => self.0.counters.opened(),
+            Err(_) => self.0.counters.refused(),
+        }
+        opened
+    }
+
+    async fn open(
+        &self,
+        mount: &Arc<Mount>,
+        client: Connecting,
+        speaks: Speaks,
+        transport: Transport,
+    ) -> Result<Socket, Refused> {
+        let place = Place::take(&self.0)?;
+        let peer = client.peer;
+        let (asked, options, owner) = {
+            let target = mount.target.load();
+            let connect = target.socket.connect(client);
+            (connect, Arc::clone(&target.options), target.socket.owner().clone())
+        };
+        let Connected { name, assigns } = asked.await?;
+        let hub = &self.0;
+        let id = SocketId(hub.next.fetch_add(1, Relaxed));
+        let since = hub.options.clock.wall();
+        let (kept, opens) = (assigns.clone(), speaks == Speaks::Raw);
+        let shared = Arc::new(Shared::new(id, name, Arc::clone(mount), options, peer, since, transport, speaks, kept));
+        let named = shared.name.clone().map(|name| {
+            let selector = TopicSelector { owner, pattern: TopicPattern::Exact(name) };
+            hub.options.pubsub.subscribe_sink(selector, Arc::clone(&shared) as _, 0)
+        });
+        let named = named.transpose().map_err(|error| full(error.to_string()))?;
+        hub.sockets.insert(id, Arc::clone(&shared));
+        place.keep();
+        let mut socket = Socket::new(Arc::clone(hub), shared, named);
+        if hub.draining.load(SeqCst) {
+            // It was opened while the others were being closed.
+            socket.close(Close::DRAIN.code, "service restart");
+        }
+        if opens {
+            socket.open_raw(assigns);
+        }
+        Ok(socket)
+    }
+
+    /// Leads a mount elsewhere. Sockets that are open stay, and so does what waits in them: their channels go on with the
+    /// handlers that are there now. Channels that nobody handles any more, or another plugin, fail.
+    pub fn swap(&self, mount: &Arc<Mount>, target: Target) {
+        mount.target.store(Arc::new(target));
+        for entry in &self.0.sockets {
+            let shared = entry.value();
+            if Arc::ptr_eq(&shared.mount, mount) {
+                shared.update(|state| {
+                    state.recheck = true;
+                    state.run();
+                });
+            }
+        }
+    }
+
+    /// Tells everyone who has joined the topic, and whoever else listens to it, on all nodes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the body is no JSON where it should be, or pubsub refuses the message.
+    pub fn broadcast(&self, topic: &TopicId, event: &str, body: Body) -> Result<(), Error> {
+        let publish = crate::socket::publish(event, body)?;
+        self.publish(topic, publish)
+    }
+
+    fn publish(&self, topic: &TopicId, publish: Publish) -> Result<(), Error> {
+        let published = self.0.options.pubsub.publish(topic, publish);
+        published.map(drop).map_err(|error| Error::Invalid(error.to_string()))
+    }
+
+    /// Tells the client of one channel of a plugin.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it has not joined, or is another plugin's; [`Error::Invalid`] for a body that cannot be sent.
+    pub fn push(&self, owner: &PluginName, channel: ChannelId, event: &str, body: &Body) -> Result<(), Error> {
+        crate::socket::checked(body)?;
+        let shared = self.0.channel(owner, channel)?;
+        Ok(self.0.push_now(&shared, channel.serial, event, body)?)
+    }
+
+    /// Answers a message of a channel of a plugin. That it was answered before is not known.
+    ///
+    /// # Errors
+    /// As for [`Self::push`].
+    pub fn reply(&self, owner: &PluginName, to: &ReplyRef, status: &str, body: &Body) -> Result<(), Error> {
+        crate::socket::checked(body)?;
+        let shared = self.0.channel(owner, to.channel)?;
+        Ok(self.0.reply_now(&shared, to.channel.serial, &to.reference, status, body)?)
+    }
+
+    /// Closes all sockets of this name, on all nodes: a topic of the plugin that let them in.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if pubsub refuses the message.
+    pub fn disconnect(&self, name: &TopicId) -> Result<(), Error> {
+        self.broadcast(name, events::DISCONNECT, Body::empty())
+    }
+
+    /// Closes a socket of this node. Whether there was one.
+    #[must_use = "it says whether there was one"]
+    pub fn close(&self, id: SocketId) -> bool {
+        self.0.find(id).map(|shared| shared.close(Close::DISCONNECTED)).is_some()
+    }
+
+    /// Opens no more sockets, closes all with 1012, batch after batch, and waits until they are gone; whether they are.
+    pub async fn drain(&self, drain: Drain) -> bool {
+        let hub = &self.0;
+        hub.draining.store(true, SeqCst);
+        let all: Vec<_> = hub.sockets.iter().map(|entry| Arc::clone(entry.value())).collect();
+        for (at, batch) in all.chunks(drain.batch.get()).enumerate() {
+            if at > 0 {
+                tokio::time::sleep(drain.interval).await;
+            }
+            for shared in batch {
+                shared.close(Close::DRAIN);
+            }
+        }
+        drop(all);
+        let empty = async {
+            loop {
+                let emptied = hub.emptied.notified();
+                if hub.count() == 0 {
+                    return;
+                }
+                emptied.await;
+            }
+        };
+        tokio::time::timeout(drain.patience, empty).await.is_ok()
+    }
+}
+
+impl Hub {
+    pub(crate) fn find(&self, id: SocketId) -> Option<Arc<Shared>> {
+        self.sockets.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// Sockets, those that are being opened among them.
+    pub(crate) fn count(&self) -> usize {
+        self.places.load(SeqCst)
+    }
+
+    /// The socket of a channel that has joined and is the plugin's.
+    fn channel(&self, owner: &PluginName, channel: ChannelId) -> Result<Arc<Shared>, Error> {
+        let shared = self.find(channel.socket).ok_or(Error::NotFound)?;
+        let joined = shared.update(|state| {
+            let record = state.record(channel.serial)?;
+            (record.phase == ChannelPhase::Joined).then(|| record.handler.clone())?
+        });
+        if joined.is_some_and(|handler| handler.owner() == owner) { Ok(shared) } else { Err(Error::NotFound) }
+    }
+
+    pub(crate) fn push_now(&self, shared: &Shared, serial: u32, event: &str, body: &Body) -> Result<(), Crash> {
+        shared.update(|state| {
+            let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
+            let frame = shared.version().push(&record.join_ref, record.topic.as_str(), event, body);
+            state.send(&shared.options, frame.map_err(|unfit| Crash::new(unfit.to_string()))?, false);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn reply_now(
+        &self,
+        shared: &Shared,
+        serial: u32,
+        reference: &Ref,
+        status: &str,
+        body: &Body,
+    ) -> Result<(), Crash> {
+        shared.update(|state| {
+            let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
+            let frame = shared.version().reply(&record.join_ref, reference, record.topic.as_str(), status, body);
+            state.send(&shared.options, frame.map_err(|unfit| Crash::new(unfit.to_string()))?, false);
+            Ok(())
+        })
+    }
+
+    /// What a client sees first of the presences of a topic: all, or how many where they are only counted.
+    pub(crate) fn presence_state(&self, topic: &TopicId) -> (&'static str, String) {
+        let presence = &self.options.presence;
+        match presence.mode(topic) {
+            Mode::Full => ("presence_state", presence.state_json(topic)),
+            Mode::Count => ("presence_count", format!("{{\"count\":{}}}", presence.count(topic))),
+        }
+    }
+
+    /// A socket is gone.
+    pub(crate) fn forget(&self, shared: &Shared) {
+        self.sockets.remove(&shared.id);
+        let (received, sent, dropped, slow) = shared.update(|state| {
+            let slow = state.closing == Some(Close::SLOW);
+            (state.received, state.sent, state.dropped, slow)
+        });
+        self.counters.ended(received, sent, dropped, slow);
+        self.leave();
+    }
+
+    fn leave(&self) {
+        if self.places.fetch_sub(1, SeqCst) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+}
+
+/// Room for one socket.
+struct Place<'a>(&'a Hub);
+
+impl<'a> Place<'a> {
+    fn take(hub: &'a Hub) -> Result<Self, Refused> {
+        let place = Self(hub);
+        let before = hub.places.fetch_add(1, SeqCst);
+        if hub.draining.load(SeqCst) {
+            return Err(full("the host is about to end".to_owned()));
+        }
+        if before >= hub.options.sockets_max {
+            return Err(full(format!("{before} sockets are open")));
+        }
+        Ok(place)
+    }
+
+    /// The socket gives it back.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
+
+fn full(detail: String) -> Refused {
+    Refused::Failed(Failure::new(FailureKind::Overloaded, Phase::Queue, detail).retry_after(RETRY_AFTER))
+}
+
+impl fmt::Debug for Channels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channels").field("sockets", &self.0.count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! One socket: what everybody shares of it, and what it is made of.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `state` | what is behind the socket's lock: its outbound queue and its channels |
+//! | `receive` | what a client's message does |
+//! | `deliver` | what a message of pubsub does |
+//! | `next` | which call of a guest is next, and how channels end |
+//! | `driver` | [`Socket`]: what a transport holds and polls |
+//! | `act` | what the guests' answers do |
+//! | `raw` | the same for sockets without channels |
+//! | `rate` | token buckets |
+//!
+//! The lock is a leaf: nothing is awaited, published or subscribed while it is held.
+
+mod act;
+mod deliver;
+mod driver;
+mod next;
+mod rate;
+mod raw;
+mod receive;
+mod state;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use skep_types::TopicName;
+
+use crate::address::SocketId;
+use crate::mount::Mount;
+use crate::options::SocketOptions;
+use crate::wire::Version;
+
+pub(crate) use act::{checked, publish};
+pub use driver::Socket;
+pub(crate) use state::{Phase, State};
+
+/// Why a socket is closed, as its client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    /// The code of the close frame.
+    pub code: u16,
+    /// Its reason: at most 123 bytes go out.
+    pub reason: Cow<'static, str>,
+}
+
+impl Close {
+    pub(crate) const fn new(code: u16, reason: &'static str) -> Self {
+        Self { code, reason: Cow::Borrowed(reason) }
+    }
+
+    /// Nobody has said anything for too long.
+    pub(crate) const IDLE: Self = Self::new(1000, "idle");
+    /// Disconnected by name or by an operator: the client comes back by itself.
+    pub(crate) const DISCONNECTED: Self = Self::new(1001, "disconnected");
+    /// No message of the protocol.
+    pub(crate) const MALFORMED: Self = Self::new(1011, "malformed message");
+    /// The plugin has crashed on a socket without channels.
+    pub(crate) const CRASHED: Self = Self::new(1011, "internal error");
+    /// The host goes away.
+    pub(crate) const DRAIN: Self = Self::new(1012, "service restart");
+    /// The client does not read.
+    pub(crate) const SLOW: Self = Self::new(1013, "the client reads too slowly");
+}
+
+/// How frames travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A WebSocket.
+    WebSocket,
+    /// Polls and posts.
+    LongPoll,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::WebSocket => "websocket",
+            Self::LongPoll => "longpoll",
+        })
+    }
+}
+
+/// What a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// Phoenix's protocol.
+    Phoenix(Version),
+    /// Frames of a plugin's own making.
+    Raw,
+}
+
+/// What is known of a socket from its first moment to its last.
+pub(crate) struct Shared {
+    pub(crate) id: SocketId,
+    pub(crate) name: Option<TopicName>,
+    pub(crate) mount: Arc<Mount>,
+    pub(crate) options: Arc<SocketOptions>,
+    pub(crate) peer: IpAddr,
+    pub(crate) since: SystemTime,
+    pub(crate) transport: Transport,
+    pub(crate) speaks: Speaks,
+    /// What every channel begins with.
+    pub(crate) assigns: Bytes,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has all of this")]
+    pub(crate) fn new(
+        id: SocketId,
+        name: Option<TopicName>,
+        mount: Arc<Mount>,
+        options: Arc<SocketOptions>,
+        peer: IpAddr,
+        since: SystemTime,
+        transport: Transport,
+        speaks: Speaks,
+        assigns: Bytes,
+    ) -> Self {
+        let mut state = State::default();
+        if speaks == Speaks::Raw {
+            state.channels.extend(Self::raw_record(assigns.clone()));
+            state.next_serial = 1;
+        }
+        let state = Mutex::new(state);
+        Self { id, name, mount, options, peer, since, transport, speaks, assigns, state }
+    }
+
+    /// Changes the state, and wakes the driver if the change asks for it.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state);
+        let waker = if std::mem::take(&mut state.wake) { state.waker.take() } else { None };
+        // The woken driver may run on another core at once and would meet the lock.
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Closes the socket; the first reason counts.
+    pub(crate) fn close(&self, close: Close) {
+        self.update(|state| state.close(close));
+    }
+
+    /// The version of Phoenix's protocol; raw sockets have no frames that depend on it.
+    pub(crate) fn version(&self) -> Version {
+        match self.speaks {
+            Speaks::Phoenix(version) => version,
+            Speaks::Raw => Version::V2,
+        }
+    }
+}
+
+/// A socket, as guests' adapters see it.
+#[derive(Clone)]
+pub struct SocketRef(pub(crate) Arc<Shared>);
+
+impl SocketRef {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.0.id
+    }
+
+    /// The name that it can be disconnected by.
+    #[must_use]
+    pub fn name(&self) -> Option<&TopicName> {
+        self.0.name.as_ref()
+    }
+
+    /// The mount where it was opened.
+    #[must_use]
+    pub fn mount(&self) -> &str {
+        self.0.mount.name()
+    }
+
+    /// The client's address.
+    #[must_use]
+    pub fn peer(&self) -> IpAddr {
+        self.0.peer
+    }
+
+    /// How frames travel.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.transport
+    }
+}
+
+impl fmt::Debug for SocketRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SocketRef").field(&self.0.id).finish()
+    }
+}

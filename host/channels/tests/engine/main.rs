@@ -1,0 +1,11 @@
+//! The engine from outside, with guests in plain Rust.
+
+mod bounds;
+mod ends;
+mod guests;
+mod joins;
+mod messages;
+mod presence;
+mod pubsub;
+mod rig;
+mod swap;
