@@ -73,6 +73,7 @@ mod context;
 #[cfg(not(target_arch = "wasm32"))]
 mod double;
 mod error;
+mod pages;
 mod stream;
 mod warmer;
 mod web;
