@@ -29,6 +29,8 @@
 //! - **What the host keeps** between requests: [`cache`].
 //! - **To tell whoever listens**: [`pubsub`], on every node; [`skep::subscribe`] and [`skep::subscribers`] listen.
 //! - **To tell browsers**: [`skep::event_stream`], with [`EventStream`] for yes. Connections belong to the host.
+//! - **To talk with clients** over WebSockets, as Phoenix's channels do: [`channel`], [`skep::channel`],
+//!   [`skep::channels`] and [`skep::socket`].
 //! - **Who is there**: [`presence`].
 //! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
 //! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
@@ -55,6 +57,7 @@ extern crate self as skep_sdk;
 #[doc(hidden)]
 pub mod __private;
 pub mod cache;
+pub mod channel;
 pub mod jobs;
 pub mod prelude;
 pub mod presence;

@@ -33,6 +33,8 @@ macro_rules! world {
                     "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
                     "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
                     "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
+                    "skep:plugin/channel@0.1.0": crate::__private::bindings::imports::skep::plugin::channel,
+                    "skep:plugin/websocket@0.1.0": crate::__private::bindings::imports::skep::plugin::websocket,
                 },
                 pub_export_macro: true,
                 export_macro_name: $export,
@@ -46,6 +48,9 @@ world!(http, "http", "export_http", "skep_sdk::__private::bindings::http");
 world!(event_streams, "event-streams", "export_event_streams", "skep_sdk::__private::bindings::event_streams");
 world!(workers, "workers", "export_workers", "skep_sdk::__private::bindings::workers");
 world!(processes, "processes", "export_processes", "skep_sdk::__private::bindings::processes");
+world!(sockets, "sockets", "export_sockets", "skep_sdk::__private::bindings::sockets");
+world!(channels, "channels", "export_channels", "skep_sdk::__private::bindings::channels");
+world!(websockets, "websockets", "export_websockets", "skep_sdk::__private::bindings::websockets");
 
 // The worlds below exist on wasm only: natively nothing names their records.
 #[cfg(target_arch = "wasm32")]

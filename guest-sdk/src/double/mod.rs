@@ -1,6 +1,7 @@
 //! The host's part in native tests: in memory, a world of its own for every thread, and so for every test.
 
 pub(crate) mod cache;
+pub(crate) mod channels;
 pub(crate) mod durable;
 mod flight;
 pub(crate) mod jobs;
@@ -33,6 +34,7 @@ pub(crate) struct World {
     durable: durable::Durable,
     jobs: jobs::Jobs,
     processes: processes::Processes,
+    channels: channels::Channels,
 }
 
 impl Default for World {
@@ -50,6 +52,7 @@ impl Default for World {
             durable: durable::Durable::default(),
             jobs: jobs::Jobs::default(),
             processes: processes::Processes::default(),
+            channels: channels::Channels::default(),
         }
     }
 }

@@ -40,6 +40,28 @@ pub fn count(topic: &str) -> Result<u64> {
     host::count(topic).map_err(|error| refused(error, format!("counting who is in `{topic}`")))
 }
 
+/// Who is there, as the `Presence` of phoenix.js wants it in `presence_state`: `{"maja": {"metas": [{"phx_ref": "..", ..}]}}`.
+///
+/// # Errors
+/// When the host refuses, or a presence's data is no JSON object.
+pub fn state(topic: &str) -> Result<serde_json::Value> {
+    let mut state = serde_json::Map::new();
+    for member in list(topic) {
+        let member = member?;
+        let metas = member.metas.iter().map(|meta| {
+            let mut data: serde_json::Map<String, serde_json::Value> = meta.data()?;
+            data.insert("phx_ref".to_owned(), meta.reference().into());
+            if let Some(previous) = meta.previous() {
+                data.insert("phx_ref_prev".to_owned(), previous.into());
+            }
+            Ok(data.into())
+        });
+        let metas: Vec<serde_json::Value> = metas.collect::<Result<_>>()?;
+        state.insert(member.key, serde_json::json!({"metas": metas}));
+    }
+    Ok(state.into())
+}
+
 /// Who is there, from [`list`]. It ends after an error.
 #[derive(Debug)]
 #[must_use = "members are fetched as they are asked for"]
