@@ -85,6 +85,10 @@ impl Error {
         self.0.status.is_server_error()
     }
 
+    pub(crate) fn status_code(&self) -> u16 {
+        self.0.status.as_u16()
+    }
+
     /// The code, if there is one, and the words for the client.
     pub(crate) fn for_client(&self) -> (Option<&str>, &str) {
         let Inner { status, code, message, .. } = &*self.0;

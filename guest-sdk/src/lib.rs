@@ -30,7 +30,7 @@
 //! - **To tell whoever listens**: [`pubsub`], on every node; [`skep::subscribe`] and [`skep::subscribers`] listen.
 //! - **To tell browsers**: [`skep::event_stream`], with [`EventStream`] for yes. Connections belong to the host.
 //! - **To talk with clients** over WebSockets, as Phoenix's channels do: [`channel`], [`skep::channel`],
-//!   [`skep::channels`] and [`skep::socket`].
+//!   [`skep::channels`] and [`skep::socket`]; in a protocol of your own, [`websocket`] and [`skep::websocket`].
 //! - **Who is there**: [`presence`].
 //! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
 //! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
@@ -66,6 +66,7 @@ pub mod pubsub;
 pub mod store;
 pub mod task;
 pub mod test;
+pub mod websocket;
 
 #[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
 mod allocator;

@@ -12,4 +12,5 @@ pub use crate::{
     process::{self, Ctx},
     pubsub::{self, Message},
     skep, store, task,
+    websocket::{self, WebSocket},
 };

@@ -37,6 +37,8 @@ mod store;
 mod stream;
 #[cfg(not(target_arch = "wasm32"))]
 mod task;
+#[cfg(not(target_arch = "wasm32"))]
+mod websocket;
 
 use std::fmt::Display;
 
@@ -63,6 +65,8 @@ pub use store::{TestSpace, fail_commit, store_space};
 pub use stream::{TestStream, owner};
 #[cfg(not(target_arch = "wasm32"))]
 pub use task::{started, task};
+#[cfg(not(target_arch = "wasm32"))]
+pub use websocket::TestWebSocket;
 
 /// A GET request.
 #[track_caller]

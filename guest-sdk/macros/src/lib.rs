@@ -15,6 +15,7 @@ mod socket;
 mod subscribe;
 mod task;
 mod warmer;
+mod websocket;
 
 use proc_macro::TokenStream;
 
@@ -443,4 +444,41 @@ pub fn channels(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn socket(arguments: TokenStream, item: TokenStream) -> TokenStream {
     socket::SOCKET.expand(&arguments.into(), item.into()).into()
+}
+
+/// Makes a type the plugin's WebSockets that speak a protocol of its own, on the routes that the manifest marks `websocket`. The
+/// attribute stands on the `impl` of the type, which is what one client is remembered by, and which is
+/// `#[derive(Serialize, Deserialize)]`. The sockets belong to the host, which keeps it between messages.
+///
+/// | function | what it is for |
+/// |---|---|
+/// | `open(extractors ..) -> Result<Self>` | a client comes: extractors are those of a handler, and `Upgrade`; `Accepted<Self>` says more than `Self`, an error refuses it |
+/// | `message(&mut self, frame: F, socket)` | what the client says: `Frame`, or any serde type, from JSON text |
+/// | `handle_info(&mut self, message: M, socket)` | what was published on a topic of `socket.subscribe`; `topic: &str` may stand before it, and `M` may be `Message` |
+/// | `close(&mut self, code: u16)` | its end |
+///
+/// `open` and `message` must be there. `socket: &mut WebSocket` may be left out. The others return nothing or `Result<()>`; an
+/// error of `message` or `handle_info` closes the socket.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Echo { said: u32 }
+///
+/// #[skep::websocket]
+/// impl Echo {
+///     fn open() -> Self { Echo { said: 0 } }
+///
+///     fn message(&mut self, frame: Frame, socket: &mut WebSocket) {
+///         self.said += 1;
+///         socket.send(frame);
+///     }
+/// }
+/// ```
+///
+/// A plugin has one such `impl`.
+#[proc_macro_attribute]
+pub fn websocket(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    websocket::expand(&arguments.into(), item.into()).into()
 }

@@ -32,6 +32,7 @@ pub use crate::{
     },
     warmer::warm,
     web::{Asked, export::serve},
+    websocket::export::{websocket_asked, websocket_close, websocket_info, websocket_message, websocket_open},
 };
 
 #[cfg(target_arch = "wasm32")]

@@ -116,11 +116,7 @@ pub(super) fn answer(socket: &mut Socket, reply: Result<Reply>, is_asked: bool) 
 }
 
 /// One call: what the channel remembers goes in and out.
-fn turn<C: Channel>(
-    mut socket: Socket,
-    assigns: &[u8],
-    run: impl FnOnce(&mut C, &mut Socket),
-) -> Vec<wit::Action> {
+fn turn<C: Channel>(mut socket: Socket, assigns: &[u8], run: impl FnOnce(&mut C, &mut Socket)) -> Vec<wit::Action> {
     let mut state = match read::<C>(assigns) {
         Ok(state) => state,
         Err(error) => return vec![wit::Action::Stop(error.to_string())],

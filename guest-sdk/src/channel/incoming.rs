@@ -7,10 +7,7 @@ use serde::de::{
     value::StrDeserializer,
 };
 
-use super::{
-    Payload,
-    payload::invalid,
-};
+use super::{Payload, payload::invalid};
 use crate::{Error, Result};
 
 /// A message, with its event: of a client, or a broadcast that the channel intercepts.
@@ -188,11 +185,7 @@ impl<'de> VariantAccess<'de> for Read<'de> {
         json(self.0.text()?, |json| json.deserialize_tuple(length, visitor))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Misfit> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Misfit> {
         json(self.0.text()?, |json| json.deserialize_struct("", fields, visitor))
     }
 }

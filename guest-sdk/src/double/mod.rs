@@ -10,6 +10,7 @@ pub(crate) mod processes;
 pub(crate) mod pubsub;
 mod store;
 pub(crate) mod tasks;
+pub(crate) mod websockets;
 
 use std::{
     cell::RefCell,
@@ -35,6 +36,7 @@ pub(crate) struct World {
     jobs: jobs::Jobs,
     processes: processes::Processes,
     channels: channels::Channels,
+    websockets: websockets::WebSockets,
 }
 
 impl Default for World {
@@ -53,6 +55,7 @@ impl Default for World {
             jobs: jobs::Jobs::default(),
             processes: processes::Processes::default(),
             channels: channels::Channels::default(),
+            websockets: websockets::WebSockets::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens but processes and channels.
+//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens but processes, channels and WebSockets.
 
 use std::collections::BTreeMap;
 
-use super::{WORLD, World, channels, processes};
+use super::{WORLD, World, channels, processes, websockets};
 pub(crate) use crate::__private::bindings::imports::skep::plugin::pubsub::{Delivery, History, Message};
 use crate::__private::bindings::imports::skep::plugin::types::Error;
 
@@ -70,12 +70,11 @@ pub(super) fn send(
     delivery: Delivery,
 ) -> Result<Option<u64>, Error> {
     let message = record(world, topic, event, data, delivery)?;
-    processes::heard(world, &message);
     channels::heard(world, &message);
     Ok(message.id)
 }
 
-/// Publishes a message, of which nobody is told yet.
+/// Publishes a message, of which channels are not told yet.
 pub(super) fn record(
     world: &mut World,
     topic: &str,
@@ -91,6 +90,8 @@ pub(super) fn record(
     });
     let message = Message { topic: topic.to_owned(), event: event.map(str::to_owned), id, data: data.to_owned() };
     pubsub.published.push((message.clone(), delivery));
+    processes::heard(world, &message);
+    websockets::heard(world, &message);
     Ok(message)
 }
 

@@ -7,9 +7,7 @@ use serde_json::Value;
 
 use super::{TestRequest, good};
 use crate::{
-    channel::{
-        Channel, ChannelId, Connected, Connecting, Connects, End, Live, Payload, Status, connect::decide,
-    },
+    channel::{Channel, ChannelId, Connected, Connecting, Connects, End, Live, Payload, Status, connect::decide},
     codec,
     double::channels::{self as double, Kind},
     web::Asked,
@@ -88,11 +86,7 @@ impl TestSocket {
     /// # Panics
     /// If the topic is none of the channel's; also where the socket is closed.
     #[track_caller]
-    pub fn join<C: Channel>(
-        &self,
-        topic: &str,
-        params: &(impl Serialize + ?Sized),
-    ) -> Result<TestChannel<C>, Value> {
+    pub fn join<C: Channel>(&self, topic: &str, params: &(impl Serialize + ?Sized)) -> Result<TestChannel<C>, Value> {
         self.enter(topic, params, false)
     }
 

@@ -1,8 +1,7 @@
 //! What a channel does.
 
 use super::{
-    ACTIONS_MAX, ASSIGNS_BYTES_MAX, Channels, Life, Received, SUBSCRIPTIONS_MAX, WORLD, cast, check, stopped,
-    turn::end,
+    ACTIONS_MAX, ASSIGNS_BYTES_MAX, Channels, Life, Received, SUBSCRIPTIONS_MAX, WORLD, cast, check, stopped, turn::end,
 };
 use crate::{
     __private::bindings::{
@@ -77,4 +76,3 @@ fn told(world: &mut World, channel: &str, said: Event, except: Option<&str>) {
     // It was looked at before the first action was done.
     let _: Result<(), Error> = cast(world, &topic, &said.event, said.body.into(), except);
 }
-

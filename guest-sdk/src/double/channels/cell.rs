@@ -9,9 +9,7 @@ use crate::{
     },
     channel::{
         Channel, End, Live, Payload,
-        export::{
-            channel_definition, channel_in, channel_info, channel_join, channel_out, channel_terminate,
-        },
+        export::{channel_definition, channel_in, channel_info, channel_join, channel_out, channel_terminate},
     },
     double::processes,
     process::Process,

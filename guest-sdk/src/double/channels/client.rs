@@ -156,7 +156,8 @@ pub(crate) fn say(channel: &str, event: &str, payload: Payload) -> String {
 
 /// All that the client has got since it was last asked.
 pub(crate) fn received(channel: &str) -> Vec<Received> {
-    WORLD.with_borrow_mut(|world| world.channels.all.get_mut(channel).map(|cell| std::mem::take(&mut cell.inbox)))
+    WORLD
+        .with_borrow_mut(|world| world.channels.all.get_mut(channel).map(|cell| std::mem::take(&mut cell.inbox)))
         .unwrap_or_default()
 }
 

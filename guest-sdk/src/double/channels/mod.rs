@@ -22,9 +22,7 @@ use crate::{
 };
 use cell::{Cell, Life, Task};
 pub(crate) use cell::{Kind, OpenSocket, Received};
-pub(crate) use client::{
-    assigns, close, connection, crash, end_of, join, leave, open, received, replied, say, value,
-};
+pub(crate) use client::{assigns, close, connection, crash, end_of, join, leave, open, received, replied, say, value};
 pub(super) use turn::{process_ended, settle};
 
 /// As in the host.
@@ -114,7 +112,6 @@ pub(crate) fn disconnect(socket: &str) -> Result<(), Error> {
 fn cast(world: &mut World, topic: &str, event: &str, payload: Payload, except: Option<&str>) -> Result<(), Error> {
     check(event, payload.as_bytes())?;
     let message = pubsub::record(world, topic, Some(event), payload.as_bytes(), Delivery::empty())?;
-    processes::heard(world, &message);
     deliver(world, &message, &payload, except);
     Ok(())
 }

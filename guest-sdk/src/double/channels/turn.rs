@@ -139,9 +139,8 @@ pub(crate) fn process_ended(world: &mut World, pid: &str, reason: &str) {
 }
 
 fn terminate(channel: &str, assigns: Vec<u8>, why: &End) {
-    let found = WORLD.with_borrow(|world| {
-        world.channels.all.get(channel).map(|cell| (cell.kind.clone(), cell.topic.clone()))
-    });
+    let found =
+        WORLD.with_borrow(|world| world.channels.all.get(channel).map(|cell| (cell.kind.clone(), cell.topic.clone())));
     let Some((kind, topic)) = found else { return };
     let reason = match why {
         End::Left => Reason::Left,
