@@ -65,6 +65,11 @@ impl<C> Joined<C> {
         Self { channel, reply: Payload::default() }
     }
 
+    /// The same reply, with something made of the value.
+    pub fn map<D>(self, make: impl FnOnce(C) -> D) -> Joined<D> {
+        Joined { channel: make(self.channel), reply: self.reply }
+    }
+
     /// With JSON or bytes for the client, as they are.
     pub fn reply(mut self, payload: impl Into<Payload>) -> Self {
         self.reply = payload.into();

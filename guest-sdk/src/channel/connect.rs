@@ -67,7 +67,7 @@ impl FromRequest for Connecting {
 ///
 /// cache::bucket("tokens")?.put("secret", &User { name: "maja".into() })?;
 /// let socket = test::get("/socket/websocket").connect(Some("secret"), connect).unwrap();
-/// assert_eq!((socket.id(), socket.assigns::<User>().name.as_str()), (Some("user:maja"), "maja"));
+/// assert_eq!((socket.id().as_deref(), socket.assigns::<User>().name.as_str()), (Some("user:maja"), "maja"));
 /// assert!(test::get("/socket/websocket").connect(None, connect).unwrap_err().contains("sign in first"));
 /// # Ok::<_, Error>(())
 /// ```

@@ -21,6 +21,7 @@ use crate::{
 /// other processes, too, names it, and lists it with them:
 ///
 /// ```
+/// # #![allow(clippy::needless_doctest_main)]
 /// # use serde::{Deserialize, Serialize};
 /// use skep_sdk::{channel::Live, prelude::*};
 ///
@@ -47,6 +48,7 @@ use crate::{
 ///     #[process]
 ///     use super::owners::Cart;
 /// }
+/// # fn main() {}
 /// ```
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(bound(serialize = "C: Serialize", deserialize = "C: DeserializeOwned"))]
