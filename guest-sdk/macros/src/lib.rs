@@ -358,7 +358,7 @@ pub fn event_stream(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `join(params: P, socket) -> Result<Self>` | a client wants to join; or `-> Self`; with `(Self, Json<T>)` it is told something, with an error it is refused |
 /// | `handle_in(&mut self, message: M, socket) -> R` | what the client says: `M` is an enum whose variants are the events; `event: &str, payload: P` may stand for it. `R` is the reply: nothing for none, `Json<T>`, `Bytes`, `channel::Reply`, an `Option` or a `Result` of these |
 /// | `handle_out(&mut self, message: M, socket)` | a broadcast that is intercepted: the client gets what this pushes |
-/// | `handle_info(&mut self, message: M, socket)` | what was published on a topic of `socket.subscribe`, or on its own without an event; `topic: &str` may stand before it, and `M` may be `Message` |
+/// | `handle_info(&mut self, message: M, socket)` | what was published on a topic of `socket.subscribe`, or on its own but as no broadcast; `topic: &str` may stand before it, and `M` may be `Message` |
 /// | `terminate(&mut self, end: &End, socket)` | its end: `socket.broadcast` tells others |
 ///
 /// Only `join` must be there; any other function is the author's own. `socket: &mut Socket` may be left out, and so may what
@@ -375,7 +375,7 @@ pub fn event_stream(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///     fn join(params: Params, socket: &mut Socket) -> Result<Self> {
 ///         let User { name } = socket.assigns()?;
 ///         Presence::track(socket, &name, &json!({"since": now()}))?;
-///         Presence::push(socket)?;
+///         Presence::push(socket);
 ///         Ok(Room { user: name })
 ///     }
 ///

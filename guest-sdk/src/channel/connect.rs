@@ -93,8 +93,8 @@ impl Connected {
         }
     }
 
-    /// With a name, of at most 255 bytes, under which [`disconnect`](super::disconnect) closes it. Several sockets may have
-    /// the same, as those of one user.
+    /// With a name under which [`disconnect`](super::disconnect) closes it, of 1 to 255 bytes without control characters and `*`.
+    /// Several sockets may have the same, as those of one user.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self

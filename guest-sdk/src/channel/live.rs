@@ -200,6 +200,10 @@ fn perform<C: Channel>(socket: Socket, ref_: Option<String>, ctx: &mut Ctx<Live<
         match action {
             wit::Action::Reply(reply) => client.send(&reply.status.clone().into(), &reply.body.clone().into())?,
             wit::Action::Push(said) => super::push_payload(socket.id(), &said.event, &said.body.clone().into())?,
+            wit::Action::PresenceState => {
+                let state = crate::presence::state(socket.topic())?;
+                super::push(socket.id(), "presence_state", &state)?;
+            }
             wit::Action::Subscribe(topics) => ctx.subscribe(topics)?,
             wit::Action::Unsubscribe(topics) => ctx.unsubscribe(topics)?,
             other => tell_other(other, &socket)?,

@@ -69,7 +69,7 @@
 //! # Where it lives
 //! The socket belongs to the host: a reload, an upgrade or a crash of this plugin closes none. Each message is a call of its own;
 //! what the channel remembers is handed in, as JSON, and kept again when the function returns. It outlives the revision that
-//! wrote it, so a field that a later one adds needs `#[serde(default)]`. Of what one does that crashes, nothing happens; its
+//! wrote it, so a field that a later one adds needs `#[serde(default)]`. Of what a function does that crashes, nothing happens; its
 //! client sees `phx_error` and joins again.
 //!
 //! # Errors

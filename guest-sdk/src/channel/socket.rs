@@ -124,7 +124,7 @@ impl Socket {
     }
 
     /// Lets `handle_info` hear what is published on one more topic, or on all that begin as `"orders:*"`. The manifest grants those
-    /// of other plugins. The channel hears of it no more when it ends.
+    /// of other plugins. At most 32; the channel hears of it no more when it ends.
     pub fn subscribe(&mut self, topics: &str) {
         self.actions.push(Action::Subscribe(topics.to_owned()));
     }
@@ -134,10 +134,14 @@ impl Socket {
         self.actions.push(Action::Unsubscribe(topics.to_owned()));
     }
 
-    /// Ends the channel, after the reply. For the reasons `"normal"` and `"shutdown"` the client sees that it is closed; any other
-    /// is an error, after which it joins again.
+    /// Ends the channel, after the reply. For the reasons `"normal"`, `"shutdown"` and those that begin with `"shutdown:"` the client
+    /// sees that it is closed; any other is an error, after which it joins again.
     pub fn stop(&mut self, reason: impl Into<String>) {
         self.stop = Some(reason.into());
+    }
+
+    pub(crate) fn push_presence_state(&mut self) {
+        self.actions.push(Action::PresenceState);
     }
 
     /// This channel as an owner of presences: what is tracked with it goes when the channel ends, however it does.

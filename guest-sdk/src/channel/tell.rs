@@ -66,7 +66,7 @@ pub fn push_payload(to: &ChannelId, event: &str, payload: &Payload) -> Result<()
 }
 
 /// Says something to all that have joined a topic, of this plugin or as `"shop/orders:7"` of another one that grants it. It
-/// is a message of [`pubsub`](crate::pubsub), with this event: whoever listens there hears it, too.
+/// is a message of [`pubsub`](crate::pubsub), too, with this event: whoever listens there hears it.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};

@@ -180,9 +180,10 @@ fn what_is_done_is_done_in_its_order() {
 fn broadcasts_are_messages_of_pubsub() {
     let (maja, willi) = (joined("maja"), joined("willi"));
     broadcast("probe:7", "said", &1).unwrap();
-    pubsub::to("probe:7").event("said").publish(&2).unwrap();
+    broadcast("probe:7", "said", &2).unwrap();
     assert_eq!(texts(&maja.received()), [("said", json!(1)), ("said", json!(2))]);
-    assert_eq!(test::published().len(), 2);
+    let told = test::published();
+    assert_eq!((told.len(), told[1].event(), told[1].text().unwrap()), (2, Some("said"), "2"));
     maja.push("say", &json!({"text": "secret"}));
     assert_eq!(texts(&willi.received())[2], ("secret", json!({"user": "maja", "text": "***"})));
     assert_eq!((maja.received().len(), willi.state().heard), (0, vec!["out secret".to_owned()]));
@@ -191,6 +192,7 @@ fn broadcasts_are_messages_of_pubsub() {
     test::topic("shop/*").deny();
     assert!(broadcast("shop/orders:7", "said", &1).is_err());
     assert!(broadcast("probe:7", "", &1).is_err());
+    assert!(push_payload(&maja.id(), "psst", &Payload::Json("{".into())).is_err());
 }
 
 #[test]
@@ -200,8 +202,10 @@ fn what_is_published_elsewhere_is_told() {
     probe.push("subscribe", "orders:*");
     pubsub::publish_bytes("orders:7", "honey").unwrap();
     pubsub::to("orders:8").event("paid").publish_bytes("wax").unwrap();
-    pubsub::publish_bytes("probe:7", "no event").unwrap();
-    assert_eq!(probe.state().heard[1..], ["info orders:7 honey", "info orders:8 wax", "info probe:7 no event"]);
+    pubsub::to("probe:7").event("said").publish_bytes("no broadcast").unwrap();
+    broadcast("orders:9", "said", &1).unwrap();
+    let heard = ["info orders:7 honey", "info orders:8 wax", "info probe:7 no broadcast", "info orders:9 1"];
+    assert_eq!(probe.state().heard[1..], heard);
     assert!(probe.received().is_empty());
 }
 
@@ -217,7 +221,7 @@ fn every_end_is_told_once_and_leaves_nobody() {
     let socket = test::get("/").connect(None, || Connected::new("willi").id("user:1")).unwrap();
     let first = socket.join::<Probe>("probe:7", &json!({})).unwrap();
     let second = socket.join::<Probe>("probe:7", &json!({})).unwrap();
-    assert_eq!((first.end(), gone()), (Some(End::Rejoined), vec!["willi: Rejoined".to_owned()]));
+    assert_eq!((first.end(), gone()), (Some(End::Closed), vec!["willi: Closed".to_owned()]));
     disconnect("user:1").unwrap();
     assert_eq!((second.end(), gone(), socket.is_open()), (Some(End::Closed), vec!["willi: Closed".into()], false));
 
@@ -227,13 +231,11 @@ fn every_end_is_told_once_and_leaves_nobody() {
 
     let puck = joined("puck");
     assert!(puck.push("panic", &json!({})).reply().is_none());
-    assert!(matches!(puck.end(), Some(End::Crashed(why)) if why == "panicked: no bees"));
-    assert!(puck.received().is_empty());
-    assert_eq!(gone(), [r#"puck: Crashed("panicked: no bees")"#]);
+    assert_eq!((puck.end(), puck.received().len(), gone()), (Some(End::Crashed), 0, vec!["puck: Crashed".to_owned()]));
 
     let long = joined("long");
     long.push("long", &json!({}));
-    assert!(matches!(long.end(), Some(End::Crashed(why)) if why.starts_with("an action breaks a rule")));
+    assert_eq!(long.end(), Some(End::Crashed));
     assert_eq!(presence::list("probe:7").map(|member| member.unwrap().key).collect::<Vec<_>>(), ["watch"]);
 }
 
@@ -264,7 +266,7 @@ fn a_process_does_the_same() {
     assert_eq!(maja.end(), Some(End::Stopped("normal".into())));
     let puck = test::socket().join_process::<Probe>("probe:7", "puck").unwrap();
     puck.push("panic", &json!({}));
-    assert!(matches!(puck.end(), Some(End::Crashed(why)) if why == "panicked: no bees"));
+    assert_eq!(puck.end(), Some(End::Crashed));
     assert_eq!(presence::count("probe:7").unwrap(), 0);
     let refused = test::socket().join_process::<Probe>("probe:7", "nobody").unwrap_err();
     assert_eq!(refused, json!({"reason": "go away", "code": "nobody"}));

@@ -23,6 +23,7 @@ use crate::{
 /// As in the host.
 const REASON_BYTES_MAX: usize = 123;
 const CRASHED: u16 = 1011;
+const SUBSCRIPTIONS_MAX: usize = 32;
 
 #[derive(Default)]
 pub(crate) struct WebSockets {
@@ -42,7 +43,8 @@ struct Cell {
 }
 
 impl Cell {
-    fn apply(&mut self, action: Action) {
+    /// False if it breaks a rule.
+    fn apply(&mut self, action: Action) -> bool {
         match action {
             Action::Send(message) => self.received.push(message.into()),
             Action::Assign(assigns) => self.assigns = assigns,
@@ -50,6 +52,7 @@ impl Cell {
             Action::Unsubscribe(topics) => self.subscriptions.retain(|there| *there != topics),
             Action::Close(_) => {}
         }
+        self.subscriptions.len() <= SUBSCRIPTIONS_MAX
     }
 }
 
@@ -133,21 +136,18 @@ pub(crate) fn end(socket: &str, code: u16, reason: &str) {
     let _ = catch_unwind(AssertUnwindSafe(|| (kind.close)(Closed { socket: socket.to_owned(), assigns, code })));
 }
 
-/// What it does, in its order; nothing if one of the actions breaks a rule.
+/// What it does, in its order. If one of the actions breaks a rule it has crashed, and none behind it is done.
 fn perform(socket: &str, actions: Vec<Action>) {
-    let wrong = actions.iter().find_map(|action| match action {
-        Action::Close(Closing { code, reason }) => check(*code, reason).err(),
-        _ => None,
-    });
-    if let Some(error) = wrong {
-        end(socket, CRASHED, &format!("{error:?}"));
-        return;
-    }
     for action in actions {
         match action {
-            Action::Close(Closing { code, reason }) => return end(socket, code, &reason),
+            Action::Close(Closing { code, reason }) => match check(code, &reason) {
+                Ok(()) => return end(socket, code, &reason),
+                Err(error) => return end(socket, CRASHED, &format!("{error:?}")),
+            },
             action => {
-                with_open(socket, |cell| cell.apply(action));
+                if with_open(socket, |cell| cell.apply(action)) == Some(false) {
+                    return end(socket, CRASHED, "too many topics");
+                }
             }
         }
     }

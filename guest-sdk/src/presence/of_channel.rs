@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{state, track, untrack, update};
+use super::{track, untrack, update};
 use crate::{Result, channel::Socket};
 
 /// Who is there on a channel's topic, in the words of `Phoenix.Presence`.
@@ -20,7 +20,7 @@ use crate::{Result, channel::Socket};
 /// impl Room {
 ///     fn join(user: String, socket: &mut Socket) -> Result<Self> {
 ///         Presence::track(socket, &user, &json!({"typing": false}))?;
-///         Presence::push(socket)?;                                   // as `presence_state`, after the reply
+///         Presence::push(socket);                                    // as `presence_state`, after the reply
 ///         Ok(Room { user })
 ///     }
 ///
@@ -69,13 +69,9 @@ impl Presence {
         untrack(&socket.owner(), socket.topic(), key)
     }
 
-    /// Tells this client who is there: `presence_state`, with which the `Presence` of phoenix.js begins. Of whoever comes and goes
-    /// from then on the host tells it.
-    ///
-    /// # Errors
-    /// As [`state`](fn@super::state).
-    pub fn push(socket: &mut Socket) -> Result<()> {
-        let state = state(socket.topic())?;
-        socket.push("presence_state", &state)
+    /// Tells this client who is there, when the function has returned: `presence_state`, with which the `Presence` of phoenix.js
+    /// begins. Of whoever comes and goes from then on the host tells it.
+    pub fn push(socket: &mut Socket) {
+        socket.push_presence_state();
     }
 }

@@ -195,8 +195,8 @@ impl<C: Channel> TestChannel<C> {
     }
 
     /// It crashes, between two messages.
-    pub fn crash(&self, reason: &str) {
-        double::crash(&self.channel, reason);
+    pub fn crash(&self) {
+        double::crash(&self.channel);
     }
 }
 

@@ -1,46 +1,62 @@
 //! What a channel does.
 
 use super::{
-    ACTIONS_MAX, ASSIGNS_BYTES_MAX, Channels, Life, Received, SUBSCRIPTIONS_MAX, WORLD, cast, check, stopped, turn::end,
+    ACTIONS_MAX, ASSIGNS_BYTES_MAX, Channels, Life, Received, SUBSCRIPTIONS_MAX, WORLD, cast, check, stopped,
+    turn::{crashed, end},
 };
 use crate::{
     __private::bindings::{
         channels::exports::skep::plugin::channel_handler::{Action, Event},
         imports::skep::plugin::types::Error,
     },
-    channel::{End, Payload},
+    channel::Payload,
     double::{World, processes},
+    presence,
 };
 
-/// Does it in its order. If one of them breaks a rule none is done, and the channel has crashed.
+/// Does it in its order. If one of them breaks a rule the channel has crashed, and none behind it is done.
 pub(super) fn perform(channel: &str, ref_: Option<&str>, actions: Vec<Action>) {
-    let checked = WORLD.with_borrow(|world| {
-        if actions.len() > ACTIONS_MAX {
-            return Err(Error::TooLarge(ACTIONS_MAX as u64));
-        }
-        actions.iter().try_for_each(|action| allowed(world, action))
-    });
-    if let Err(error) = checked {
-        end(channel, End::Crashed(format!("an action breaks a rule: {error:?}")));
-        return;
-    }
-    for action in actions {
-        if let Action::Stop(reason) = action {
-            end(channel, stopped(&reason));
+    let too_many = actions.len() > ACTIONS_MAX;
+    for action in actions.into_iter().take(ACTIONS_MAX) {
+        if let Err(error) = WORLD.with_borrow(|world| allowed(world, channel, &action)) {
+            crashed(channel, &format!("an action breaks a rule: {error:?}"));
             break;
         }
-        WORLD.with_borrow_mut(|world| apply(world, channel, ref_, action));
+        match action {
+            Action::Stop(reason) => {
+                end(channel, stopped(&reason));
+                break;
+            }
+            Action::PresenceState => present(channel),
+            action => WORLD.with_borrow_mut(|world| apply(world, channel, ref_, action)),
+        }
+    }
+    if too_many {
+        crashed(channel, &format!("it did more than {ACTIONS_MAX} things in a call"));
     }
     processes::settle();
 }
 
-fn allowed(world: &World, action: &Action) -> Result<(), Error> {
+/// Who is there, for a client that begins to look.
+fn present(channel: &str) {
+    let topic = WORLD.with_borrow(|world| world.channels.all.get(channel).map(|cell| cell.topic.clone()));
+    let state = topic.and_then(|topic| presence::state(&topic).ok()).unwrap_or_default();
+    let said = Event { event: "presence_state".to_owned(), body: Payload::Json(state.to_string()).into() };
+    WORLD.with_borrow_mut(|world| apply(world, channel, None, Action::Push(said)));
+}
+
+fn allowed(world: &World, channel: &str, action: &Action) -> Result<(), Error> {
     match action {
         Action::Push(said) | Action::Broadcast(said) | Action::BroadcastFrom(said) => {
-            check(&said.event, Payload::from(said.body.clone()).as_bytes())
+            check(&said.event, &Payload::from(said.body.clone()))
         }
         Action::Assign(assigns) if assigns.len() > ASSIGNS_BYTES_MAX => Err(Error::TooLarge(ASSIGNS_BYTES_MAX as u64)),
+        Action::Reply(reply) => check("phx_reply", &Payload::from(reply.body.clone())),
         Action::Subscribe(topics) => {
+            let cell = world.channels.all.get(channel);
+            if cell.is_some_and(|cell| cell.subscriptions.len() >= SUBSCRIPTIONS_MAX) {
+                return Err(Error::Full);
+            }
             let topic = topics.strip_suffix('*').filter(|prefix| !prefix.is_empty()).unwrap_or(topics);
             world.pubsub.rules(topic).map(|_| ())
         }
@@ -62,17 +78,17 @@ fn apply(world: &mut World, channel: &str, ref_: Option<&str>, action: Action) {
         Action::BroadcastFrom(said) => told(world, channel, said, Some(channel)),
         Action::Assign(assigns) => cell.life = Life::Handed(assigns),
         Action::Subscribe(topics) => {
-            if !cell.subscriptions.contains(&topics) && cell.subscriptions.len() < SUBSCRIPTIONS_MAX {
+            if !cell.subscriptions.contains(&topics) {
                 cell.subscriptions.push(topics);
             }
         }
         Action::Unsubscribe(topics) => cell.subscriptions.retain(|there| *there != topics),
-        Action::Stop(_) => {}
+        Action::PresenceState | Action::Stop(_) => {}
     }
 }
 
 fn told(world: &mut World, channel: &str, said: Event, except: Option<&str>) {
     let Some(topic) = world.channels.all.get(channel).map(|cell| cell.topic.clone()) else { return };
-    // It was looked at before the first action was done.
+    // It was looked at before.
     let _: Result<(), Error> = cast(world, &topic, &said.event, said.body.into(), except);
 }

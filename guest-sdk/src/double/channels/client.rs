@@ -54,7 +54,7 @@ pub(crate) fn join(
         world.channels.all.iter().find(|(_, cell)| is_it(cell)).map(|(id, _)| id.clone())
     });
     if let Some(old) = old {
-        turn::end(&old, End::Rejoined);
+        turn::end(&old, End::Closed);
         settle();
     }
     let assigns = connection(socket).unwrap_or_else(|| panic!("the socket is closed")).assigns;
@@ -166,8 +166,8 @@ pub(crate) fn leave(channel: &str) {
     settle();
 }
 
-pub(crate) fn crash(channel: &str, reason: &str) {
-    turn::end(channel, End::Crashed(reason.to_owned()));
+pub(crate) fn crash(channel: &str) {
+    turn::end(channel, End::Crashed);
     settle();
 }
 

@@ -30,7 +30,7 @@ pub(super) const EVENT_BYTES_MAX: usize = 255;
 const BODY_BYTES_MAX: usize = 1 << 20;
 const ASSIGNS_BYTES_MAX: usize = 16 * 1024;
 const ACTIONS_MAX: usize = 1000;
-const SUBSCRIPTIONS_MAX: usize = 100;
+const SUBSCRIPTIONS_MAX: usize = 32;
 
 #[derive(Default)]
 pub(crate) struct Channels {
@@ -50,14 +50,20 @@ impl Channels {
     }
 }
 
-fn check(event: &str, body: &[u8]) -> Result<(), Error> {
+fn check(event: &str, payload: &Payload) -> Result<(), Error> {
     if event.is_empty() || event.len() > EVENT_BYTES_MAX || event.contains(['\r', '\n']) {
         return Err(Error::Invalid(format!("an event has 1 to {EVENT_BYTES_MAX} bytes, without line breaks")));
     }
-    if body.len() > BODY_BYTES_MAX {
+    if payload.as_bytes().len() > BODY_BYTES_MAX {
         return Err(Error::TooLarge(BODY_BYTES_MAX as u64));
     }
-    Ok(())
+    match payload {
+        Payload::Json(text) if !text.is_empty() => match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Error::Invalid(format!("a body is no JSON: {error}"))),
+        },
+        _ => Ok(()),
+    }
 }
 
 fn payload(body: &Body) -> Payload {
@@ -69,7 +75,7 @@ fn payload(body: &Body) -> Payload {
 
 pub(crate) fn push(to: &str, event: &str, body: &Body) -> Result<(), Error> {
     let payload = payload(body);
-    check(event, payload.as_bytes())?;
+    check(event, &payload)?;
     WORLD.with_borrow_mut(|world| {
         let cell = world.channels.live(to).ok_or(Error::NotFound)?;
         cell.inbox.push(Received { event: event.to_owned(), payload });
@@ -110,38 +116,34 @@ pub(crate) fn disconnect(socket: &str) -> Result<(), Error> {
 
 /// A message of pubsub, whose body is known.
 fn cast(world: &mut World, topic: &str, event: &str, payload: Payload, except: Option<&str>) -> Result<(), Error> {
-    check(event, payload.as_bytes())?;
+    check(event, &payload)?;
     let message = pubsub::record(world, topic, Some(event), payload.as_bytes(), Delivery::empty())?;
-    deliver(world, &message, &payload, except);
+    deliver(world, &message, Some(&payload), except);
     Ok(())
 }
 
 /// A message that was published comes to those that have joined its topic, or have subscribed.
 pub(super) fn heard(world: &mut World, message: &Message) {
-    let text = std::str::from_utf8(&message.data).ok();
-    let json = text.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
-    let payload = match json {
-        Some(text) => Payload::Json(text.to_owned()),
-        None => Payload::Binary(message.data.clone().into()),
-    };
-    deliver(world, message, &payload, None);
+    deliver(world, message, None, None);
 }
 
-fn deliver(world: &mut World, message: &Message, payload: &Payload, except: Option<&str>) {
+/// With a payload it is a broadcast.
+fn deliver(world: &mut World, message: &Message, payload: Option<&Payload>, except: Option<&str>) {
     let Channels { all, tasks, .. } = &mut world.channels;
     for (id, cell) in all.iter_mut().filter(|(_, cell)| !matches!(cell.life, Life::Ended(_))) {
         let is_own = cell.topic == message.topic;
-        match &message.event {
-            Some(_) if is_own && except == Some(id) => {}
-            Some(event) if is_own && cell.intercepts(event) => {
+        match (payload, &message.event) {
+            (Some(_), Some(_)) if is_own && except == Some(id) => {}
+            (Some(payload), Some(event)) if is_own && cell.intercepts(event) => {
                 tasks.push_back((id.clone(), Task::Out(event.clone(), payload.clone())));
             }
-            Some(event) if is_own => {
+            (Some(payload), Some(event)) if is_own => {
                 cell.inbox.push(Received { event: event.clone(), payload: payload.clone() });
             }
-            None if is_own && cell.listens(Listens::INFO) => tasks.push_back((id.clone(), Task::Info(message.clone()))),
-            _ if !is_own && cell.has_subscribed(&message.topic) => {
-                tasks.push_back((id.clone(), Task::Info(message.clone())));
+            _ if is_own || cell.has_subscribed(&message.topic) => {
+                if cell.listens(Listens::INFO) {
+                    tasks.push_back((id.clone(), Task::Info(message.clone())));
+                }
             }
             _ => {}
         }

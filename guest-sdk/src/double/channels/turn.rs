@@ -98,8 +98,14 @@ pub(super) fn say(channel: &str, event: String, payload: Payload, ref_: Option<S
 fn after(channel: &str, ref_: Option<String>, done: Result<Vec<Action>, String>) {
     match done {
         Ok(actions) => perform(channel, ref_.as_deref(), actions),
-        Err(panic) => end(channel, End::Crashed(format!("panicked: {panic}"))),
+        Err(panic) => crashed(channel, &panic),
     }
+}
+
+pub(super) fn crashed(channel: &str, why: &str) {
+    // As in the host's log.
+    eprintln!("the channel `{channel}` crashed: {why}");
+    end(channel, End::Crashed);
 }
 
 /// Ends a channel. It hears of it, if it wants to, when nothing else runs.
@@ -130,8 +136,9 @@ pub(crate) fn process_ended(world: &mut World, pid: &str, reason: &str) {
     let is_it = |cell: &Cell| matches!(&cell.life, Life::Process(own) if own == pid);
     let Some((id, cell)) = world.channels.all.iter_mut().find(|(_, cell)| is_it(cell)) else { return };
     let why = match reason {
-        "normal" | "shutdown" => stopped(reason),
-        reason => End::Crashed(reason.to_owned()),
+        // It says so itself, or it panicked.
+        reason if reason.starts_with("panicked: ") => End::Crashed,
+        reason => stopped(reason),
     };
     cell.life = Life::Ended(why);
     let id = id.clone();
@@ -144,10 +151,9 @@ fn terminate(channel: &str, assigns: Vec<u8>, why: &End) {
     let Some((kind, topic)) = found else { return };
     let reason = match why {
         End::Left => Reason::Left,
-        End::Rejoined => Reason::Rejoined,
         End::Closed => Reason::Closed,
         End::Stopped(why) => Reason::Stopped(why.clone()),
-        End::Crashed(why) => Reason::Crashed(why.clone()),
+        End::Crashed => Reason::Crashed,
     };
     // It has ended already: a panic here changes nothing.
     let _ = alone(|| (kind.terminate)(Ended { channel: channel.to_owned(), topic, assigns, reason }));

@@ -67,7 +67,7 @@ impl Memory {
         die(verb, rest)?;
         if let Some(key) = params.track {
             Presence::track(socket, &key, &json!({}))?;
-            Presence::push(socket)?;
+            Presence::push(socket);
         }
         let seen: Option<Seen> = socket.assigns()?;
         let told = json!({"topic": socket.topic(), "id": socket.id(), "seen": seen});
@@ -115,7 +115,7 @@ impl Memory {
                 return Reply::ok(&reference);
             }
             "untrack" => return Reply::ok(&Presence::untrack(socket, &payload.read::<String>()?)?),
-            "presence" => Presence::push(socket)?,
+            "presence" => Presence::push(socket),
             "stop" => {
                 socket.stop(payload.read::<String>()?);
                 return Reply::ok("bye");
