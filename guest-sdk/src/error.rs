@@ -80,6 +80,26 @@ impl Error {
         self.0.cause.as_deref()?.downcast_ref()
     }
 
+    /// Whether it is news to the operator.
+    pub(crate) fn is_server_error(&self) -> bool {
+        self.0.status.is_server_error()
+    }
+
+    pub(crate) fn status_code(&self) -> u16 {
+        self.0.status.as_u16()
+    }
+
+    /// The code, if there is one, and the words for the client.
+    pub(crate) fn for_client(&self) -> (Option<&str>, &str) {
+        let Inner { status, code, message, .. } = &*self.0;
+        (code.as_deref(), message.as_deref().or(status.canonical_reason()).unwrap_or("unknown error"))
+    }
+
+    /// What went wrong, as it was before it became this.
+    pub(crate) fn cause<T: std::error::Error + 'static>(&self) -> Option<&T> {
+        self.0.cause.as_deref()?.downcast_ref()
+    }
+
     fn from_cause(cause: Option<BoxError>) -> Self {
         Self(Box::new(Inner {
             status: StatusCode::INTERNAL_SERVER_ERROR,

@@ -29,6 +29,8 @@
 //! - **What the host keeps** between requests: [`cache`].
 //! - **To tell whoever listens**: [`pubsub`], on every node; [`skep::subscribe`] and [`skep::subscribers`] listen.
 //! - **To tell browsers**: [`skep::event_stream`], with [`EventStream`] for yes. Connections belong to the host.
+//! - **To talk with clients** over WebSockets, as Phoenix's channels do: [`channel`], [`skep::channel`],
+//!   [`skep::channels`] and [`skep::socket`]; in a protocol of your own, [`websocket`] and [`skep::websocket`].
 //! - **Who is there**: [`presence`].
 //! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
 //! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
@@ -55,6 +57,7 @@ extern crate self as skep_sdk;
 #[doc(hidden)]
 pub mod __private;
 pub mod cache;
+pub mod channel;
 pub mod jobs;
 pub mod prelude;
 pub mod presence;
@@ -63,6 +66,7 @@ pub mod pubsub;
 pub mod store;
 pub mod task;
 pub mod test;
+pub mod websocket;
 
 #[cfg(any(test, all(feature = "allocator", target_arch = "wasm32")))]
 mod allocator;
@@ -73,6 +77,7 @@ mod context;
 #[cfg(not(target_arch = "wasm32"))]
 mod double;
 mod error;
+mod pages;
 mod stream;
 mod warmer;
 mod web;

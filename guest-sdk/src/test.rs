@@ -16,13 +16,15 @@
 //! [`advance`]. What is published is recorded for [`published`], [`deliver`] hands a message to a subscriber,
 //! [`TestRequest::open`] opens an event stream, and tasks run at once. What is kept in the [`store`](mod@crate::store) is in
 //! memory too, and [`perform_jobs`] does the jobs that are due. Processes live in the test's thread: see
-//! [`process`](crate::process#tests).
+//! [`process`](crate::process#tests). So do channels, whose clients are [`socket`]s.
 //!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
 #![allow(clippy::panic, reason = "a test fails by a panic, at its own line")]
 
 #[cfg(not(target_arch = "wasm32"))]
 mod bucket;
+#[cfg(not(target_arch = "wasm32"))]
+mod channel;
 #[cfg(not(target_arch = "wasm32"))]
 mod jobs;
 #[cfg(not(target_arch = "wasm32"))]
@@ -35,6 +37,8 @@ mod store;
 mod stream;
 #[cfg(not(target_arch = "wasm32"))]
 mod task;
+#[cfg(not(target_arch = "wasm32"))]
+mod websocket;
 
 use std::fmt::Display;
 
@@ -48,6 +52,8 @@ use crate::{
 #[cfg(not(target_arch = "wasm32"))]
 pub use bucket::{TestBucket, advance, bucket};
 #[cfg(not(target_arch = "wasm32"))]
+pub use channel::{TestChannel, TestEvent, TestReply, TestSocket, socket, socket_with};
+#[cfg(not(target_arch = "wasm32"))]
 pub use jobs::{TestJob, job, jobs, perform_jobs, worker};
 #[cfg(not(target_arch = "wasm32"))]
 pub use process::{TestCall, TestKind, TestProcess, call, process, process_kind, sleeping, start_as};
@@ -59,6 +65,8 @@ pub use store::{TestSpace, fail_commit, store_space};
 pub use stream::{TestStream, owner};
 #[cfg(not(target_arch = "wasm32"))]
 pub use task::{started, task};
+#[cfg(not(target_arch = "wasm32"))]
+pub use websocket::TestWebSocket;
 
 /// A GET request.
 #[track_caller]

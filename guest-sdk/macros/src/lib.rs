@@ -3,15 +3,19 @@
 //! Every macro leaves the author's function as it is, checks it natively at the author's lines, and adds the component's
 //! export on wasm only.
 
+mod blocks;
+mod channel;
 mod event_stream;
 mod export;
 mod http;
 mod job;
 mod many;
 mod process;
+mod socket;
 mod subscribe;
 mod task;
 mod warmer;
+mod websocket;
 
 use proc_macro::TokenStream;
 
@@ -294,7 +298,7 @@ pub fn jobs(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// may be. A plugin has one such `impl`; `#[skep::processes]` makes it several.
 #[proc_macro_attribute]
 pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    process::expand_one(&arguments.into(), item.into()).into()
+    process::PROCESSES.expand_one::<process::Kind>(&arguments.into(), item.into()).into()
 }
 
 /// Makes the types of a module whose `impl` stands under `#[process]` the plugin's kinds of processes. What holds for each of
@@ -317,7 +321,7 @@ pub fn process(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn processes(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    process::expand_module(&arguments.into(), item.into()).into()
+    process::PROCESSES.expand_module::<process::Kind>(&arguments.into(), item.into()).into()
 }
 
 /// Makes a function the one that says whether a client may listen to a topic, and what it sees first. The connection
@@ -343,4 +347,138 @@ pub fn processes(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn event_stream(arguments: TokenStream, item: TokenStream) -> TokenStream {
     event_stream::EVENT_STREAM.expand(&arguments.into(), item.into()).into()
+}
+
+/// Makes a type the plugin's channel: what clients join over a socket that Phoenix clients speak. The attribute stands on the
+/// `impl` of the type, which is what one joined client is remembered by, and which is `#[derive(Serialize, Deserialize)]`: the
+/// host keeps it between messages.
+///
+/// | function | what it is for |
+/// |---|---|
+/// | `join(params: P, socket) -> Result<Self>` | a client wants to join; or `-> Self`; with `(Self, Json<T>)` it is told something, with an error it is refused |
+/// | `handle_in(&mut self, message: M, socket) -> R` | what the client says: `M` is an enum whose variants are the events; `event: &str, payload: P` may stand for it. `R` is the reply: nothing for none, `Json<T>`, `Bytes`, `channel::Reply`, an `Option` or a `Result` of these |
+/// | `handle_out(&mut self, message: M, socket)` | a broadcast that is intercepted: the client gets what this pushes |
+/// | `handle_info(&mut self, message: M, socket)` | what was published on a topic of `socket.subscribe`, or on its own but as no broadcast; `topic: &str` may stand before it, and `M` may be `Message` |
+/// | `terminate(&mut self, end: &End, socket)` | its end: `socket.broadcast` tells others |
+///
+/// Only `join` must be there; any other function is the author's own. `socket: &mut Socket` may be left out, and so may what
+/// is nothing. Those without an answer may return `Result<()>`, whose error is logged.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Room { user: String }
+///
+/// #[skep::channel("room:*", intercept = ["new_msg"])]
+/// impl Room {
+///     fn join(params: Params, socket: &mut Socket) -> Result<Self> {
+///         let User { name } = socket.assigns()?;
+///         Presence::track(socket, &name, &json!({"since": now()}))?;
+///         Presence::push(socket);
+///         Ok(Room { user: name })
+///     }
+///
+///     fn handle_in(&mut self, message: In, socket: &mut Socket) -> Result<Option<Json<Count>>> { .. }
+///
+///     fn handle_out(&mut self, _event: &str, said: Said, socket: &mut Socket) -> Result<()> { .. }
+/// }
+/// ```
+///
+/// | setting | |
+/// |---|---|
+/// | `"room:*"` | the topics: one, or all that begin so; of several channels the most exact one is joined |
+/// | `intercept = ["new_msg"]` | broadcasts of these events go to `handle_out`, once for each client |
+/// | `process` | it is a process: it is not handed in and out with each message, and sleeps when it is idle. The manifest says so, too: `channels."room:*".process = "room"` |
+/// | `name` | of the kind of processes; by default the type's, `"room"` |
+/// | `part` | one of several, which a module under `#[skep::channels]` lists |
+///
+/// A plugin has one such `impl`; `#[skep::channels]` makes it several.
+#[proc_macro_attribute]
+pub fn channel(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    channel::CHANNELS.expand_one::<channel::Channel>(&arguments.into(), item.into()).into()
+}
+
+/// Makes the types of a module whose `impl` stands under `#[channel("..")]` the plugin's channels. What holds for each of them
+/// is what `#[skep::channel]` says; the rest of the module stays as it is. A plugin has one such module.
+///
+/// ```text
+/// #[skep::channels]
+/// mod channels {
+///     use skep_sdk::prelude::*;
+///
+///     #[channel("room:*")]
+///     impl super::Room { .. }
+///
+///     #[channel("room:lobby")]
+///     impl super::Lobby { .. }
+///
+///     #[channel]
+///     use super::game::Game;                      // in a file of its own, under `#[skep::channel("game:*", part)]`
+///
+///     #[channel(process)]
+///     use super::table::Table;                    // the same, for one that is a process
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn channels(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    channel::CHANNELS.expand_module::<channel::Channel>(&arguments.into(), item.into()).into()
+}
+
+/// Makes a function the one that says who may open a socket, and what its channels know of the client. The socket belongs to
+/// the host: the function runs once, when a client comes.
+///
+/// Its arguments are extractors, as those of a handler: `Query<T>` has the client's parameters, `Connecting` its token. Of the
+/// headers only those are there that the manifest names. It returns `Result<Connected>`; an error refuses the client with a 403,
+/// and is logged. A plugin has one.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[skep::socket]
+/// fn connect(connecting: Connecting) -> Result<Connected> {
+///     let user = user_of(connecting.token.as_deref())?;
+///     Ok(Connected::new(&user).id(format!("user:{}", user.id)))
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn socket(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    socket::SOCKET.expand(&arguments.into(), item.into()).into()
+}
+
+/// Makes a type the plugin's WebSockets that speak a protocol of its own, on the routes that the manifest marks `websocket`. The
+/// attribute stands on the `impl` of the type, which is what one client is remembered by, and which is
+/// `#[derive(Serialize, Deserialize)]`. The sockets belong to the host, which keeps it between messages.
+///
+/// | function | what it is for |
+/// |---|---|
+/// | `open(extractors ..) -> Result<Self>` | a client comes: extractors are those of a handler, and `Upgrade`; `Accepted<Self>` says more than `Self`, an error refuses it |
+/// | `message(&mut self, frame: F, socket)` | what the client says: `Frame`, or any serde type, from JSON text |
+/// | `handle_info(&mut self, message: M, socket)` | what was published on a topic of `socket.subscribe`; `topic: &str` may stand before it, and `M` may be `Message` |
+/// | `close(&mut self, code: u16)` | its end |
+///
+/// `open` and `message` must be there. `socket: &mut WebSocket` may be left out. The others return nothing or `Result<()>`; an
+/// error of `message` or `handle_info` closes the socket.
+///
+/// ```text
+/// use skep_sdk::prelude::*;
+///
+/// #[derive(Serialize, Deserialize)]
+/// struct Echo { said: u32 }
+///
+/// #[skep::websocket]
+/// impl Echo {
+///     fn open() -> Self { Echo { said: 0 } }
+///
+///     fn message(&mut self, frame: Frame, socket: &mut WebSocket) {
+///         self.said += 1;
+///         socket.send(frame);
+///     }
+/// }
+/// ```
+///
+/// A plugin has one such `impl`.
+#[proc_macro_attribute]
+pub fn websocket(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    websocket::expand(&arguments.into(), item.into()).into()
 }

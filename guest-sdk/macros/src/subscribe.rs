@@ -38,6 +38,11 @@ fn topics(arguments: &TokenStream, function: &ItemFn) -> Result<String, Error> {
         let text = "a subscriber listens to one text, \"orders:42\" or \"orders:*\"; for more, write more of them";
         return Err(Error::new_spanned(arguments, text));
     };
+    refuse_topics(&literal)
+}
+
+/// A pattern of topics as the host reads it.
+pub(crate) fn refuse_topics(literal: &LitStr) -> Result<String, Error> {
     let topics = literal.value();
     let own = topics.split_once('/').map_or(topics.as_str(), |(_, own)| own);
     let text = if own.is_empty() || own.len() > TOPIC_BYTES_MAX {

@@ -4,6 +4,7 @@ pub mod bindings;
 
 use crate::{
     FromRequest, Handler,
+    channel::{Channel, Connects},
     process::Process,
     pubsub::{FromMessage, subscriber::Heard},
     stream::opener::Opened,
@@ -11,6 +12,13 @@ use crate::{
     web::Answer,
 };
 pub use crate::{
+    channel::{
+        connect::connect,
+        export::{
+            channel_definition, channel_gone, channel_in, channel_info, channel_join, channel_of, channel_out,
+            channel_terminate, channel_unmatched,
+        },
+    },
     jobs::worker::{Performed, definition, perform, typed_job},
     process::{
         answer::{Fallible, Plain},
@@ -23,7 +31,8 @@ pub use crate::{
         export::{Done, run, typed_map, typed_start},
     },
     warmer::warm,
-    web::export::serve,
+    web::{Asked, export::serve},
+    websocket::export::{websocket_asked, websocket_close, websocket_info, websocket_message, websocket_open},
 };
 
 #[cfg(target_arch = "wasm32")]
@@ -60,6 +69,15 @@ pub const fn opener<M, O: Opener<M>>(_: &O) {}
 
 /// Holds only for a kind of processes; called with a type that is listed, so that the error stands at it.
 pub const fn kind<P: Process>() {}
+
+/// Holds only for a channel; called with a type that is listed, so that the error stands at it.
+pub const fn channel<C: Channel>() {}
+
+/// Holds only for what says whether a socket opens; called with the return type, so that the error stands at that type.
+pub const fn connects<T: Connects>() {}
+
+/// Holds only for what opens a socket; the check of last resort, for a return type without a name.
+pub const fn connector<M, F: Asked<M, Answer: Connects>>(_: &F) {}
 
 /// What the host is told that asks for something which this revision has not.
 #[must_use]

@@ -1,12 +1,10 @@
 //! A walk over a bucket's keys.
 
-use std::vec;
-
 use super::Bucket;
-use crate::{Error, Result};
-
-/// As many as the host gives: each page is one call to it.
-const PAGE_KEYS: u32 = 1000;
+use crate::{
+    Error, Result,
+    pages::{PAGE_ITEMS, Pages},
+};
 
 /// The keys of a bucket, from [`Bucket::keys`]. It ends after an error.
 #[derive(Debug)]
@@ -14,29 +12,12 @@ const PAGE_KEYS: u32 = 1000;
 pub struct Keys {
     bucket: Bucket,
     prefix: String,
-    page: vec::IntoIter<String>,
-    next: Next,
-}
-
-#[derive(Debug)]
-enum Next {
-    Start,
-    At(String),
-    End,
+    pages: Pages<String>,
 }
 
 impl Keys {
     pub(super) fn new(bucket: Bucket, prefix: String) -> Self {
-        Self { bucket, prefix, page: vec::IntoIter::default(), next: Next::Start }
-    }
-
-    /// Fetches the next page. It may be empty before the end.
-    fn turn(&mut self, cursor: Option<&str>) -> Result<()> {
-        let page = self.bucket.handle().keys(&self.prefix, cursor, PAGE_KEYS);
-        let page = page.map_err(|error| self.bucket.refused("listing keys from", &self.prefix, error))?;
-        self.page = page.keys.into_iter();
-        self.next = page.cursor.map_or(Next::End, Next::At);
-        Ok(())
+        Self { bucket, prefix, pages: Pages::new() }
     }
 }
 
@@ -44,19 +25,11 @@ impl Iterator for Keys {
     type Item = Result<String, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(key) = self.page.next() {
-                return Some(Ok(key));
-            }
-            // The end, unless the turn says otherwise.
-            let turned = match std::mem::replace(&mut self.next, Next::End) {
-                Next::Start => self.turn(None),
-                Next::At(cursor) => self.turn(Some(&cursor)),
-                Next::End => return None,
-            };
-            if let Err(error) = turned {
-                return Some(Err(error));
-            }
-        }
+        let Self { bucket, prefix, pages } = self;
+        pages.next(|cursor| {
+            let page = bucket.handle().keys(prefix, cursor, PAGE_ITEMS);
+            let page = page.map_err(|error| bucket.refused("listing keys from", prefix, error))?;
+            Ok((page.keys, page.cursor))
+        })
     }
 }

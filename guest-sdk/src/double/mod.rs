@@ -1,6 +1,7 @@
 //! The host's part in native tests: in memory, a world of its own for every thread, and so for every test.
 
 pub(crate) mod cache;
+pub(crate) mod channels;
 pub(crate) mod durable;
 mod flight;
 pub(crate) mod jobs;
@@ -9,6 +10,7 @@ pub(crate) mod processes;
 pub(crate) mod pubsub;
 mod store;
 pub(crate) mod tasks;
+pub(crate) mod websockets;
 
 use std::{
     cell::RefCell,
@@ -33,6 +35,8 @@ pub(crate) struct World {
     durable: durable::Durable,
     jobs: jobs::Jobs,
     processes: processes::Processes,
+    channels: channels::Channels,
+    websockets: websockets::WebSockets,
 }
 
 impl Default for World {
@@ -50,6 +54,8 @@ impl Default for World {
             durable: durable::Durable::default(),
             jobs: jobs::Jobs::default(),
             processes: processes::Processes::default(),
+            channels: channels::Channels::default(),
+            websockets: websockets::WebSockets::default(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens but processes.
+//! `skep:plugin/pubsub` with the functions that wit-bindgen generates, over memory. Nobody listens but processes, channels and WebSockets.
 
 use std::collections::BTreeMap;
 
-use super::{WORLD, World, processes};
+use super::{WORLD, World, channels, processes, websockets};
 pub(crate) use crate::__private::bindings::imports::skep::plugin::pubsub::{Delivery, History, Message};
 use crate::__private::bindings::imports::skep::plugin::types::Error;
 
@@ -69,6 +69,19 @@ pub(super) fn send(
     data: &[u8],
     delivery: Delivery,
 ) -> Result<Option<u64>, Error> {
+    let message = record(world, topic, event, data, delivery)?;
+    channels::heard(world, &message);
+    Ok(message.id)
+}
+
+/// Publishes a message, of which channels are not told yet.
+pub(super) fn record(
+    world: &mut World,
+    topic: &str,
+    event: Option<&str>,
+    data: &[u8],
+    delivery: Delivery,
+) -> Result<Message, Error> {
     let pubsub = &mut world.pubsub;
     let id = check(pubsub, topic, event)?.retained.then(|| {
         let last = pubsub.last_ids.entry(topic.to_owned()).or_default();
@@ -78,7 +91,8 @@ pub(super) fn send(
     let message = Message { topic: topic.to_owned(), event: event.map(str::to_owned), id, data: data.to_owned() };
     pubsub.published.push((message.clone(), delivery));
     processes::heard(world, &message);
-    Ok(id)
+    websockets::heard(world, &message);
+    Ok(message)
 }
 
 pub(crate) fn since(topic: &str, after: Option<u64>, limit: u32) -> Result<History, Error> {

@@ -1,12 +1,11 @@
 //! Looking who is there.
 
-use std::vec;
-
 use super::{Member, host};
-use crate::{Result, capability::refused};
-
-/// As many as the host gives: each page is one call to it.
-const PAGE_MEMBERS: u32 = 1000;
+use crate::{
+    Result,
+    capability::refused,
+    pages::{PAGE_ITEMS, Pages},
+};
 
 /// Who is there, in the order of the keys, fetched page by page as they are asked for.
 ///
@@ -21,7 +20,7 @@ const PAGE_MEMBERS: u32 = 1000;
 /// # Ok::<_, Error>(())
 /// ```
 pub fn list(topic: impl Into<String>) -> Members {
-    Members { topic: topic.into(), page: vec::IntoIter::default(), next: Next::Start }
+    Members { topic: topic.into(), pages: Pages::new() }
 }
 
 /// Who is there under a key.
@@ -41,50 +40,45 @@ pub fn count(topic: &str) -> Result<u64> {
     host::count(topic).map_err(|error| refused(error, format!("counting who is in `{topic}`")))
 }
 
+/// Who is there, as the `Presence` of phoenix.js wants it in `presence_state`: `{"maja": {"metas": [{"phx_ref": "..", ..}]}}`.
+///
+/// # Errors
+/// When the host refuses, or a presence's data is no JSON object.
+pub fn state(topic: &str) -> Result<serde_json::Value> {
+    let mut state = serde_json::Map::new();
+    for member in list(topic) {
+        let member = member?;
+        let metas = member.metas.iter().map(|meta| {
+            let mut data: serde_json::Map<String, serde_json::Value> = meta.data()?;
+            data.insert("phx_ref".to_owned(), meta.reference().into());
+            if let Some(previous) = meta.previous() {
+                data.insert("phx_ref_prev".to_owned(), previous.into());
+            }
+            Ok(data.into())
+        });
+        let metas: Vec<serde_json::Value> = metas.collect::<Result<_>>()?;
+        state.insert(member.key, serde_json::json!({"metas": metas}));
+    }
+    Ok(state.into())
+}
+
 /// Who is there, from [`list`]. It ends after an error.
 #[derive(Debug)]
 #[must_use = "members are fetched as they are asked for"]
 pub struct Members {
     topic: String,
-    page: vec::IntoIter<Member>,
-    next: Next,
-}
-
-#[derive(Debug)]
-enum Next {
-    Start,
-    At(String),
-    End,
-}
-
-impl Members {
-    /// Fetches the next page. It may be empty before the end.
-    fn turn(&mut self, cursor: Option<&str>) -> Result<()> {
-        let page = host::list(&self.topic, cursor, PAGE_MEMBERS);
-        let page = page.map_err(|error| refused(error, format!("listing who is in `{}`", self.topic)))?;
-        self.page = page.members.into_iter().map(Member::from).collect::<Vec<_>>().into_iter();
-        self.next = page.cursor.map_or(Next::End, Next::At);
-        Ok(())
-    }
+    pages: Pages<Member>,
 }
 
 impl Iterator for Members {
     type Item = Result<Member>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(member) = self.page.next() {
-                return Some(Ok(member));
-            }
-            // The end, unless the turn says otherwise.
-            let turned = match std::mem::replace(&mut self.next, Next::End) {
-                Next::Start => self.turn(None),
-                Next::At(cursor) => self.turn(Some(&cursor)),
-                Next::End => return None,
-            };
-            if let Err(error) = turned {
-                return Some(Err(error));
-            }
-        }
+        let Self { topic, pages } = self;
+        pages.next(|cursor| {
+            let page = host::list(topic, cursor, PAGE_ITEMS);
+            let page = page.map_err(|error| refused(error, format!("listing who is in `{topic}`")))?;
+            Ok((page.members.into_iter().map(Member::from).collect(), page.cursor))
+        })
     }
 }

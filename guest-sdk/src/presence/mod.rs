@@ -31,7 +31,8 @@
 //! # Ok::<_, Error>(())
 //! ```
 //!
-//! In a process [`Ctx::track`](crate::process::Ctx::track) says that somebody is there for as long as the process is.
+//! In a channel [`Presence::track`] says that somebody is there for as long as the client has joined its topic, and
+//! [`Presence::push`] tells that client who is. In a process [`Ctx::track`](crate::process::Ctx::track) says that somebody is there for as long as the process is.
 //!
 //! What a presence says of itself is any serde type that makes a JSON object of at most 4 KiB. Topics are those of
 //! [`pubsub`](crate::pubsub), and so are the grants: tracking publishes, looking subscribes.
@@ -45,6 +46,7 @@
 
 mod list;
 mod member;
+mod of_channel;
 mod owner;
 mod track;
 
@@ -54,8 +56,9 @@ use crate::__private::bindings::imports::skep::plugin::presence as host;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::double::presence as host;
 
-pub use list::{Members, count, get, list};
+pub use list::{Members, count, get, list, state};
 pub use member::{Member, Meta};
+pub use of_channel::Presence;
 pub use owner::Owner;
 pub use track::{track, untrack, update};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a presence lives with: an event stream that this plugin has opened, or the process that calls, whose
+/// What a presence lives with: an event stream, a channel or a WebSocket of this plugin, or the process that calls, whose
 /// [`Pid`](crate::process::Pid) is one. It is text, so it can be stored, or handed to the client and come back with a later
 /// request; check who sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

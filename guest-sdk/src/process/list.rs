@@ -1,12 +1,11 @@
 //! Looking for processes.
 
-use std::vec;
-
 use super::{Pid, Target, host};
-use crate::{Error, Result, capability::refused};
-
-/// As many as the host gives: each page is one call to it.
-const PAGE_PROCESSES: u32 = 1000;
+use crate::{
+    Error, Result,
+    capability::refused,
+    pages::{PAGE_ITEMS, Pages},
+};
 
 /// Who has a name, of this plugin or as `("shop", "cart:42")` of another; `None` if nobody has. A pid stays as it is.
 ///
@@ -41,7 +40,7 @@ pub fn whereis(name: impl Into<Target>) -> Result<Option<Pid>> {
 /// # Ok::<_, Error>(())
 /// ```
 pub fn list(prefix: impl Into<String>) -> Processes {
-    Processes { prefix: prefix.into(), page: vec::IntoIter::default(), next: Next::Start }
+    Processes { prefix: prefix.into(), pages: Pages::new() }
 }
 
 /// A part of the list, at most `limit` and 1,000 processes (0: 1,000).
@@ -82,45 +81,15 @@ pub struct Page {
 #[must_use = "processes are fetched as they are asked for"]
 pub struct Processes {
     prefix: String,
-    page: vec::IntoIter<Listed>,
-    next: Next,
-}
-
-#[derive(Debug)]
-enum Next {
-    Start,
-    At(String),
-    End,
-}
-
-impl Processes {
-    /// Fetches the next page. It may be empty before the end.
-    fn turn(&mut self, cursor: Option<&str>) -> Result<()> {
-        let page = page(&self.prefix, cursor, PAGE_PROCESSES)?;
-        self.page = page.processes.into_iter();
-        self.next = page.cursor.map_or(Next::End, Next::At);
-        Ok(())
-    }
+    pages: Pages<Listed>,
 }
 
 impl Iterator for Processes {
     type Item = Result<Listed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(listed) = self.page.next() {
-                return Some(Ok(listed));
-            }
-            // The end, unless the turn says otherwise.
-            let turned = match std::mem::replace(&mut self.next, Next::End) {
-                Next::Start => self.turn(None),
-                Next::At(cursor) => self.turn(Some(&cursor)),
-                Next::End => return None,
-            };
-            if let Err(error) = turned {
-                return Some(Err(error));
-            }
-        }
+        let Self { prefix, pages } = self;
+        pages.next(|cursor| page(prefix, cursor, PAGE_ITEMS).map(|page| (page.processes, page.cursor)))
     }
 }
 

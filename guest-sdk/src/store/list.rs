@@ -1,12 +1,12 @@
 //! Items in the order of their keys.
 
-use std::{fmt, vec};
+use std::fmt;
 
 use super::{Item, Space};
-use crate::{Error, Result};
-
-/// As many as the host gives: each page is one call to it.
-const PAGE_ITEMS: u32 = 1000;
+use crate::{
+    Error, Result,
+    pages::{PAGE_ITEMS, Pages},
+};
 
 /// A part of a list, from [`page`](super::page).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,28 +24,12 @@ pub struct Items<T> {
     space: Space,
     prefix: String,
     decode: fn(Item<Vec<u8>>) -> Result<Item<T>>,
-    page: vec::IntoIter<Item<Vec<u8>>>,
-    next: Next,
-}
-
-#[derive(Debug)]
-enum Next {
-    Start,
-    At(String),
-    End,
+    pages: Pages<Item<Vec<u8>>>,
 }
 
 impl<T> Items<T> {
     pub(super) fn new(space: Space, prefix: String, decode: fn(Item<Vec<u8>>) -> Result<Item<T>>) -> Self {
-        Self { space, prefix, decode, page: vec::IntoIter::default(), next: Next::Start }
-    }
-
-    /// Fetches the next page.
-    fn turn(&mut self, cursor: Option<&str>) -> Result<()> {
-        let page = self.space.page_bytes(&self.prefix, cursor, PAGE_ITEMS)?;
-        self.page = page.items.into_iter();
-        self.next = page.cursor.map_or(Next::End, Next::At);
-        Ok(())
+        Self { space, prefix, decode, pages: Pages::new() }
     }
 }
 
@@ -53,20 +37,12 @@ impl<T> Iterator for Items<T> {
     type Item = Result<Item<T>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(item) = self.page.next() {
-                return Some((self.decode)(item));
-            }
-            // The end, unless the turn says otherwise.
-            let turned = match std::mem::replace(&mut self.next, Next::End) {
-                Next::Start => self.turn(None),
-                Next::At(cursor) => self.turn(Some(&cursor)),
-                Next::End => return None,
-            };
-            if let Err(error) = turned {
-                return Some(Err(error));
-            }
-        }
+        let Self { space, prefix, pages, .. } = self;
+        let item = pages.next(|cursor| {
+            let page = space.page_bytes(prefix, cursor, PAGE_ITEMS)?;
+            Ok((page.items, page.cursor))
+        })?;
+        Some(item.and_then(self.decode))
     }
 }
 

@@ -1,5 +1,6 @@
 //! HTTP: what a handler takes, what it answers, and how both cross the border to the host.
 
+mod asked;
 mod cookies;
 pub(crate) mod export;
 mod extract;
@@ -12,6 +13,7 @@ mod reply;
 mod request;
 mod router;
 
+pub use asked::Asked;
 pub use cookies::Cookies;
 pub use extract::{Client, Form, FromRequest, Json, Path, Query};
 pub use handler::Handler;

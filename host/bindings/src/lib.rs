@@ -52,6 +52,8 @@ macro_rules! world {
                     "skep:plugin/jobs": crate::generated::skep::plugin::jobs,
                     "skep:plugin/store": crate::generated::skep::plugin::store,
                     "skep:plugin/process": crate::generated::skep::plugin::process,
+                    "skep:plugin/channel": crate::generated::skep::plugin::channel,
+                    "skep:plugin/websocket": crate::generated::skep::plugin::websocket,
                 },
             });
         }
@@ -85,7 +87,9 @@ pub use background::{Background, BackgroundPre};
 pub use event_streams::exports::skep::plugin::event_stream_handler;
 pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
-pub use generated::skep::plugin::{cache, context, jobs, presence, process, pubsub, store, tasks, types};
+pub use generated::skep::plugin::{
+    cache, channel, context, jobs, presence, process, pubsub, store, tasks, types, websocket,
+};
 pub use generated::{Http, HttpPre};
 pub use processes::exports::skep::plugin::process_handler;
 pub use processes::{Processes, ProcessesPre};

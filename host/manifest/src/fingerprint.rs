@@ -3,6 +3,7 @@
 use skep_types::{Instances, Limits, TopicPattern};
 
 use crate::caches::{CacheAccess, CacheConfig, CacheKind};
+use crate::channels::ChannelConfig;
 use crate::grants::{FileGrant, Grants};
 use crate::jobs::JobsConfig;
 use crate::plugin::PluginConfig;
@@ -39,6 +40,9 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         caches,
         warmers,
         topics,
+        // Where clients come from, as routes.
+        sockets: _,
+        channels,
         subscribers,
         tasks,
         store,
@@ -88,6 +92,9 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
     for (pattern, topic) in topics {
         add_topic(&mut text, pattern, topic);
     }
+    for (pattern, channel) in channels {
+        add_channel(&mut text, pattern, channel);
+    }
     for (name, subscriber) in subscribers {
         add_subscriber(&mut text, name.as_str(), subscriber);
     }
@@ -135,6 +142,17 @@ fn add_topic(text: &mut Text, pattern: &TopicPattern, topic: &TopicConfig) {
         text.add("topics.retain.messages", messages);
         text.add("topics.retain.bytes", &bytes.0);
         text.add("topics.retain.age", &age.as_nanos());
+    }
+}
+
+fn add_channel(text: &mut Text, pattern: &TopicPattern, channel: &ChannelConfig) {
+    // Another export is called, and for other events. Which sockets lead to it reaches the code as what is asked.
+    let ChannelConfig { sockets: _, process, intercept } = channel;
+    if let Some(kind) = process {
+        text.pair("channels.process", &pattern.to_string(), kind.as_str());
+    }
+    for event in intercept.iter().flatten() {
+        text.pair("channels.intercept", &pattern.to_string(), event);
     }
 }
 
@@ -247,7 +265,7 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files, caches, topics, store, processes } = grants;
+    let Grants { http, http_private, plugins, files, caches, topics, store, processes, sockets } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
@@ -284,6 +302,7 @@ fn add_grants(text: &mut Text, grants: &Grants) {
         };
         text.add(key, selector);
     }
+    text.set("grants.sockets", sockets.iter().map(ToString::to_string));
 }
 
 struct Text(String);

@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use skep_types::{BucketId, PluginName, TopicSelector};
 
 use crate::caches::{self, CacheAccess};
+use crate::channels::mount::{Granted, MountSelector};
 use crate::keys::KeySelector;
 use crate::origin::Origin;
 use crate::processes::access::{self, ProcessAccess, ProcessSelector};
@@ -37,6 +38,9 @@ pub struct Grants {
     /// Processes of other plugins, and what it may do with them; where several match, all that they allow. The plugins are
     /// in the manifest.
     pub processes: BTreeMap<ProcessSelector, ProcessAccess>,
+    /// Sockets of other plugins on which its own channels may be joined: it hears their clients, and learns what the other plugin
+    /// has said of them. All are in the manifest.
+    pub sockets: Vec<MountSelector>,
 }
 
 /// A folder of the host that a guest sees.
@@ -69,6 +73,9 @@ impl Grants {
         }
         if let Some(processes) = table.item("processes") {
             grants.processes = access::read_grants(&processes).unwrap_or_default();
+        }
+        if let Some(sockets) = table.get::<Vec<Granted>>("sockets") {
+            grants.sockets = sockets.into_iter().map(|Granted(socket)| socket).collect();
         }
         for (at, file) in grants.files.iter().enumerate() {
             if grants.files.iter().take(at).any(|other| other.guest == file.guest) {

@@ -10,6 +10,7 @@
 //! | [`store`], [`keys`] | what is kept durably; which keys of others a plugin may use |
 //! | [`jobs`], [`cron`] | durable work: queues, times, and what the calendar begins |
 //! | [`processes`] | kinds of stateful processes: what survives what, and how many there may be |
+//! | [`channels`] | where Phoenix clients open sockets, what they may join there, and raw WebSockets |
 //! | [`topics`], [`subscribers`], [`tasks`] | what is kept of a plugin's messages, how they wait; work beside its calls |
 //! | [`supervision`] | when a plugin's failures have consequences |
 //! | [`grants`], [`origin`], [`pattern`] | what a plugin may reach |
@@ -24,6 +25,7 @@
 //! Every path in a manifest is relative to the manifest's folder and absolute in the types of this crate.
 
 pub mod caches;
+pub mod channels;
 mod check;
 pub mod cors;
 pub mod cron;
@@ -55,6 +57,10 @@ pub mod warmers;
 pub mod watch;
 
 pub use caches::{CacheAccess, CacheConfig, CacheKind, WriteBehind};
+pub use channels::{
+    ChannelConfig, InvalidMount, Longpoll, Mount, MountSelector, SocketConfig, SocketConnect, SocketLimits,
+    SocketOrigins, SocketOverflow, WebSocketConfig,
+};
 pub use cors::{Allowed, Cors};
 pub use cron::{CronConfig, Missed};
 pub use error::{Error, Problem};

@@ -115,6 +115,7 @@ fn read_root(table: &Table, dir: &Path, reading: &Reading) -> (HostConfig, BTree
     check::topic_grants(&plugins, &names, reading);
     check::store_grants(&plugins, &names, reading);
     check::process_grants(&plugins, &names, reading);
+    check::sockets(&plugins, &names, reading);
     check::topics(&host, &plugins, reading);
     check::cache_memory(&host, &plugins, reading);
     check::routes(&plugins, reading);

@@ -7,6 +7,7 @@ use skep_types::{BucketName, HandlerName, Instances, Limits, TopicName, TopicPat
 use toml::Value;
 
 use crate::caches::{self, CacheConfig};
+use crate::channels::{self, ChannelConfig, Mount, SocketConfig};
 use crate::cors::Cors;
 use crate::cron::{self, CronConfig};
 use crate::fingerprint;
@@ -62,6 +63,10 @@ pub struct PluginConfig {
     pub warmers: BTreeMap<WarmerName, WarmerConfig>,
     /// What the host keeps of its topics. Default: nothing.
     pub topics: BTreeMap<TopicPattern, TopicConfig>,
+    /// Where Phoenix clients open sockets. Default: nowhere.
+    pub sockets: BTreeMap<Mount, SocketConfig>,
+    /// Its channels. Default: each has the defaults.
+    pub channels: BTreeMap<TopicPattern, ChannelConfig>,
     /// How messages wait for its subscriptions, by the component's names for them. Default: each has the defaults.
     pub subscribers: BTreeMap<HandlerName, SubscriberConfig>,
     /// What bounds its tasks.
@@ -109,6 +114,8 @@ impl PluginConfig {
             caches: BTreeMap::new(),
             warmers: BTreeMap::new(),
             topics: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            channels: BTreeMap::new(),
             subscribers: BTreeMap::new(),
             tasks: TasksConfig::default(),
             store: StoreConfig::default(),
@@ -136,6 +143,12 @@ impl PluginConfig {
     #[must_use]
     pub fn topic(&self, name: &TopicName) -> TopicConfig {
         topics::of(&self.topics, name)
+    }
+
+    /// What holds for a channel, by the component's pattern for it.
+    #[must_use]
+    pub fn channel(&self, topics: &TopicPattern) -> ChannelConfig {
+        self.channels.get(topics).cloned().unwrap_or_default()
     }
 
     /// How messages wait for a subscription, by the component's name for it.
@@ -207,6 +220,12 @@ impl Read for PluginConfig {
         }
         if let Some(patterns) = table.item("topics") {
             plugin.topics = topics::read(&patterns).unwrap_or_default();
+        }
+        if let Some(mounts) = table.item("sockets") {
+            plugin.sockets = channels::read_sockets(&mounts).unwrap_or_default();
+        }
+        if let Some(patterns) = table.item("channels") {
+            plugin.channels = channels::read(&patterns).unwrap_or_default();
         }
         if let Some(subscribers) = table.item("subscribers") {
             plugin.subscribers = subscribers::read(&subscribers).unwrap_or_default();

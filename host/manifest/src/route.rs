@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use toml::Value;
 
+use crate::channels::transport::{self, WebSocketConfig};
 use crate::pattern::HostPattern;
 use crate::rate_limit::RateLimit;
 use crate::read::{Item, Read, Section, closest, join};
@@ -36,6 +37,8 @@ pub struct Route {
     /// The topic whose messages the host writes to the clients, in place of a call of the component. The route's only
     /// method is GET then. Default: none.
     pub sse: Option<SseConfig>,
+    /// The raw WebSocket that the component speaks over, in place of answering. The route's only method is GET then. Default: none.
+    pub websocket: Option<WebSocketConfig>,
 }
 
 /// A route that cannot be read.
@@ -65,7 +68,7 @@ impl Route {
     /// When the path breaks the rules.
     pub fn any(path: &str) -> Result<Self, InvalidPath> {
         path::normalise(path)?;
-        Ok(Self { host: None, methods: None, path: path.to_owned(), rate_limit: None, sse: None })
+        Ok(Self { host: None, methods: None, path: path.to_owned(), rate_limit: None, sse: None, websocket: None })
     }
 
     /// The names of the path's captures, in its order.
@@ -152,6 +155,8 @@ impl Read for Route {
         let rate_limit = table.get("rate_limit");
         let sse_item = table.item("sse");
         let sse = sse_item.as_ref().and_then(SseConfig::read);
+        let websocket_item = table.item("websocket");
+        let websocket = websocket_item.as_ref().and_then(transport::read_route).flatten();
         let route = match table.item("route") {
             Some(text) => {
                 let route = text.parse("a route such as \"GET /users/{id}\"");
@@ -161,20 +166,34 @@ impl Read for Route {
             None => read_parts(item, table),
         };
         let route = Self { rate_limit, ..route? };
-        match (sse_item, sse) {
-            (Some(item), Some(sse)) => route.with_sse(&item, sse),
+        match (sse_item, sse, websocket_item, websocket) {
+            (Some(_), Some(_), Some(_), Some(_)) => {
+                item.fail("has both `sse` and `websocket`; a client asks for one of them: write two routes")
+            }
+            (Some(item), Some(sse), ..) => route.with_sse(&item, sse),
+            (.., Some(item), Some(websocket)) => route.with_websocket(&item, websocket),
             _ => Some(route),
         }
     }
 }
 
 impl Route {
+    /// Makes it a route of WebSockets, if it can be one.
+    fn with_websocket(self, item: &Item<'_>, websocket: WebSocketConfig) -> Option<Self> {
+        self.only_get(item, "a WebSocket")?;
+        Some(Self { methods: Some(vec!["GET".to_owned()]), websocket: Some(websocket), ..self })
+    }
+
+    fn only_get(&self, item: &Item<'_>, what: &str) -> Option<()> {
+        match self.methods.iter().flatten().find(|method| *method != "GET") {
+            Some(other) => item.fail(format!("{what} is asked for by GET, not by {other}; leave the method away")),
+            None => Some(()),
+        }
+    }
+
     /// Makes it a route of event streams, if it can be one.
     fn with_sse(self, item: &Item<'_>, sse: SseConfig) -> Option<Self> {
-        let mut methods = self.methods.iter().flatten();
-        if let Some(other) = methods.find(|method| *method != "GET") {
-            return item.fail(format!("an event stream is asked for by GET, not by {other}; leave the method away"));
-        }
+        self.only_get(item, "an event stream")?;
         if let Some(unknown) = sse.topic.captures().find(|name| !self.captures().any(|capture| capture == *name)) {
             let hint = closest(unknown, self.captures());
             let hint = hint.map_or_else(String::new, |near| format!(", did you mean `{{{near}}}`?"));

@@ -9,32 +9,20 @@ use super::{
     functions::{Function, Role, complete_ctx},
     settings::{Settings, is_name, kebab},
 };
-use crate::export::combine;
+use crate::{
+    blocks::{Block, Listed, Refused},
+    export::combine,
+};
 
-pub(super) struct Kind {
-    pub(super) item: ItemImpl,
-    pub(super) name: String,
+pub(crate) struct Kind {
+    item: ItemImpl,
+    name: String,
     settings: Settings,
     functions: Vec<Function>,
 }
 
-/// An `impl` that is none. It stays, lest every use of it be an error of its own.
-pub(super) struct Refused {
-    pub(super) item: ItemImpl,
-    pub(super) error: Error,
-}
-
-impl Refused {
-    pub(super) fn expand(self) -> TokenStream {
-        let Self { item, error } = self;
-        let error = error.into_compile_error();
-        quote!(#item #error)
-    }
-}
-
-impl Kind {
-    #[allow(clippy::result_large_err, reason = "once for each `impl`, when it is compiled")]
-    pub(super) fn new(arguments: &TokenStream, mut item: ItemImpl) -> Result<Self, Refused> {
+impl Block for Kind {
+    fn new(arguments: &TokenStream, mut item: ItemImpl) -> Result<Self, Refused> {
         let mut errors = Vec::new();
         if let Some((path, _)) = &item.trait_ {
             errors.push(Error::new_spanned(
@@ -89,26 +77,7 @@ impl Kind {
         }
     }
 
-    /// Whether a module elsewhere exports it.
-    pub(super) fn is_part(&self) -> bool {
-        self.settings.is_part
-    }
-
-    pub(super) fn ty(&self) -> Type {
-        (*self.item.self_ty).clone()
-    }
-
-    fn function(&self, role: Role) -> Option<&Function> {
-        self.functions.iter().find(|function| function.role == role)
-    }
-
-    /// The type of a role's message.
-    fn message(&self, role: Role) -> Type {
-        self.function(role).map_or_else(|| parse_quote!(::skep_sdk::process::Unhandled), Function::message)
-    }
-
-    /// The author's `impl`, and beside it what the SDK is told.
-    pub(super) fn items(&self) -> TokenStream {
+    fn items(&self) -> TokenStream {
         let Self { item, name, settings, .. } = self;
         let ty = &item.self_ty;
         let Settings { version, format, .. } = settings;
@@ -148,6 +117,33 @@ impl Kind {
 
             #event_log
         }
+    }
+
+    fn ty(&self) -> Type {
+        (*self.item.self_ty).clone()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn is_part(&self) -> bool {
+        self.settings.is_part
+    }
+
+    fn listed(&self) -> Listed {
+        Listed { ty: self.ty(), is_other: false }
+    }
+}
+
+impl Kind {
+    fn function(&self, role: Role) -> Option<&Function> {
+        self.functions.iter().find(|function| function.role == role)
+    }
+
+    /// The type of a role's message.
+    fn message(&self, role: Role) -> Type {
+        self.function(role).map_or_else(|| parse_quote!(::skep_sdk::process::Unhandled), Function::message)
     }
 }
 

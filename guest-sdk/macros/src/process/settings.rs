@@ -81,13 +81,13 @@ fn kind(value: &Expr) -> Result<String, Error> {
     })
 }
 
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(allowed)
 }
 
 /// `SlowLoader` as a kind: `slow-loader`.
-pub(super) fn kebab(name: &str) -> String {
+pub(crate) fn kebab(name: &str) -> String {
     let mut kebab = String::new();
     let mut before = '-';
     let mut letters = name.trim_start_matches("r#").chars().peekable();

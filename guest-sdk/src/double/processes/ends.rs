@@ -12,7 +12,7 @@ use crate::{
         imports::skep::plugin::types::Target,
         processes::exports::skep::plugin::process_handler::{Down, Event, Exit},
     },
-    double::presence,
+    double::{channels, presence},
 };
 
 /// It starts again, from what was kept.
@@ -77,6 +77,7 @@ pub(super) fn end(pid: &str, reason: &str) {
     let linked = WORLD.with_borrow_mut(|world| {
         let linked = world.processes.remove(pid, reason);
         presence::disown(world, pid);
+        channels::process_ended(world, pid, reason);
         linked
     });
     for other in linked {

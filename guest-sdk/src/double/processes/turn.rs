@@ -14,7 +14,7 @@ use crate::{
         imports::skep::plugin::{pubsub::Message, store::Refusal, types::Error},
         processes::exports::skep::plugin::process_handler::{Call, Event, Identity, Next, Published, Stopping},
     },
-    double::{World, durable, presence, tasks},
+    double::{World, channels, durable, presence, tasks, websockets},
     process::export::{Live, Resumes},
 };
 
@@ -270,6 +270,8 @@ pub(crate) fn settle() {
         turns < TURNS_MAX,
         "{TURNS_MAX} messages were handled, and there are more: do processes tell each other things?"
     );
+    channels::settle();
+    websockets::settle();
 }
 
 /// A message that was published comes to those that have subscribed.

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use skep_manifest::{
-    Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, Cors, CronConfig, Durability, FileGrant, Grants,
-    HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig, Missed, Overflow,
-    Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart,
-    QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef, SseConfig, SseOpen, StaticProcess,
+    Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, ChannelConfig, Cors, CronConfig, Durability,
+    FileGrant, Grants, HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig,
+    Longpoll, Missed, Overflow, Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess,
+    ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
+    SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig, SseOpen, StaticProcess,
     StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig,
-    Tls, TopicAccess, TopicConfig, WarmerConfig, WriteBehind,
+    Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
@@ -35,6 +36,29 @@ fn number(number: u32) -> NonZeroU32 {
 
 fn handler(name: &str) -> HandlerName {
     HandlerName::new(name).unwrap()
+}
+
+fn socket() -> SocketConfig {
+    let origins = ["https://app.example.org", "https://*.example.org:8443"].map(|origin| origin.parse().unwrap());
+    SocketConfig {
+        connect: SocketConnect::Anyone,
+        headers: strings(["user-agent", "cookie"]),
+        limits: SocketLimits {
+            origins: SocketOrigins::Only(origins.to_vec()),
+            frame: ByteSize::kib(128),
+            idle_timeout: Duration::from_secs(120),
+            messages_per_second: 50,
+            messages_burst: 60,
+            queue: 100,
+            queue_bytes: ByteSize::kib(64),
+            assigns: ByteSize::kib(2),
+        },
+        channels: 10,
+        joins_per_second: 3,
+        joins_burst: 4,
+        overflow: SocketOverflow::DropBroadcasts,
+        longpoll: Some(Longpoll { window: Duration::from_secs(5) }),
+    }
 }
 
 #[test]
@@ -106,6 +130,21 @@ fn a_full_manifest_is_read_to_the_last_key() {
         retries: 4,
         dead_letters: 0,
     };
+    let mut raw: Route = "GET /raw".parse().unwrap();
+    raw.websocket = Some(WebSocketConfig::default());
+    let mut raw_one: Route = "GET /raw/{id}".parse().unwrap();
+    raw_one.websocket = Some(WebSocketConfig {
+        limits: SocketLimits {
+            origins: SocketOrigins::Any,
+            frame: ByteSize::mib(1),
+            idle_timeout: Duration::from_secs(300),
+            messages_per_second: 5,
+            messages_burst: 6,
+            queue: 20,
+            queue_bytes: ByteSize::kib(2),
+            assigns: ByteSize::kib(4),
+        },
+    });
     let mut delete: Route = "DELETE /y".parse().unwrap();
     let second = |requests| RateLimit { requests, per: Duration::from_secs(1), burst: requests, by: RateKey::Client };
     delete.rate_limit = Some(second(1));
@@ -182,7 +221,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         build: Some("cargo build --release".into()),
         needs: strings(["node"]),
         watch: web.watch.clone(),
-        routes: routes.into_iter().chain([y, put, events, order, delete]).collect(),
+        routes: routes.into_iter().chain([y, put, events, order, delete, raw, raw_one]).collect(),
         instances: Instances::Reuse(1000),
         env: texts([("PORT", "8080"), ("MODE", "fast")]),
         config: texts([("debug", "true"), ("greeting", "hi")]),
@@ -210,6 +249,30 @@ fn a_full_manifest_is_read_to_the_last_key() {
             ("orders:all".parse().unwrap(), kept),
             ("orders:secret".parse().unwrap(), TopicConfig::default()),
             ("*".parse().unwrap(), TopicConfig::default()),
+        ]),
+        sockets: BTreeMap::from([
+            ("/socket".parse().unwrap(), socket()),
+            ("/plain".parse().unwrap(), SocketConfig::default()),
+            (
+                "app.example.org/live".parse().unwrap(),
+                SocketConfig {
+                    channels: 400,
+                    joins_burst: 800,
+                    longpoll: Some(Longpoll { window: Duration::from_secs(10) }),
+                    ..SocketConfig::default()
+                },
+            ),
+        ]),
+        channels: BTreeMap::from([
+            (
+                "room:*".parse().unwrap(),
+                ChannelConfig {
+                    sockets: Some(vec!["/socket".parse().unwrap(), "other/chat".parse().unwrap()]),
+                    process: Some(handler("room_1")),
+                    intercept: Some(strings(["new_msg", "typing"])),
+                },
+            ),
+            ("room:lobby".parse().unwrap(), ChannelConfig::default()),
         ]),
         subscribers: BTreeMap::from([(handler("mail_1"), mail), (handler("plain"), SubscriberConfig::default())]),
         tasks: TasksConfig {
@@ -298,6 +361,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 ("other/main".parse().unwrap(), ProcessAccess::Monitor),
                 ("other/*".parse().unwrap(), ProcessAccess::All),
             ]),
+            sockets: vec!["other/chat".parse().unwrap()],
         },
     };
     assert_eq!(*web, expected);
@@ -332,6 +396,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         ..CacheConfig::default()
     };
     let other = PluginConfig {
+        sockets: BTreeMap::from([("/chat".parse().unwrap(), SocketConfig::default())]),
         caches: BTreeMap::from([
             (bucket("behind"), behind(500)),
             (bucket("counts"), CacheConfig::default()),

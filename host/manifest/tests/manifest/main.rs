@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails, fails its test")]
 
+mod channels;
 mod durable;
 mod full;
 mod mistakes;
@@ -94,7 +95,9 @@ fn a_component_alone_gets_every_request() {
 #[test]
 fn the_fingerprint_is_of_what_the_code_can_notice() {
     let fingerprint = |more: &str| {
-        let text = format!("[plugins.a]\nsource = 'a.wasm'\n{more}\n[plugins.b]\nsource = 'b.wasm'\ncaches.z = {{}}");
+        let text = format!(
+            "[plugins.a]\nsource = 'a.wasm'\n{more}\n[plugins.b]\nsource = 'b.wasm'\ncaches.z = {{}}\nsockets.'/b' = {{}}"
+        );
         parse(&text).unwrap().plugins[&name("a")].settings_fingerprint()
     };
     let plain = fingerprint("");
@@ -124,6 +127,9 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "processes.x = { persistence = 'none', deadline = '10s', fuel = 1_000_000_000 }",
         "processes.x = { restart = 'permanent', mailbox = 1, max = 5, hibernate_after = 'never', supervision.restarts = 1 }",
         "processes.x = { start = ['main', { name = 'y', args = 5 }], strategy = 'one-for-all' }",
+        "sockets.'/socket' = { connect = 'anyone', headers = ['a'], longpoll = true, frame = '1MiB' }",
+        "sockets.'/socket' = {}\nchannels.'x:*' = { sockets = ['/socket'] }",
+        "routes = [{ route = '/x', websocket = true }]",
     ] {
         assert_eq!(fingerprint(same), plain, "{same}");
     }
@@ -176,6 +182,12 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "processes.x.persistence = 'event-log'",
         "processes.x.deadline = '2s'",
         "processes.x.fuel = 5",
+        "channels.x.process = 'y'",
+        "channels.x.process = 'z'",
+        "channels.'x*'.process = 'z'",
+        "channels.x.intercept = ['y']",
+        "channels.x.intercept = ['y', 'z']",
+        "grants.sockets = ['b/b']",
         "grants.processes = { 'b/z' = 'monitor' }",
         "grants.processes = { 'b/z' = 'call' }",
         "grants.processes = { 'b/z' = 'all' }",
