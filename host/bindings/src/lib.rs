@@ -67,6 +67,8 @@ world!(background, "background", Borrowing { duplicate_if_necessary: true });
 world!(processes, "processes", Borrowing { duplicate_if_necessary: true });
 world!(workers, "workers", Borrowing { duplicate_if_necessary: true });
 world!(event_streams, "event-streams", Borrowing { duplicate_if_necessary: true });
+world!(sockets, "sockets", Borrowing { duplicate_if_necessary: true });
+world!(channels, "channels", Borrowing { duplicate_if_necessary: true });
 
 /// `wasi:keyvalue@0.2.0-draft`.
 #[allow(missing_docs)]
@@ -84,6 +86,8 @@ pub mod keyvalue_draft2 {
 
 pub use background::exports::skep::plugin::task_handler;
 pub use background::{Background, BackgroundPre};
+pub use channels::exports::skep::plugin::channel_handler;
+pub use channels::{Channels, ChannelsPre};
 pub use event_streams::exports::skep::plugin::event_stream_handler;
 pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
@@ -93,6 +97,8 @@ pub use generated::skep::plugin::{
 pub use generated::{Http, HttpPre};
 pub use processes::exports::skep::plugin::process_handler;
 pub use processes::{Processes, ProcessesPre};
+pub use sockets::exports::skep::plugin::socket_handler;
+pub use sockets::{Sockets, SocketsPre};
 pub use subscribers::exports::skep::plugin::subscriber;
 pub use subscribers::{Subscribers, SubscribersPre};
 pub use warmers::{Warmers, WarmersPre};

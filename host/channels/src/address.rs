@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use skep_types::PluginName;
+
 use crate::wire::Ref;
 
 /// Names a socket of this node. It prints as 16 hexadecimal digits.
@@ -29,6 +31,20 @@ pub struct ReplyRef {
 pub struct InvalidAddress;
 
 impl ChannelId {
+    /// What a plugin knows it by, and the owner of its presences: `plugin/socket-number`.
+    #[must_use]
+    pub fn of(self, owner: &PluginName) -> String {
+        format!("{owner}/{self}")
+    }
+
+    /// Reads what [`Self::of`] writes, if it is of this plugin.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] for every other text.
+    pub fn read(text: &str, owner: &PluginName) -> Result<Self, InvalidAddress> {
+        without(text, owner)?.parse()
+    }
+
     /// The socket that it is a channel of.
     #[must_use]
     pub fn socket(self) -> SocketId {
@@ -36,7 +52,26 @@ impl ChannelId {
     }
 }
 
+/// A text that begins with the plugin's name, without it.
+fn without<'a>(text: &'a str, owner: &PluginName) -> Result<&'a str, InvalidAddress> {
+    text.strip_prefix(owner.as_str()).and_then(|rest| rest.strip_prefix('/')).ok_or(InvalidAddress)
+}
+
 impl ReplyRef {
+    /// What a plugin knows it by: `plugin/channel.ref`. None if the client gave the message no ref, and so waits for nothing.
+    #[must_use]
+    pub fn of(&self, owner: &PluginName) -> Option<String> {
+        (!self.reference.is_null()).then(|| format!("{owner}/{self}"))
+    }
+
+    /// Reads what [`Self::of`] writes, if it is of this plugin.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] for every other text.
+    pub fn read(text: &str, owner: &PluginName) -> Result<Self, InvalidAddress> {
+        without(text, owner)?.parse()
+    }
+
     /// The channel that the message came from.
     #[must_use]
     pub fn channel(&self) -> ChannelId {

@@ -163,6 +163,18 @@ impl Channels {
         self.publish(topic, publish)
     }
 
+    /// The same, but for the client of one channel of a plugin. One that has ended leaves nobody out.
+    ///
+    /// # Errors
+    /// As for [`Self::broadcast`].
+    pub fn broadcast_from(&self, owner: &PluginName, channel: ChannelId, topic: &TopicId, event: &str, body: Body) -> Result<(), Error> {
+        let mut publish = crate::socket::publish(event, body)?;
+        if let Ok(shared) = self.0.channel(owner, channel) {
+            publish.from = shared.update(|state| state.record(channel.serial)?.heard_as);
+        }
+        self.publish(topic, publish)
+    }
+
     fn publish(&self, topic: &TopicId, publish: Publish) -> Result<(), Error> {
         let published = self.0.options.pubsub.publish(topic, publish);
         published.map(drop).map_err(|error| Error::Invalid(error.to_string()))
@@ -200,6 +212,15 @@ impl Channels {
     #[must_use = "it says whether there was one"]
     pub fn close(&self, id: SocketId) -> bool {
         self.0.find(id).map(|shared| shared.close(Close::DISCONNECTED)).is_some()
+    }
+
+    /// Closes all sockets of a mount that leads nowhere any more.
+    pub fn close_mount(&self, mount: &Arc<Mount>) {
+        for entry in &self.0.sockets {
+            if Arc::ptr_eq(&entry.value().mount, mount) {
+                entry.value().close(Close::DISCONNECTED);
+            }
+        }
     }
 
     /// Opens no more sockets, closes all with 1012, batch after batch, and waits until they are gone; whether they are.

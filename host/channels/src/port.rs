@@ -37,6 +37,8 @@ impl Crash {
 /// A client that wants a socket.
 #[derive(Clone, Debug)]
 pub struct Connecting {
+    /// The URI of its request: absolute, where the client named a host.
+    pub uri: String,
     /// The parameters of its request, `vsn` among them.
     pub params: Vec<(String, String)>,
     /// The header fields that the mount lets through.
@@ -103,6 +105,8 @@ pub struct Message {
 pub struct Info {
     /// Where it was published.
     pub topic: TopicId,
+    /// Its number, if the topic keeps messages.
+    pub id: Option<u64>,
     /// What happened.
     pub event: Option<Arc<str>>,
     /// What it says; a broadcast's JSON or bytes.

@@ -34,6 +34,7 @@ pub mod node;
 pub mod plugin;
 mod processes;
 pub mod rate;
+mod sockets;
 pub mod spec;
 pub mod store;
 pub mod streams;

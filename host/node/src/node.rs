@@ -33,6 +33,7 @@ use crate::meter::{self, Meter};
 use crate::plugin::{Absence, Plugin};
 use crate::processes::{self, ProcessService};
 use crate::rate::Rates;
+use crate::sockets::SocketService;
 use crate::spec::{Given, Settings};
 use crate::store::{Entry, Origin, Pin, PluginStore, content_hash, unix_ms, write_durably};
 use crate::topics::Topics;
@@ -126,6 +127,7 @@ impl Node {
         crate::background::describe();
         crate::durable::describe();
         processes::describe();
+        crate::sockets::describe();
         guard::describe();
         let topics = Arc::new(Topics::new(&manifest, Arc::clone(&clock)));
         let environment = Environment { clock: Arc::clone(&clock), bus: Bus::default() };
@@ -136,7 +138,9 @@ impl Node {
         let processes = ProcessService::open(host, places, keeper, topics.pubsub.clone(), &environment)?;
         durable.deliver_to(&processes.processes);
         let (durable, processes) = (Arc::new(durable), Arc::new(processes));
-        let services = Services { topics: Arc::clone(&topics), durable, processes, environment, root };
+        let sockets = SocketService::new(Arc::clone(&clock), topics.pubsub.clone(), topics.presence.clone());
+        let sockets = Arc::new(sockets);
+        let services = Services { topics: Arc::clone(&topics), durable, processes, sockets, environment, root };
         let rates = Rates::new(Arc::clone(&clock));
         let front = Front::new(FrontOptions {
             proxies: TrustedProxies::new(host.http.trusted_proxies.clone()),
@@ -241,6 +245,7 @@ impl Node {
         for plugin in self.plugins.load().values() {
             plugin.streams().close();
         }
+        self.services.sockets.drain(drain).await;
         let server = self.server.lock().take();
         let drained = match server {
             Some(server) => server.shutdown(drain).await,
@@ -390,7 +395,8 @@ impl Node {
         let (observer, calls) = plugin.observer();
         let (topics, store) = (self.topics.granted(settings), self.services.durable.granted(settings));
         let (processes, tasks) = (self.services.processes.granted(settings), plugin.background().task_grant(settings));
-        let given = Given { buckets, topics, store, processes, tasks };
+        let channels = self.services.sockets.channels.clone();
+        let given = Given { buckets, topics, store, processes, channels, tasks };
         let spec = settings.for_runtime(wasm, given, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
@@ -485,6 +491,7 @@ async fn upkeep(node: Weak<Node>) {
         node.rates.sweep();
         node.services.durable.measure().await;
         node.services.processes.measure();
+        node.services.sockets.measure();
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
-use skep_manifest::{Allowed, PluginConfig, Route, SseOpen};
+use skep_manifest::{Allowed, PluginConfig, Route, SocketConnect, SseOpen};
 use skep_runtime::{GrantedBucket, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
@@ -18,6 +18,8 @@ pub struct Given {
     pub store: StoreGrants,
     /// The processes of the host, and which of them it may reach.
     pub processes: ProcessGrants,
+    /// The sockets of the host.
+    pub channels: skep_channels::Channels,
     /// What its tasks may use.
     pub tasks: TaskGrant,
 }
@@ -89,12 +91,15 @@ impl Settings {
             topics: given.topics,
             store: Some(given.store),
             processes: Some(given.processes),
+            channels: Some(given.channels),
             tasks: given.tasks,
             needs: Needs {
-                http: config.routes.iter().any(|route| route.sse.is_none()),
+                http: config.routes.iter().any(|route| route.sse.is_none() && route.websocket.is_none()),
                 event_streams: sse().any(|sse| sse.open == SseOpen::Handler),
                 subscribers: !config.subscribers.is_empty(),
                 jobs: !config.cron.is_empty(),
+                channels: !config.channels.is_empty(),
+                sockets: config.sockets.values().any(|socket| socket.connect == SocketConnect::Handler),
                 processes: !config.processes.is_empty(),
                 warmers: !config.warmers.is_empty(),
             },

@@ -50,6 +50,8 @@ pub(crate) struct Admission {
 const SUBSCRIBERS_WAITING: usize = 1_000_000;
 /// Jobs that may wait for an instance: as many as the queues of any manifest can have at work.
 const JOBS_WAITING: usize = 1_000_000;
+/// Calls of channels that may wait for an instance: one for each channel of all sockets that a host may have.
+const CHANNELS_WAITING: usize = 10_000_000;
 /// How deep tasks can wait for tasks: a request for its tasks, those for theirs, and once more.
 pub(crate) const TASK_LEVELS: usize = 3;
 
@@ -58,6 +60,8 @@ pub(crate) const TASK_LEVELS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Doors {
     pub(crate) http: Arc<Admission>,
+    /// A call waits here as long as its deadline lets it: a client that waits for a reply is better served late than by an error.
+    pub(crate) channels: Arc<Admission>,
     pub(crate) subscribers: Arc<Admission>,
     pub(crate) jobs: Arc<Admission>,
     /// By how many tasks wait for the one that enters.
@@ -75,6 +79,12 @@ impl Doors {
         let (http, tasks) = (&spec.limits, &spec.tasks);
         Self {
             http: door(previous.map(|doors| &doors.http), http.concurrency, http.queue, pool.share(http.concurrency)),
+            channels: door(
+                previous.map(|doors| &doors.channels),
+                http.concurrency,
+                CHANNELS_WAITING,
+                pool.share(http.concurrency),
+            ),
             // Each subscription keeps to its own number; together they have as many as requests have.
             subscribers: door(
                 previous.map(|doors| &doors.subscribers),

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_bindings::{job_handler, process_handler};
+use skep_bindings::{channel_handler, job_handler, process_handler};
 use skep_jobs::Definition;
-use skep_types::{Call, Failure, FailureKind, HandlerName, Phase, PluginName, TopicSelector};
+use skep_types::{Call, Failure, FailureKind, HandlerName, Phase, PluginName, TopicPattern, TopicSelector};
 
 use crate::linked::Role;
 use crate::revision::Revision;
@@ -18,6 +18,10 @@ const JOBS_MAX: usize = 1_000;
 const PRIORITY_MAX: u8 = 9;
 /// The wall time of one attempt.
 const JOB_TIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Channels of a plugin, by the patterns of their topics.
+const CHANNELS_MAX: usize = 100;
+/// Events that a channel intercepts.
+const INTERCEPTS_MAX: usize = 100;
 /// Kinds of processes of a plugin.
 const KINDS_MAX: usize = 100;
 /// Tasks of a plugin by name.
@@ -32,6 +36,8 @@ pub struct Declared {
     pub jobs: Vec<Definition>,
     /// The kinds of processes that it has.
     pub processes: Vec<ProcessDefinition>,
+    /// The channels that clients may join.
+    pub channels: Vec<ChannelDefinition>,
     /// The tasks that it runs.
     pub tasks: Vec<HandlerName>,
 }
@@ -58,8 +64,21 @@ pub struct ProcessDefinition {
     pub replays: bool,
 }
 
+/// A plugin's channels of one pattern, as the component defines them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelDefinition {
+    /// Their topics, unique in the plugin.
+    pub topics: TopicPattern,
+    /// Events whose broadcasts it is asked about.
+    pub intercepts: Vec<String>,
+    /// Whether it is told what is published.
+    pub infos: bool,
+    /// Whether it is told of its end.
+    pub terminates: bool,
+}
+
 impl Revision {
-    /// Asks the component for its subscriptions, jobs, processes and tasks, in instances of their own.
+    /// Asks the component for its subscriptions, jobs, processes, channels and tasks, in instances of their own.
     ///
     /// # Errors
     /// When it does not answer, or when what it says breaks a rule; the message names it.
@@ -96,6 +115,17 @@ impl Revision {
                     return Err(bad(format!("two kinds of processes are called `{}`", definition.kind)));
                 }
                 declared.processes.push(definition);
+            }
+        }
+        if self.handles(Role::Channel) {
+            let said = self.ask_channel_definitions(call.clone()).await?;
+            bounded(said.len(), CHANNELS_MAX, "channels")?;
+            for definition in said {
+                let definition = read_channel(definition)?;
+                if declared.channels.iter().any(|other| other.topics == definition.topics) {
+                    return Err(bad(format!("two channels are for `{}`", definition.topics)));
+                }
+                declared.channels.push(definition);
             }
         }
         if self.handles(Role::Task) {
@@ -142,6 +172,18 @@ fn read_process(said: process_handler::Definition) -> Result<ProcessDefinition, 
     let process_handler::Definition { kind, version, saves, replays } = said;
     skep_process::check_kind(&kind).map_err(|error| bad(format!("a process: {error}")))?;
     Ok(ProcessDefinition { kind, version, saves, replays })
+}
+
+fn read_channel(said: channel_handler::Definition) -> Result<ChannelDefinition, Failure> {
+    let channel_handler::Definition { topics, intercepts, listens } = said;
+    let topics: TopicPattern = topics.parse().map_err(|error| bad(format!("the channel `{topics}`: {error}")))?;
+    bounded(intercepts.len(), INTERCEPTS_MAX, "events that a channel intercepts")?;
+    Ok(ChannelDefinition {
+        topics,
+        intercepts,
+        infos: listens.contains(channel_handler::Listens::INFO),
+        terminates: listens.contains(channel_handler::Listens::TERMINATE),
+    })
 }
 
 fn bounded(said: usize, max: usize, what: &str) -> Result<(), Failure> {

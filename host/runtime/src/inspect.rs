@@ -31,12 +31,16 @@ impl HandlerKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is there or not, independent of the others")]
 pub struct Handlers {
+    /// `skep:plugin/channel-handler`.
+    pub channels: bool,
     /// `skep:plugin/event-stream-handler`.
     pub event_streams: bool,
     /// `skep:plugin/job-handler`.
     pub jobs: bool,
     /// `skep:plugin/process-handler`.
     pub processes: bool,
+    /// `skep:plugin/socket-handler`.
+    pub sockets: bool,
     /// `skep:plugin/subscriber`.
     pub subscribers: bool,
     /// `skep:plugin/task-handler`.
@@ -127,9 +131,11 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
     let engine =
         if imports.iter().any(is_03) || exports.iter().any(is_03) { EngineKind::Concurrent } else { EngineKind::Sync };
     let handlers = Handlers {
+        channels: exports_one_of("skep:plugin/channel-handler@0.1."),
         event_streams: exports_one_of("skep:plugin/event-stream-handler@0.1."),
         jobs: exports_one_of("skep:plugin/job-handler@0.1."),
         processes: exports_one_of("skep:plugin/process-handler@0.1."),
+        sockets: exports_one_of("skep:plugin/socket-handler@0.1."),
         subscribers: exports_one_of("skep:plugin/subscriber@0.1."),
         tasks: exports_one_of("skep:plugin/task-handler@0.1."),
         warmers: exports_one_of("skep:plugin/cache-warmer@0.1."),

@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use skep_bindings::{
-    Background, BackgroundPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes, ProcessesPre, Subscribers,
-    SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
+    Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes, ProcessesPre, Sockets, SocketsPre,
+    Subscribers, SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -18,9 +18,11 @@ use crate::state::CallState;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Http,
+    Channel,
     EventStream,
     Job,
     Process,
+    Socket,
     Subscriber,
     Task,
     Warmer,
@@ -37,9 +39,11 @@ pub(crate) enum LinkedHttp {
 /// What the component handles.
 pub(crate) struct Linked {
     http: Option<LinkedHttp>,
+    channels: Option<ChannelsPre<CallState>>,
     event_streams: Option<EventStreamsPre<CallState>>,
     jobs: Option<WorkersPre<CallState>>,
     processes: Option<ProcessesPre<CallState>>,
+    sockets: Option<SocketsPre<CallState>>,
     subscribers: Option<SubscribersPre<CallState>>,
     tasks: Option<BackgroundPre<CallState>>,
     warmers: Option<WarmersPre<CallState>>,
@@ -51,9 +55,11 @@ pub(crate) enum Guest {
     Wasi02(Proxy),
     #[cfg(feature = "p3")]
     Wasi03(Service),
+    Channels(Channels),
     EventStreams(EventStreams),
     Jobs(Workers),
     Process(Processes),
+    Sockets(Sockets),
     Subscribers(Subscribers),
     Tasks(Background),
     Warmers(Warmers),
@@ -79,9 +85,11 @@ impl Linked {
         let handlers = shape.handlers;
         Ok(Self {
             http: http.transpose()?,
+            channels: slot(handlers.channels, Role::Channel, || ChannelsPre::new(pre.clone()))?,
             event_streams: slot(handlers.event_streams, Role::EventStream, || EventStreamsPre::new(pre.clone()))?,
             jobs: slot(handlers.jobs, Role::Job, || WorkersPre::new(pre.clone()))?,
             processes: slot(handlers.processes, Role::Process, || ProcessesPre::new(pre.clone()))?,
+            sockets: slot(handlers.sockets, Role::Socket, || SocketsPre::new(pre.clone()))?,
             subscribers: slot(handlers.subscribers, Role::Subscriber, || SubscribersPre::new(pre.clone()))?,
             tasks: slot(handlers.tasks, Role::Task, || BackgroundPre::new(pre.clone()))?,
             warmers: slot(handlers.warmers, Role::Warmer, || WarmersPre::new(pre.clone()))?,
@@ -102,9 +110,11 @@ impl Linked {
     pub(crate) fn handles(&self, role: Role) -> bool {
         match role {
             Role::Http => self.http.is_some(),
+            Role::Channel => self.channels.is_some(),
             Role::EventStream => self.event_streams.is_some(),
             Role::Job => self.jobs.is_some(),
             Role::Process => self.processes.is_some(),
+            Role::Socket => self.sockets.is_some(),
             Role::Subscriber => self.subscribers.is_some(),
             Role::Task => self.tasks.is_some(),
             Role::Warmer => self.warmers.is_some(),
@@ -113,9 +123,18 @@ impl Linked {
 
     /// Any of the handlers: what to start a component as, to see that it starts.
     pub(crate) fn any(&self) -> Role {
-        let roles =
-            [Role::Http, Role::EventStream, Role::Subscriber, Role::Job, Role::Process, Role::Task, Role::Warmer];
-        roles.into_iter().find(|role| self.handles(*role)).unwrap_or(Role::Http)
+        const ROLES: [Role; 9] = [
+            Role::Http,
+            Role::EventStream,
+            Role::Subscriber,
+            Role::Job,
+            Role::Process,
+            Role::Channel,
+            Role::Socket,
+            Role::Task,
+            Role::Warmer,
+        ];
+        ROLES.into_iter().find(|role| self.handles(*role)).unwrap_or(Role::Http)
     }
 
     /// The export that is called, for messages and logs.
@@ -136,6 +155,10 @@ impl Linked {
                 #[cfg(feature = "p3")]
                 LinkedHttp::Wasi03(pre) => Guest::Wasi03(pre.instantiate_async(store).await?),
             },
+            Role::Channel => {
+                let pre = self.channels.as_ref().ok_or_else(missing)?;
+                Guest::Channels(pre.instantiate_async(store).await?)
+            }
             Role::EventStream => {
                 let pre = self.event_streams.as_ref().ok_or_else(missing)?;
                 Guest::EventStreams(pre.instantiate_async(store).await?)
@@ -145,6 +168,7 @@ impl Linked {
                 let pre = self.processes.as_ref().ok_or_else(missing)?;
                 Guest::Process(pre.instantiate_async(store).await?)
             }
+            Role::Socket => Guest::Sockets(self.sockets.as_ref().ok_or_else(missing)?.instantiate_async(store).await?),
             Role::Subscriber => {
                 let pre = self.subscribers.as_ref().ok_or_else(missing)?;
                 Guest::Subscribers(pre.instantiate_async(store).await?)
@@ -159,9 +183,11 @@ impl Role {
     const fn export(self) -> &'static str {
         match self {
             Self::Http => "skep:plugin/http-handler#handle",
+            Self::Channel => "skep:plugin/channel-handler#handle-in",
             Self::EventStream => "skep:plugin/event-stream-handler#open",
             Self::Job => "skep:plugin/job-handler#perform",
             Self::Process => "skep:plugin/process-handler#handle",
+            Self::Socket => "skep:plugin/socket-handler#connect",
             Self::Subscriber => "skep:plugin/subscriber#receive",
             Self::Task => "skep:plugin/task-handler#run",
             Self::Warmer => "skep:plugin/cache-warmer#warm",

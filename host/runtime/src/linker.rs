@@ -1,6 +1,6 @@
 //! What guests can import: the whole of WASI 0.2 (and 0.3 on its engine), denied by default, and skep's own interfaces.
 
-use skep_bindings::{cache, context, jobs, presence, process, pubsub, store, tasks};
+use skep_bindings::{cache, channel, context, jobs, presence, process, pubsub, store, tasks, websocket};
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
@@ -22,6 +22,8 @@ pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linke
     jobs::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     process::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    channel::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    websocket::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     keyvalue::add_to_linker(&mut linker)?;
     add_logging(&mut linker)?;
     #[cfg(feature = "p3")]

@@ -119,7 +119,7 @@ impl Revision {
     #[must_use]
     pub fn declared(&self) -> &Declared {
         static NOTHING: Declared =
-            Declared { subscriptions: Vec::new(), jobs: Vec::new(), processes: Vec::new(), tasks: Vec::new() };
+            Declared { subscriptions: Vec::new(), jobs: Vec::new(), processes: Vec::new(), channels: Vec::new(), tasks: Vec::new() };
         self.declared.get().unwrap_or(&NOTHING)
     }
 

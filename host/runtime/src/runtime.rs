@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use skep_channels::Channels;
 use skep_manifest::Grants;
 use skep_types::{Instances, Limits, PluginName, RevisionId, SharedObserver};
 use tokio::sync::Semaphore;
@@ -60,6 +61,10 @@ pub struct Needs {
     pub subscribers: bool,
     /// The one that does jobs.
     pub jobs: bool,
+    /// The one with channels.
+    pub channels: bool,
+    /// The one that decides over sockets.
+    pub sockets: bool,
     /// The one with processes.
     pub processes: bool,
     /// The one that fills caches.
@@ -95,6 +100,8 @@ pub struct PluginSpec {
     pub store: Option<StoreGrants>,
     /// The processes of the host, and which of others it may reach. None where there are none.
     pub processes: Option<ProcessGrants>,
+    /// The sockets of the host. None where there are none.
+    pub channels: Option<Channels>,
     /// What its tasks may use.
     pub tasks: TaskGrant,
     /// Everything besides the component that makes a revision a different one.
@@ -121,6 +128,7 @@ impl PluginSpec {
             topics: TopicGrants::apart(),
             store: None,
             processes: None,
+            channels: None,
             tasks: TaskGrant {
                 detached: Arc::new(NoTasks),
                 per_call: 100,
@@ -251,6 +259,7 @@ impl Runtime {
                 topics: spec.topics,
                 store: spec.store,
                 processes: spec.processes,
+                channels: spec.channels,
                 tasks: spec.tasks,
                 buckets: spec.buckets,
                 answer_bytes_max: spec.limits.host_memory.as_usize(),
@@ -362,6 +371,18 @@ fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
             shape.handlers.processes,
             "has settings for processes",
             "no `skep:plugin/process-handler@0.1.0`",
+        ),
+        (
+            needs.channels,
+            shape.handlers.channels,
+            "has settings for channels",
+            "no `skep:plugin/channel-handler@0.1.0`",
+        ),
+        (
+            needs.sockets,
+            shape.handlers.sockets,
+            "has sockets that ask the plugin",
+            "no `skep:plugin/socket-handler@0.1.0`: export it, or write `connect = \"anyone\"`",
         ),
         (needs.jobs, shape.handlers.jobs, "schedules jobs", "no `skep:plugin/job-handler@0.1.0`"),
         (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),

@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use skep_bindings::context;
+use skep_channels::Channels;
 use skep_manifest::FileGrant;
 use skep_pubsub::SubscriptionId;
 use wasmtime::AsContextMut as _;
@@ -48,6 +49,8 @@ pub(crate) struct GuestEnv {
     pub(crate) store: Option<StoreGrants>,
     /// The processes of the host, and which of them it may reach. None where there are none.
     pub(crate) processes: Option<ProcessGrants>,
+    /// The sockets of the host. None where there are none.
+    pub(crate) channels: Option<Channels>,
     /// What its tasks may use.
     pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.

@@ -168,8 +168,7 @@ impl Socket {
     fn broadcast(&self, actor: &Actor, event: &str, body: Body, others_only: bool) -> Result<(), Crash> {
         let mut publish = publish(event, body)?;
         if others_only {
-            let tie = self.ties.iter().find(|tie| tie.serial == actor.serial);
-            publish.from = tie.and_then(|tie| tie.channel.as_ref()).map(skep_pubsub::SinkSubscription::id);
+            publish.from = self.shared.update(|state| state.record(actor.serial)?.heard_as);
         }
         let topic = TopicId { owner: actor.owner.clone(), name: actor.topic.clone() };
         let published = self.hub.options.pubsub.publish(&topic, publish);

@@ -272,13 +272,19 @@ impl Socket {
     ) -> Result<(), Crash> {
         let hub = &self.hub.options;
         let refused = |error: &dyn std::error::Error| Crash::new(error.to_string());
-        let held = hub.presence.owner(&self.channel_id(serial).to_string()).map_err(|error| refused(&error))?;
+        let held = hub.presence.owner(&self.channel_id(serial).of(owner)).map_err(|error| refused(&error))?;
         let heard = channel.map(|channel| {
             let pattern = TopicPattern::Exact(channel.topic.clone());
             let selector = TopicSelector { owner: owner.clone(), pattern };
             hub.pubsub.subscribe_sink(selector, Arc::clone(&self.shared) as _, Tag::Channel(serial).number())
         });
         let channel = heard.transpose().map_err(|error| refused(&error))?;
+        let heard_as = channel.as_ref().map(skep_pubsub::SinkSubscription::id);
+        self.shared.update(|state| {
+            if let Some(record) = state.record(serial) {
+                record.heard_as = heard_as;
+            }
+        });
         self.ties.reserve_exact(usize::from(self.ties.len() < 4));
         self.ties.push(Tie { serial, channel, further: Vec::new(), _owner: held });
         Ok(())
@@ -343,5 +349,5 @@ fn body(message: &skep_pubsub::Message) -> Option<Body> {
 
 pub(super) fn info(message: &skep_pubsub::Message) -> Info {
     let topic = TopicId { owner: message.topic.owner.clone(), name: message.topic.name.clone() };
-    Info { topic, event: message.event.clone(), data: message.data.clone() }
+    Info { topic, id: message.id, event: message.event.clone(), data: message.data.clone() }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
-use skep_pubsub::Message;
+use skep_pubsub::{Message, SubscriptionId};
 use skep_types::TopicName;
 
 use super::Close;
@@ -56,6 +56,8 @@ pub(crate) struct Record {
     pub(crate) handler: Option<Arc<dyn ChannelHandler>>,
     pub(crate) assigns: Bytes,
     pub(crate) phase: Phase,
+    /// By which its broadcasts can leave it out.
+    pub(crate) heard_as: Option<SubscriptionId>,
     /// A call is in flight.
     pub(crate) busy: bool,
     /// The client was told of its end.
@@ -116,6 +118,7 @@ impl Record {
             handler,
             assigns: Bytes::new(),
             phase: Phase::Joining,
+            heard_as: None,
             busy: false,
             told: false,
             after: None,

@@ -34,6 +34,7 @@ use crate::durable::Durable;
 use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
 use crate::processes::{PROCESSES, ProcessService};
+use crate::sockets::SocketService;
 use crate::spec::Settings;
 use crate::store::Origin;
 use crate::topics::Topics;
@@ -64,6 +65,7 @@ pub(crate) struct Services {
     pub(crate) topics: Arc<Topics>,
     pub(crate) durable: Arc<Durable>,
     pub(crate) processes: Arc<ProcessService>,
+    pub(crate) sockets: Arc<SocketService>,
     pub(crate) environment: Environment,
     /// The supervisor of all plugins.
     pub(crate) root: Handle,
@@ -133,6 +135,7 @@ impl Background {
     pub(crate) fn check(&self, settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
         Durable::check(settings, revision)?;
         ProcessService::check(settings, revision)?;
+        SocketService::check(settings, revision)?;
         let grants = self.services.topics.granted(settings);
         let declared = &revision.declared().subscriptions;
         for subscription in declared {
@@ -164,6 +167,7 @@ impl Background {
         let mut supervised = self.supervised.lock().await;
         self.tasks.configure(task_settings(settings));
         self.services.durable.apply(plugin, settings, revision)?;
+        self.services.sockets.apply(plugin, &self.guards, settings, revision);
         let config = settings.config.supervision;
         if *supervised != Some(config) {
             if supervised.take().is_some() {
@@ -261,6 +265,7 @@ impl Background {
             self.end().await;
         }
         self.services.processes.detach(&self.name);
+        self.services.sockets.detach(&self.name);
     }
 
     async fn begin(&self, config: &SupervisionConfig) -> anyhow::Result<()> {

@@ -101,7 +101,9 @@ impl Look<'_> {
                 self.complete_tasks(child);
             }
         }
-        let mut own: Vec<_> = [self.http(&branch.path), self.streams(&branch.path)].into_iter().flatten().collect();
+        let path = &branch.path;
+        let own = [self.http(path), self.streams(path), self.sockets(path), self.channels(path)];
+        let mut own: Vec<_> = own.into_iter().flatten().collect();
         own.append(&mut branch.children);
         branch.children = own;
     }
@@ -119,6 +121,22 @@ impl Look<'_> {
         let has_streams = self.plugin.settings().config.routes.iter().any(|route| route.sse.is_some());
         // A reload takes a route away and leaves its streams alone.
         (has_streams || count > 0).then(|| TreeNode { state: format!("{count} open"), ..self.handler(path, STREAMS) })
+    }
+
+    fn sockets(&self, path: &str) -> Option<TreeNode> {
+        let settings = self.plugin.settings();
+        let mut sockets = self.handler(path, Branch::Sockets.as_str());
+        let mounts = settings.config.sockets.keys().map(ToString::to_string);
+        sockets.children = mounts.map(|mount| self.guarded(&sockets.path, Branch::Sockets, &mount)).collect();
+        (!sockets.children.is_empty()).then_some(sockets)
+    }
+
+    fn channels(&self, path: &str) -> Option<TreeNode> {
+        let revision = self.plugin.current()?;
+        let mut channels = self.handler(path, Branch::Channels.as_str());
+        let patterns = revision.declared().channels.iter().map(|channel| channel.topics.to_string());
+        channels.children = patterns.map(|topics| self.guarded(&channels.path, Branch::Channels, &topics)).collect();
+        (!channels.children.is_empty()).then_some(channels)
     }
 
     fn complete_subscriber(&self, node: &mut TreeNode) {

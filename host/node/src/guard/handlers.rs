@@ -17,6 +17,10 @@ use crate::guard::judge::Judge;
 pub(crate) enum Branch {
     /// A route, by its text in the manifest.
     Http,
+    /// A mount of sockets, by its text in the manifest: who may connect.
+    Sockets,
+    /// Channels, by the component's pattern for them.
+    Channels,
     /// A subscription, by the component's name for it.
     Subscribers,
     /// A job, by the component's name for it.
@@ -30,6 +34,8 @@ impl Branch {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
+            Self::Sockets => "sockets",
+            Self::Channels => "channels",
             Self::Subscribers => "subscribers",
             Self::Jobs => "jobs",
             Self::Tasks => "tasks",

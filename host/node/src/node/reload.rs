@@ -15,6 +15,7 @@ use crate::guard::route::PluginRoute;
 use crate::meter::Meter;
 use crate::plugin::{Absence, Plugin};
 use crate::rate::Limiters;
+use crate::sockets::{SocketRoute, Transport};
 use crate::spec::{Settings, pattern};
 use crate::store::content_hash;
 use crate::streams::StreamRoute;
@@ -143,6 +144,15 @@ impl Node {
                     Some(limit) => target(plain, Some(route.to_string()), Some(limit))?,
                 };
                 routes.push((pattern(route), target));
+            }
+            for (mount, config) in &settings.config.sockets {
+                let endpoint = self.services.sockets.endpoint(&plugin, &settings, mount, config)?;
+                let longpoll = config.longpoll.map(|_| (mount.longpoll(), Transport::LongPoll));
+                for (route, transport) in std::iter::once((mount.websocket(), Transport::WebSocket)).chain(longpoll) {
+                    let plugin = settings.name.clone();
+                    let plain = Arc::new(SocketRoute { plugin, endpoint: endpoint.clone(), transport });
+                    routes.push((pattern(&route), target(plain, None, of_plugin)?));
+                }
             }
         }
         Ok((RouteTable::build(routes)?, limiters))

@@ -5,6 +5,7 @@
 //! charges and hands over to an engine that knows no wasm.
 
 pub(crate) mod cache;
+pub(crate) mod channel;
 mod held;
 pub(crate) mod jobs;
 pub(crate) mod keyvalue;

@@ -77,7 +77,8 @@ impl Revision {
     /// that waits for its tasks does not wait for its own place.
     fn door<E: Errand>(&self, errand: &E) -> Result<&Arc<Admission>, Failure> {
         Ok(match E::ROLE {
-            Role::Http | Role::EventStream | Role::Process | Role::Warmer => self.admission(),
+            Role::Http | Role::EventStream | Role::Process | Role::Socket | Role::Warmer => self.admission(),
+            Role::Channel => &self.doors().channels,
             Role::Subscriber => &self.doors().subscribers,
             Role::Job => &self.doors().jobs,
             Role::Task => {

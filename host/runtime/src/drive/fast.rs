@@ -61,6 +61,15 @@ impl RequestText {
         Self { uri: uri(parts, call.secure), captures: captures(call), headers: header_lines(&parts.headers) }
     }
 
+    /// One that is known by its URI and some fields.
+    pub(super) fn plain(uri: String, headers: &[(String, String)]) -> Self {
+        let mut lines = Vec::new();
+        for (name, value) in headers {
+            lines.extend_from_slice([name, ": ", value, "\r\n"].concat().as_bytes());
+        }
+        Self { uri, captures: None, headers: lines }
+    }
+
     /// What copying it into the guest costs, in fuel: a unit for each byte.
     pub(super) fn len(&self) -> usize {
         self.uri.len() + self.captures.as_ref().map_or(0, String::len) + self.headers.len()

@@ -1,6 +1,5 @@
 //! What a route of sockets leads to: who may connect, and the handshake.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -71,7 +70,7 @@ impl SocketEndpoint {
         let Some(upgrade) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
             return Ok(status(StatusCode::UPGRADE_REQUIRED));
         };
-        let client = self.connecting(&parts, call.client, token);
+        let client = self.connecting(&parts, &call, token);
         let Some(socket) = self.connect(client, Transport::WebSocket).await? else {
             return Ok(status(StatusCode::FORBIDDEN));
         };
@@ -109,7 +108,7 @@ impl SocketEndpoint {
     }
 
     /// What the plugin is told of a client.
-    pub(super) fn connecting(&self, parts: &Parts, peer: IpAddr, token: Option<String>) -> Connecting {
+    pub(super) fn connecting(&self, parts: &Parts, call: &Call, token: Option<String>) -> Connecting {
         let query = parts.uri.query().unwrap_or_default();
         let params = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let mut headers = Vec::new();
@@ -117,7 +116,7 @@ impl SocketEndpoint {
             let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
             headers.extend(values.map(|value| (name.as_str().to_owned(), value.to_owned())));
         }
-        Connecting { params, headers, token, peer }
+        Connecting { uri: uri(parts, call.secure), params, headers, token, peer: call.client }
     }
 
     /// The subprotocol to answer with, by the client's order.
@@ -162,6 +161,16 @@ fn handshake(parts: &Parts) -> Option<HeaderValue> {
     let key = parts.headers.get(SEC_WEBSOCKET_KEY)?;
     let asked = parts.method == Method::GET && has(UPGRADE, "websocket") && has(CONNECTION, "upgrade");
     (asked && version).then(|| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())?
+}
+
+/// As the client wrote it, with the host that it named.
+fn uri(parts: &Parts, secure: bool) -> String {
+    let path = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let host = || parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    match parts.uri.authority().map(http::uri::Authority::as_str).or_else(host) {
+        Some(host) => format!("{}://{host}{path}", if secure { "https" } else { "http" }),
+        None => path.to_owned(),
+    }
 }
 
 pub(super) fn status(status: StatusCode) -> Response<Body> {

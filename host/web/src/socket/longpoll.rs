@@ -56,7 +56,7 @@ impl SocketEndpoint {
 
     async fn open(&self, call: &Call, parts: &Parts) -> Result<Response<Body>, Failure> {
         let token = parts.headers.get(AUTH).and_then(|token| token.to_str().ok()).map(str::to_owned);
-        let mut client = self.connecting(parts, call.client, token);
+        let mut client = self.connecting(parts, call, token);
         client.params.retain(|(name, _)| name != "token");
         let Some(socket) = self.connect(client, Transport::LongPoll).await? else {
             return Ok(json(status_json(403)));

@@ -1,0 +1,204 @@
+//! Sockets and channels of plugins: which mounts there are, and who handles which topics there.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `handlers` | a plugin as the engine calls it: who may connect, and its channels |
+//! | `options` | from the manifest's words to the engine's |
+//! | `route` | the routes that lead to a mount |
+//! | `meter` | what metrics are told |
+//!
+//! A mount stays the same object for as long as its plugin names it, and so do its sockets; what it leads to is swapped whenever
+//! a revision or an entry of the manifest is put in service.
+
+mod handlers;
+mod meter;
+mod options;
+mod route;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use skep_channels::{ChannelHandler, Channels, Drain, Speech, Table, Target};
+use skep_manifest::{Mount, MountSelector, SocketConfig};
+use skep_pubsub::PubSub;
+use skep_runtime::{ChannelDefinition, Revision};
+use skep_types::{Clock, PluginName, TopicPattern};
+use skep_web::SocketEndpoint;
+
+use crate::guard::{Branch, Guards};
+use crate::plugin::Plugin;
+use crate::spec::Settings;
+use handlers::{PluginChannel, PluginSocket};
+
+pub(crate) use meter::describe;
+pub(crate) use route::{SocketRoute, Transport};
+
+/// The sockets of a host.
+pub(crate) struct SocketService {
+    pub(crate) channels: Channels,
+    state: Mutex<State>,
+    meter: meter::Meter,
+}
+
+#[derive(Default)]
+struct State {
+    /// By plugin and mount: those that a route leads to.
+    mounts: BTreeMap<(PluginName, Mount), Arc<skep_channels::Mount>>,
+    /// What is in service of each plugin that has sockets or channels.
+    offers: BTreeMap<PluginName, Offer>,
+}
+
+/// What a plugin in service brings.
+struct Offer {
+    plugin: Weak<Plugin>,
+    guards: Arc<Guards>,
+    settings: Settings,
+    channels: Vec<ChannelDefinition>,
+}
+
+impl SocketService {
+    pub(crate) fn new(clock: Arc<dyn Clock>, pubsub: PubSub, presence: skep_presence::Presence) -> Self {
+        let channels = Channels::new(skep_channels::Options::new(clock, pubsub, presence));
+        Self { channels, state: Mutex::default(), meter: meter::Meter::default() }
+    }
+
+    /// Whether a revision's channels fit the manifest.
+    ///
+    /// # Errors
+    /// What does not fit, and what to write.
+    pub(crate) fn check(settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
+        let declared = &revision.declared().channels;
+        for (topics, config) in &settings.config.channels {
+            anyhow::ensure!(
+                config.process.is_none(),
+                "the manifest has the channels `{topics}` be processes, which this version does not do yet: leave `process` away"
+            );
+            anyhow::ensure!(
+                declared.iter().any(|channel| channel.topics == *topics),
+                "the manifest has settings for the channels `{topics}`, and the component has: {}",
+                declared.iter().map(|channel| channel.topics.to_string()).collect::<Vec<_>>().join(", ")
+            );
+        }
+        Ok(())
+    }
+
+    /// Puts a plugin's sockets and channels in service. Those that have joined go on with them.
+    pub(crate) fn apply(&self, plugin: &Weak<Plugin>, guards: &Arc<Guards>, settings: &Settings, revision: &Revision) {
+        let channels = revision.declared().channels.clone();
+        let mut state = self.state.lock();
+        let has_any = !channels.is_empty() || !settings.config.sockets.is_empty();
+        if has_any {
+            let offer =
+                Offer { plugin: Weak::clone(plugin), guards: Arc::clone(guards), settings: settings.clone(), channels };
+            state.offers.insert(settings.name.clone(), offer);
+        } else if state.offers.remove(&settings.name).is_none() {
+            return;
+        }
+        self.lead(&mut state);
+    }
+
+    /// The plugin goes. Its sockets are closed: nothing of it is left to serve them.
+    pub(crate) fn detach(&self, plugin: &PluginName) {
+        let mut state = self.state.lock();
+        state.offers.remove(plugin);
+        self.lead(&mut state);
+    }
+
+    /// What a route of a mount leads to. The mount is there from now on, with nothing behind it until its plugin serves.
+    ///
+    /// # Errors
+    /// An origin that is none.
+    pub(crate) fn endpoint(
+        &self,
+        plugin: &Arc<Plugin>,
+        settings: &Settings,
+        mount: &Mount,
+        config: &SocketConfig,
+    ) -> anyhow::Result<SocketEndpoint> {
+        let mut state = self.state.lock();
+        let key = (settings.name.clone(), mount.clone());
+        let is_new = !state.mounts.contains_key(&key);
+        let known = state.mounts.entry(key).or_insert_with(|| {
+            let selector = MountSelector { owner: Some(settings.name.clone()), mount: mount.clone() };
+            let guards = plugin.guards();
+            let socket = PluginSocket::new(&Arc::downgrade(plugin), guards, &settings.name, mount, config);
+            let target = Target {
+                socket: Arc::new(socket),
+                options: Arc::new(options::of(config)),
+                speech: Speech::Channels(Table::default()),
+            };
+            skep_channels::Mount::new(&selector.to_string(), target)
+        });
+        let known = Arc::clone(known);
+        if is_new {
+            // Its plugin may serve already.
+            self.lead(&mut state);
+        }
+        let options = options::endpoint(config).with_context(|| format!("the socket `{mount}`"))?;
+        Ok(SocketEndpoint { channels: self.channels.clone(), mount: known, options })
+    }
+
+    /// Leads every mount to what is in service, and forgets those that are no more.
+    fn lead(&self, state: &mut State) {
+        let State { mounts, offers } = state;
+        for (owner, offer) in offers.iter() {
+            for (path, config) in &offer.settings.config.sockets {
+                let Some(mount) = mounts.get(&(owner.clone(), path.clone())) else { continue };
+                let socket = PluginSocket::new(&offer.plugin, &offer.guards, owner, path, config);
+                let target = Target {
+                    socket: Arc::new(socket),
+                    options: Arc::new(options::of(config)),
+                    speech: Speech::Channels(table(offers, owner, path, config)),
+                };
+                self.channels.swap(mount, target);
+            }
+        }
+        mounts.retain(|(owner, path), mount| {
+            let stays = offers.get(owner).is_some_and(|offer| offer.settings.config.sockets.contains_key(path));
+            if !stays && Arc::strong_count(mount) > 1 {
+                self.channels.close_mount(mount);
+            }
+            stays || Arc::strong_count(mount) > 1
+        });
+    }
+
+    /// Opens no more sockets, and closes all of them, batch after batch.
+    pub(crate) async fn drain(&self, within: std::time::Duration) {
+        let drain = Drain { patience: within, ..Drain::default() };
+        if !self.channels.drain(drain).await {
+            tracing::warn!("not all sockets were closed in time");
+        }
+    }
+
+    /// Tells the recorder what has changed.
+    pub(crate) fn measure(&self) {
+        self.meter.tell(&self.channels.stats());
+    }
+}
+
+/// Who handles which topics of a mount: channels of its plugin, and those of others that it is granted.
+fn table(offers: &BTreeMap<PluginName, Offer>, owner: &PluginName, path: &Mount, config: &SocketConfig) -> Table {
+    let mut handlers: Vec<(TopicPattern, Arc<dyn ChannelHandler>)> = Vec::new();
+    // The mount's own plugin last: of several for one pattern it is the one that counts.
+    let others = offers.iter().filter(|(name, _)| *name != owner);
+    for (name, offer) in others.chain(offers.get_key_value(owner)) {
+        for definition in &offer.channels {
+            let channel = offer.settings.config.channel(&definition.topics);
+            if channel.is_on(name, owner, path) {
+                let intercepts = channel.intercept.clone().unwrap_or_else(|| definition.intercepts.clone());
+                let handler = PluginChannel::new(
+                    &offer.plugin,
+                    offer.guards.handler(Branch::Channels, &definition.topics.to_string()),
+                    name,
+                    definition,
+                    intercepts,
+                    config.limits.assigns,
+                );
+                handlers.push((definition.topics.clone(), Arc::new(handler)));
+            }
+        }
+    }
+    Table::new(handlers)
+}
