@@ -16,6 +16,7 @@ pub use processes::{
     ProcessSort, ProcessState, ProcessStatus, ProcessTotals, TimerStatus,
 };
 pub use queues::{JobCounts, QueueStatus, RateStatus, ScheduleStatus};
+pub use sockets::{Disconnected, SocketFilter, SocketPage, SocketStatus, SocketTotals};
 pub use store::{BackedUp, StoreUsage, StoredItem, StoredKey, StoredKeyPage};
 pub use topics::{MemberCount, MemberPage, MemberStatus, MessageStatus, MetaStatus, Published, TopicPage, TopicStatus};
 pub use tree::{BreakerStatus, NodeKind, Resumed, TreeNode};
@@ -29,6 +30,7 @@ mod jobs;
 mod lines;
 mod processes;
 mod queues;
+mod sockets;
 mod store;
 mod topics;
 mod tree;

@@ -23,6 +23,7 @@ mod follow;
 mod jobs;
 mod processes;
 mod queues;
+mod sockets;
 mod store;
 mod supervision;
 mod topics;

@@ -12,19 +12,21 @@ use crate::logs::LogHub;
 pub use caches::CacheControl;
 pub use durable::DurableControl;
 pub use processes::ProcessControl;
+pub use sockets::SocketControl;
 pub use supervision::SupervisionControl;
 pub use topics::TopicControl;
 
 mod caches;
 mod durable;
 mod processes;
+mod sockets;
 mod supervision;
 mod topics;
 
 /// Why a command was not carried out. Nothing is changed then, unless it says so.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue, schedule or process.
+    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue, schedule, process or socket.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
@@ -92,6 +94,11 @@ pub trait Control: CacheControl + TopicControl {
 
     /// Its processes, if it has any to have.
     fn processes(&self) -> Option<&dyn ProcessControl> {
+        None
+    }
+
+    /// The sockets of its clients, if it has any to have.
+    fn sockets(&self) -> Option<&dyn SocketControl> {
         None
     }
 

@@ -16,8 +16,8 @@ pub mod server;
 
 pub use client::{Client, Endpoint};
 pub use control::{
-    CacheControl, Control, ControlError, ControlFuture, DurableControl, Lines, ProcessControl, SupervisionControl,
-    TopicControl,
+    CacheControl, Control, ControlError, ControlFuture, DurableControl, Lines, ProcessControl, SocketControl,
+    SupervisionControl, TopicControl,
 };
 pub use logs::{LogHub, LogLine};
 pub use server::AdminServer;

@@ -29,6 +29,7 @@ mod jobs;
 mod lines;
 mod processes;
 mod queues;
+mod sockets;
 mod store;
 mod supervision;
 mod topics;
@@ -101,6 +102,7 @@ fn router(admin: Admin) -> Router {
         .merge(queues::router())
         .merge(store::router())
         .merge(processes::router())
+        .merge(sockets::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()

@@ -46,5 +46,5 @@ pub use port::{
     Refused, SocketHandler, Working,
 };
 pub use socket::{Close, Socket, SocketRef, Speaks, Transport};
-pub use view::SocketInfo;
+pub use view::{SocketFilter, SocketInfo, SocketPage};
 pub use wire::{Body, Frame, Ref, UnknownVersion, Version};

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use skep_types::{PluginName, TopicId};
+
 use crate::address::SocketId;
 use crate::counters::Stats;
 use crate::hub::Channels;
@@ -14,7 +16,9 @@ use crate::socket::{Phase, Shared, Transport};
 pub struct SocketInfo {
     /// Its id.
     pub id: SocketId,
-    /// The name that it can be disconnected by.
+    /// The plugin that let it in: the mount's.
+    pub owner: PluginName,
+    /// The name that it can be disconnected by, a topic of that plugin.
     pub name: Option<String>,
     /// Where it was opened.
     pub mount: Arc<str>,
@@ -38,10 +42,47 @@ pub struct SocketInfo {
     pub since: SystemTime,
 }
 
+/// Which sockets. An absent part says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SocketFilter {
+    /// Those that this plugin let in.
+    pub owner: Option<PluginName>,
+    /// Those of mounts whose names begin so.
+    pub mount: Option<String>,
+    /// Those that this name would [disconnect](Channels::disconnect).
+    pub name: Option<TopicId>,
+}
+
+/// Sockets in the order of their ids, which is that of their opening.
+#[derive(Clone, Debug)]
+pub struct SocketPage {
+    /// The sockets.
+    pub sockets: Vec<SocketInfo>,
+    /// How many pass, on all pages.
+    pub total: usize,
+    /// Where to go on; none at the end.
+    pub cursor: Option<SocketId>,
+}
+
+/// Who let a socket in. What a mount leads to is swapped, but not to another plugin's.
+fn owner(shared: &Shared) -> PluginName {
+    shared.mount.target.load().socket.owner().clone()
+}
+
+impl SocketFilter {
+    fn passes(&self, shared: &Shared) -> bool {
+        let is_named = |id: &TopicId| shared.name.as_ref() == Some(&id.name) && owner(shared) == id.owner;
+        self.mount.as_ref().is_none_or(|prefix| shared.mount.name().starts_with(prefix))
+            && self.name.as_ref().is_none_or(is_named)
+            && self.owner.as_ref().is_none_or(|plugin| owner(shared) == *plugin)
+    }
+}
+
 impl SocketInfo {
     fn of(shared: &Shared) -> Self {
         shared.update(|state| Self {
             id: shared.id,
+            owner: owner(shared),
             name: shared.name.as_ref().map(ToString::to_string),
             mount: Arc::clone(&shared.mount.name),
             peer: shared.peer,
@@ -65,12 +106,22 @@ impl Channels {
     /// so it is for people, not for requests.
     #[must_use]
     pub fn sockets(&self, cursor: Option<SocketId>, limit: usize) -> Vec<SocketInfo> {
-        let hub = &*self.0;
-        let behind = |id: &SocketId| cursor.is_none_or(|cursor| *id > cursor);
-        let mut ids: Vec<_> = hub.sockets.iter().map(|entry| *entry.key()).filter(behind).collect();
+        self.page(&SocketFilter::default(), cursor, limit).sockets
+    }
+
+    /// A page of the sockets that pass, from behind the cursor on; at most `limit`, and with 0 only how many there are. It
+    /// looks at every socket of the host, so it is for people, not for requests.
+    #[must_use]
+    pub fn page(&self, filter: &SocketFilter, cursor: Option<SocketId>, limit: usize) -> SocketPage {
+        let passing = self.0.sockets.iter().filter(|entry| filter.passes(entry.value()));
+        let mut ids: Vec<_> = passing.map(|entry| *entry.key()).collect();
+        let total = ids.len();
+        ids.retain(|id| cursor.is_none_or(|cursor| *id > cursor));
         ids.sort_unstable();
+        let has_more = ids.len() > limit;
         ids.truncate(limit);
-        ids.into_iter().filter_map(|id| self.socket(id)).collect()
+        let cursor = ids.last().copied().filter(|_| has_more);
+        SocketPage { sockets: ids.into_iter().filter_map(|id| self.socket(id)).collect(), total, cursor }
     }
 
     /// One socket.
@@ -82,17 +133,27 @@ impl Channels {
     /// The counts of the engine. It walks the sockets.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let hub = &*self.0;
-        let mut stats = hub.counters.read();
-        for entry in &hub.sockets {
+        let mut stats = self.counts();
+        for entry in &self.0.sockets {
             let of = |state: &mut crate::socket::State| (state.received, state.sent, state.dropped);
             let (received, sent, dropped) = entry.value().update(of);
             stats.received += received;
             stats.sent += sent;
             stats.dropped += dropped;
         }
-        stats.sockets = hub.count() as u64;
-        stats.sessions = hub.sessions.len() as u64;
         stats
+    }
+
+    /// The same, but frames and dropped messages only of sockets that have ended: it looks at none that is open.
+    #[must_use]
+    pub fn counts(&self) -> Stats {
+        let hub = &*self.0;
+        Stats { sockets: hub.count() as u64, sessions: hub.sessions.len() as u64, ..hub.counters.read() }
+    }
+
+    /// How many sockets may be open at once.
+    #[must_use]
+    pub fn sockets_max(&self) -> usize {
+        self.0.options.sockets_max
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_admin::api::{Deployed, NodeFigures, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
-use skep_admin::{Control, ControlError, ControlFuture, DurableControl, LogHub, ProcessControl, SupervisionControl};
+use skep_admin::{
+    Control, ControlError, ControlFuture, DurableControl, LogHub, ProcessControl, SocketControl, SupervisionControl,
+};
 use skep_runtime::Allocation;
 
 use crate::node::Node;
@@ -16,6 +18,7 @@ mod durable;
 mod events;
 mod figures;
 mod processes;
+mod sockets;
 mod supervision;
 mod topics;
 mod tree;
@@ -129,6 +132,10 @@ impl Control for NodeControl {
     }
 
     fn processes(&self) -> Option<&dyn ProcessControl> {
+        Some(self)
+    }
+
+    fn sockets(&self) -> Option<&dyn SocketControl> {
         Some(self)
     }
 

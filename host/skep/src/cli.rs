@@ -9,6 +9,7 @@ pub(crate) use cache::{Cache, CacheCommand};
 pub(crate) use jobs::{Jobs, JobsCommand, List, Part, Which};
 pub(crate) use processes::{Inspect, Kill, PsProcesses, Restart, Top, WhichProcess};
 pub(crate) use queues::{Cron, CronCommand, Queues, QueuesCommand};
+pub(crate) use sockets::{SocketList, Sockets, SocketsCommand};
 pub(crate) use store::{Store, StoreCommand};
 pub(crate) use supervision::{Dead, DeadCommand, Events, OfSubscription, Resume};
 pub(crate) use topics::{Presence, Publish, Tail, Topics};
@@ -17,6 +18,7 @@ mod cache;
 mod jobs;
 mod processes;
 mod queues;
+mod sockets;
 mod store;
 mod supervision;
 mod topics;
@@ -92,6 +94,8 @@ pub(crate) enum Command {
     Publish(Publish),
     /// Follow the messages of a topic, or of all that begin so
     Tail(Tail),
+    /// List the sockets of clients, what they have joined and what waits for them; disconnect some
+    Sockets(Sockets),
     /// Show what happened in the supervision tree: starts, failures, restarts
     Events(Events),
     /// Have a supervisor that backs off or gave up try again now

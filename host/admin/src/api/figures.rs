@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ProcessTotals;
+use super::{ProcessTotals, SocketTotals};
 
 /// A node in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,8 @@ pub struct NodeFigures {
     pub plugins: Vec<PluginFigures>,
     /// Its processes, if it has any to have.
     pub processes: Option<ProcessTotals>,
+    /// The sockets of its clients, if it has any to have.
+    pub sockets: Option<SocketTotals>,
 }
 
 /// A plugin in numbers.

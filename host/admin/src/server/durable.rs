@@ -1,4 +1,4 @@
-//! What the routes of jobs, queues, the store and processes have in common.
+//! What the routes of jobs, queues, the store, processes and sockets have in common.
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;

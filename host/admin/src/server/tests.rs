@@ -13,17 +13,19 @@ use crate::api::{
     RevisionStatus, TopicPage, TreeNode, ValueText,
 };
 use crate::control::{CacheControl, Control, ControlError, ControlFuture, Lines, SupervisionControl, TopicControl};
-use crate::{Client, DurableControl, Endpoint, LogHub, ProcessControl};
+use crate::{Client, DurableControl, Endpoint, LogHub, ProcessControl, SocketControl};
 
 mod durable;
 mod processes;
+mod sockets;
 
-/// A node with a tree, a store and processes of its own, or without.
+/// A node with a tree, a store, processes and sockets of its own, or without.
 #[derive(Default)]
 struct Fake {
     supervises: bool,
     durable: Option<durable::Durable>,
     processes: Option<processes::Processes>,
+    sockets: Option<sockets::Sockets>,
     logs: LogHub,
 }
 
@@ -116,6 +118,9 @@ impl Control for Fake {
     }
     fn processes(&self) -> Option<&dyn ProcessControl> {
         Some(self.processes.as_ref()?)
+    }
+    fn sockets(&self) -> Option<&dyn SocketControl> {
+        Some(self.sockets.as_ref()?)
     }
     fn figures(&self) -> Option<NodeFigures> {
         self.processes.as_ref().map(processes::Processes::figures)

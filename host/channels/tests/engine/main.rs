@@ -9,3 +9,4 @@ mod presence;
 mod pubsub;
 mod rig;
 mod swap;
+mod view;

@@ -51,6 +51,7 @@ impl NodeControl {
                 messages: totals.messages,
                 crashes: totals.crashes,
             }),
+            sockets: Some(self.socket_totals()),
         }
     }
 }

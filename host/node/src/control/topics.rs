@@ -26,7 +26,7 @@ const TAIL_QUEUE_BYTES: ByteSize = ByteSize::mib(8);
 impl NodeControl {
     /// A topic or topics of a plugin of this node. Topics are not declared: whoever publishes makes one, so what can be
     /// wrong is the plugin, or the letters.
-    fn topic<T: FromStr<Err = InvalidTopic>>(&self, text: &str) -> Result<T, ControlError> {
+    pub(super) fn topic<T: FromStr<Err = InvalidTopic>>(&self, text: &str) -> Result<T, ControlError> {
         self.plugin(text.split_once('/').map_or(text, |(owner, _)| owner))?;
         text.parse().map_err(|error: InvalidTopic| ControlError::Refused(error.to_string()))
     }

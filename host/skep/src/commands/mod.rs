@@ -11,6 +11,7 @@ mod output;
 mod processes;
 mod queues;
 mod serve;
+mod sockets;
 mod store;
 mod time;
 mod topics;
@@ -41,6 +42,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Presence(args) => topics::presence(args).await,
         Command::Publish(args) => topics::publish(args).await,
         Command::Tail(args) => topics::tail(args).await,
+        Command::Sockets(args) => sockets::run(args).await,
         Command::Events(args) => events::run(args).await,
         Command::Resume(args) => tree::resume(args).await,
         Command::Dead(args) => dead::run(args).await,

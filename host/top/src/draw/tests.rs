@@ -62,6 +62,7 @@ fn look(uptime_ms: u64, calls: u64) -> Snapshot {
         memory_bytes: Some(24 << 30),
         plugins: vec![plugin("bank", calls / 2), plugin("mail", 0), plugin("shop", calls)],
         processes: Some(totals),
+        sockets: None,
     };
     let mut broken = process(9, Some("eu/1"));
     (broken.state, broken.crashes, broken.trouble) = (ProcessState::GaveUp, 11, Some("trap:\n\u{1b}[2J".to_owned()));

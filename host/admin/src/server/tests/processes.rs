@@ -8,7 +8,7 @@ use http::Method;
 use super::{Fake, later, serve};
 use crate::api::{
     KindStatus, MonitorStatus, NodeFigures, PluginFigures, ProcessCounts, ProcessDetail, ProcessDone, ProcessFilter,
-    ProcessOp, ProcessPage, ProcessSort, ProcessState, ProcessStatus, ProcessTotals, TimerStatus,
+    ProcessOp, ProcessPage, ProcessSort, ProcessState, ProcessStatus, ProcessTotals, SocketTotals, TimerStatus,
 };
 use crate::client::Client;
 use crate::control::{ControlError, ControlFuture, ProcessControl};
@@ -68,6 +68,7 @@ impl Processes {
             cores: 2,
             plugins: vec![shop],
             processes: Some(totals()),
+            sockets: Some(SocketTotals { sockets: 9, sockets_max: 200_000, slow: 1, ..SocketTotals::default() }),
             ..NodeFigures::default()
         }
     }
