@@ -406,6 +406,24 @@ impl Client {
         assert!(more.is_err(), "{more:?} {:?}", self.socket.closing());
     }
 
+    /// Polls until the socket asks for it again.
+    pub(crate) async fn woken(&mut self) {
+        let mut polled = false;
+        poll_fn(|cx| {
+            _ = self.socket.poll(cx);
+            if std::mem::replace(&mut polled, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Lets guests work, and takes nothing out.
+    pub(crate) async fn quiet_but_working(&mut self) {
+        for _ in 0..10 {
+            _ = futures_util::poll!(poll_fn(|cx| self.socket.poll(cx)));
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) async fn closed(&mut self) -> Close {
         let more = self.frame().await;
         assert_eq!(more, None);
