@@ -6,11 +6,12 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
     ("skep-presence", &["skep-types"]),
+    ("skep-channels", &["skep-presence", "skep-pubsub", "skep-types"]),
     ("skep-supervision", &["skep-types"]),
     ("skep-store", &["skep-types"]),
     ("skep-jobs", &["skep-store", "skep-types"]),
@@ -32,7 +33,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "skep-types",
         ],
     ),
-    ("skep-web", &["skep-cache", "skep-pubsub", "skep-types"]),
+    ("skep-web", &["skep-cache", "skep-channels", "skep-pubsub", "skep-types"]),
     ("skep-admin", &[]),
     ("skep-top", &["skep-admin"]),
     (

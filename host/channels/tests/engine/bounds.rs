@@ -69,7 +69,9 @@ async fn a_client_over_its_rate_is_read_later() {
             _ = tokio::time::timeout(Duration::from_secs(5), client.woken()).await.unwrap();
         }
         client.send(&format!("[null,{number},\"phoenix\",\"heartbeat\",{{}}]"));
-        client.sees(&format!("[null,{number},\"phoenix\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{}}}}]")).await;
+        client
+            .sees(&format!("[null,{number},\"phoenix\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{}}}}]"))
+            .await;
     }
     assert_eq!(start.elapsed().as_millis() / 100, 10);
 }
@@ -202,8 +204,20 @@ async fn random_clients_do_no_harm() {
     let mut random = fastrand::Rng::with_seed(7);
     let mut clients: Vec<Client> = Vec::new();
     const EVENTS: [&str; 14] = [
-        "phx_join", "phx_join", "phx_join", "phx_leave", "echo", "shout", "others", "crash", "stop", "count", "secret", "listen",
-        "later", "heartbeat",
+        "phx_join",
+        "phx_join",
+        "phx_join",
+        "phx_leave",
+        "echo",
+        "shout",
+        "others",
+        "crash",
+        "stop",
+        "count",
+        "secret",
+        "listen",
+        "later",
+        "heartbeat",
     ];
     for _ in 0..20_000 {
         if clients.len() < 5 {
@@ -214,7 +228,8 @@ async fn random_clients_do_no_harm() {
         let (event, room) = (EVENTS[random.usize(..EVENTS.len())], random.u8(b'a'..=b'e') as char);
         let mut text = format!(
             "[\"{}\",\"{}\",\"room:{room}\",\"{event}\",\"chat/room:{room}\"]",
-            random.u8(1..=2), random.u8(..)
+            random.u8(1..=2),
+            random.u8(..)
         );
         // Now and then it is garbled.
         if random.u8(..) == 0 {
@@ -226,7 +241,10 @@ async fn random_clients_do_no_harm() {
         }
         client.quiet_but_working().await;
         if random.u8(..) < 100 {
-            while tokio::time::timeout(Duration::from_millis(1), client.frame()).await.is_ok_and(|frame| frame.is_some()) {}
+            while tokio::time::timeout(Duration::from_millis(1), client.frame())
+                .await
+                .is_ok_and(|frame| frame.is_some())
+            {}
         }
         if client.socket.closing().is_some() || random.u16(..) < 200 {
             clients.swap_remove(at);

@@ -21,7 +21,9 @@ async fn a_crash_fails_the_channel_and_nothing_else() {
         client.quiet().await;
         assert_eq!(rig.notes.take(), ["end room:a crashed"], "{crash}");
         client.send(r#"["1","4","room:a","echo",{}]"#);
-        client.sees(r#"[null,"4","room:a","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#).await;
+        client
+            .sees(r#"[null,"4","room:a","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#)
+            .await;
         client.send(r#"["1","5","room:b","echo",{}]"#);
         client.sees(r#"["1","5","room:b","phx_reply",{"status":"ok","response":{}}]"#).await;
         // The join works again, and its presences and subscriptions were those of the channel.
@@ -35,9 +37,13 @@ async fn a_crash_fails_the_channel_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_channel_stops_in_order_or_not() {
     let rig = Rig::new();
-    for (reason, event) in
-        [("normal", "phx_close"), ("shutdown", "phx_close"), ("shutdown:left", "phx_close"), ("oops", "phx_error"), ("", "phx_error")]
-    {
+    for (reason, event) in [
+        ("normal", "phx_close"),
+        ("shutdown", "phx_close"),
+        ("shutdown:left", "phx_close"),
+        ("oops", "phx_error"),
+        ("", "phx_error"),
+    ] {
         let mut client = rig.joined("room:a").await;
         rig.notes.take();
         client.send(&format!("[\"1\",\"2\",\"room:a\",\"stop\",\"{reason}\"]"));
@@ -109,7 +115,8 @@ async fn drain_closes_batch_after_batch() {
     for _ in 0..5 {
         clients.push(rig.joined("room:a").await);
     }
-    let drain = Drain { batch: 2.try_into().unwrap(), interval: Duration::from_secs(1), patience: Duration::from_secs(9) };
+    let drain =
+        Drain { batch: 2.try_into().unwrap(), interval: Duration::from_secs(1), patience: Duration::from_secs(9) };
     let draining = tokio::spawn({
         let channels = rig.channels.clone();
         async move { channels.drain(drain).await }

@@ -12,7 +12,9 @@ async fn the_host_keeps_assigns() {
     client.join("room:b").await;
     for (reference, count) in [(2, 4), (3, 5), (4, 6)] {
         client.send(&format!("[\"1\",{reference},\"room:a\",\"count\",{{}}]"));
-        client.sees(&format!("[\"1\",{reference},\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{count}}}]")).await;
+        client
+            .sees(&format!("[\"1\",{reference},\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{count}}}]"))
+            .await;
     }
     // Those of the other channel are its own.
     client.send(r#"["1",5,"room:b","count",{}]"#);

@@ -264,8 +264,7 @@ impl Rig {
     pub(crate) fn with(options: SocketOptions, change: impl FnOnce(&mut Options)) -> Self {
         let clock = Arc::new(SystemClock);
         let pubsub = PubSub::new(skep_pubsub::Options::new(clock.clone()));
-        let presence =
-            Presence::new(skep_presence::Options::default(), Arc::new(Announcer(pubsub.clone())));
+        let presence = Presence::new(skep_presence::Options::default(), Arc::new(Announcer(pubsub.clone())));
         let announcing = tokio::spawn({
             let presence = presence.clone();
             // Its ticks go by the system's clock, and tests by tokio's.
@@ -365,8 +364,10 @@ impl Client {
 
     pub(crate) async fn join(&mut self, topic: &str) {
         self.send(&format!("[\"1\",\"1\",\"{topic}\",\"phx_join\",{{}}]"));
-        self.sees(&format!("[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":1}}}}]"))
-            .await;
+        self.sees(&format!(
+            "[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":1}}}}]"
+        ))
+        .await;
     }
 
     /// The next frame; none once the socket is closing and everything is read.

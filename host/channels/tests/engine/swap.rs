@@ -19,7 +19,9 @@ async fn joined_channels_go_on_with_the_new_handler_and_lose_nothing() {
     rig.notes.gate.notify_one();
     client.sees(r#"["1","0","room:a","phx_reply",{"status":"ok","response":0}]"#).await;
     for number in 1..30 {
-        client.sees(&format!("[\"1\",\"{number}\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":2}}]")).await;
+        client
+            .sees(&format!("[\"1\",\"{number}\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":2}}]"))
+            .await;
     }
     // The same for what is intercepted.
     let mut guest = rig.guest(3);
@@ -77,7 +79,9 @@ async fn the_most_specific_pattern_handles_a_topic() {
     let mut client = rig.client().await;
     for (topic, revision) in [("lobby", 1), ("room:a", 2), ("room:vip:2", 3), ("room:vip:1", 4)] {
         client.send(&format!("[\"1\",\"1\",\"{topic}\",\"phx_join\",{{}}]"));
-        let reply = format!("[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":{revision}}}}}]");
+        let reply = format!(
+            "[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":{revision}}}}}]"
+        );
         client.sees(&reply).await;
     }
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Info, Joined, Message, Mount, Options, Refused,
-    SocketHandler, SocketOptions, Speech, Table, Target, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Info, Joined, Message, Mount, Options,
+    Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -128,6 +128,13 @@ fn resident() -> u64 {
     pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
+/// Processor time of the process, in hundredths of a second.
+fn busy() -> u64 {
+    let line = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = line.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
 async fn measure(sockets: u64) {
     let (server, channels) = serve().await;
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
@@ -148,8 +155,11 @@ async fn measure(sockets: u64) {
     let (now, sockets) = (resident(), channels.stats().sockets);
     println!("{sockets} sockets, {} bytes of memory for each", (now - before) / (sockets - open));
     tell.write_all(b"\n").await.unwrap();
+    let mut before_line = busy();
     while let Some(line) = said.next_line().await.unwrap() {
-        println!("{line}");
+        let now = busy();
+        println!("{line} ({} ms of the server's processor time)", (now - before_line) * 10);
+        before_line = now;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     println!("{} bytes for each after all of that", (resident().max(before) - before) / (sockets - open));
