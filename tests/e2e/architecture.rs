@@ -11,6 +11,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
     ("skep-presence", &["skep-types"]),
+    ("skep-channels", &["skep-presence", "skep-pubsub", "skep-types"]),
     ("skep-supervision", &["skep-types"]),
     ("skep-store", &["skep-types"]),
     ("skep-cron", &[]),
@@ -33,7 +34,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "skep-types",
         ],
     ),
-    ("skep-web", &["skep-cache", "skep-pubsub", "skep-types"]),
+    ("skep-web", &["skep-cache", "skep-channels", "skep-pubsub", "skep-types"]),
     ("skep-admin", &[]),
     ("skep-top", &["skep-admin"]),
     (

@@ -153,7 +153,9 @@ mod tests {
             let reply = ReplyRef { channel, reference: reference.parse().unwrap() };
             assert_eq!(reply.to_string().parse(), Ok(reply), "{reference}");
         }
-        for bad in ["", "-", "ab-7", "00000000000000ab", "00000000000000ab-", "00000000000000ab-+7", "00000000000000AB-7"] {
+        for bad in
+            ["", "-", "ab-7", "00000000000000ab", "00000000000000ab-", "00000000000000ab-+7", "00000000000000AB-7"]
+        {
             assert!(bad.parse::<ChannelId>().is_err(), "{bad}");
         }
         for bad in ["00000000000000ab-7", "00000000000000ab-7.", "00000000000000ab-7.x", "x.1"] {

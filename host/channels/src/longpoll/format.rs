@@ -75,10 +75,17 @@ mod tests {
     #[test]
     fn posts_are_lines_of_json_or_base64() {
         let read = read_body(b"[1]\r\n{\"a\":1}\n\n AAH/\n", true).unwrap();
-        assert_eq!(read, [Frame::Text("[1]".into()), Frame::Text("{\"a\":1}".into()), Frame::Binary(vec![0, 1, 255].into())]);
+        assert_eq!(
+            read,
+            [Frame::Text("[1]".into()), Frame::Text("{\"a\":1}".into()), Frame::Binary(vec![0, 1, 255].into())]
+        );
         assert_eq!(read_body(b"[1]\n[2]", false).unwrap(), [Frame::Text("[1]\n[2]".into())]);
         assert_eq!(read_body(b"", true), Ok(vec![]));
-        assert!(read_body(b"%%%", true).is_err() && read_body(b"[\"\xff\"]", true).is_err() && read_body(b"\xff", false).is_err());
+        assert!(
+            read_body(b"%%%", true).is_err()
+                && read_body(b"[\"\xff\"]", true).is_err()
+                && read_body(b"\xff", false).is_err()
+        );
         assert!(read_body(&b"[]\n".repeat(LINES_MAX), true).is_ok());
         assert!(read_body(&b"[]\n".repeat(LINES_MAX + 1), true).is_err());
     }

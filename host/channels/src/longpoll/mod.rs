@@ -99,7 +99,8 @@ impl Channels {
     /// [`Refused::Failed`] at `sessions_max`, or if the system has no random numbers.
     pub fn open_session(&self, socket: Socket) -> Result<Arc<str>, Refused> {
         let (hub, sessions) = (&self.0, &self.0.sessions);
-        let failed = |kind, detail: String| Refused::Failed(Failure::new(kind, Phase::Queue, detail).retry_after(RETRY_AFTER));
+        let failed =
+            |kind, detail: String| Refused::Failed(Failure::new(kind, Phase::Queue, detail).retry_after(RETRY_AFTER));
         let mut secret = [0; 24];
         getrandom::fill(&mut secret).map_err(|error| failed(FailureKind::Internal, error.to_string()))?;
         if sessions.len.fetch_add(1, Relaxed) >= hub.options.sessions_max {

@@ -85,7 +85,8 @@ impl Socket {
             && self.shared.update(|state| state.closing.is_none() && state.has_room(&self.shared.options))
     }
 
-    /// A frame of the client; ignored while the socket is closing. Over the largest size it closes the socket.
+    /// A frame of the client; ignored while the socket is closing. Over the largest size it closes the socket. The socket
+    /// must be polled then: it wakes nobody for what the frame brings.
     pub fn receive(&mut self, frame: Frame) {
         let (now, options) = (Instant::now(), &self.shared.options);
         self.heard = now;
@@ -133,15 +134,15 @@ impl Socket {
     /// Calls guests and looks at the clock. It is ready when there is something to [take](Self::take) or the socket is
     /// closing.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.shared.update(|state| match &mut state.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        });
+        // What this task does itself need not wake it.
+        self.shared.update(|state| state.waker = None);
         self.poll_time(cx);
         let mut rounds = 0;
-        while self.poll_calls(cx) {
+        while self.poll_calls(cx) || !self.shared.update(|state| state.settle(cx.waker())) {
             rounds += 1;
             if rounds == ROUNDS {
+                // Other tasks get their turn.
+                self.shared.update(|state| state.waker = Some(cx.waker().clone()));
                 cx.waker().wake_by_ref();
                 break;
             }

@@ -23,6 +23,7 @@ impl Shared {
         if self.speaks == Speaks::Raw {
             self.update(|state| {
                 state.received += 1;
+                state.waker = None;
                 if let Some(record) = state.channels.first_mut() {
                     record.push_mail(Mail::Raw(frame));
                     state.runnable = true;
@@ -41,6 +42,8 @@ impl Shared {
         let join = incoming.event == events::JOIN;
         self.update(|state| {
             state.received += 1;
+            // Whoever hands in a frame polls next.
+            state.waker = None;
             match incoming.event.as_str() {
                 events::HEARTBEAT if incoming.topic == PHOENIX => {
                     self.reply(state, &Ref::NULL, &incoming, "ok", "{}");

@@ -84,10 +84,19 @@ pub(crate) enum Phase {
 
 /// What waits for a channel's handler.
 pub(crate) enum Mail {
-    Join { reference: Ref, params: Body },
-    Push { reference: Ref, event: String, body: Body },
+    Join {
+        reference: Ref,
+        params: Body,
+    },
+    Push {
+        reference: Ref,
+        event: String,
+        body: Body,
+    },
     Raw(Frame),
-    Leave { reference: Ref },
+    Leave {
+        reference: Ref,
+    },
     /// A second join takes its place.
     Close,
     /// Nobody handles its topic any more.
@@ -178,6 +187,15 @@ impl State {
     pub(crate) fn run(&mut self) {
         self.runnable = true;
         self.wake = true;
+    }
+
+    /// Leaves the waker behind, if there is nothing left for the driver to do; whether that is so.
+    pub(crate) fn settle(&mut self, waker: &Waker) -> bool {
+        let settled = self.closing.is_some() || !(self.runnable || self.recheck);
+        if settled {
+            self.waker = Some(waker.clone());
+        }
+        settled
     }
 
     /// The first reason counts.

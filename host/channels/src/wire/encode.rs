@@ -31,7 +31,14 @@ impl Version {
     ///
     /// # Errors
     /// [`Unfit`] for a binary body that this version cannot carry.
-    pub fn reply(self, join_ref: &Ref, reference: &Ref, topic: &str, status: &str, body: &Body) -> Result<Frame, Unfit> {
+    pub fn reply(
+        self,
+        join_ref: &Ref,
+        reference: &Ref,
+        topic: &str,
+        status: &str,
+        body: &Body,
+    ) -> Result<Frame, Unfit> {
         match body {
             Body::Json(json) => Ok(self.reply_text(join_ref, reference, topic, status, json)),
             Body::Binary(_) if self == Self::V1 => Err(Unfit::Binary),

@@ -11,8 +11,8 @@ mod version;
 
 use bytes::Bytes;
 
-pub(crate) use json::{check as check_json, string as write_json_string};
 pub use encode::Unfit;
+pub(crate) use json::{check as check_json, string as write_json_string};
 pub use reference::{REF_BYTES_MAX, Ref};
 pub use version::{UnknownVersion, Version};
 

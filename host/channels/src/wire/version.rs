@@ -45,7 +45,9 @@ mod tests {
             assert_eq!(Version::of(Some(two)), Ok(Version::V2), "{two}");
         }
         assert_eq!(Version::of(Some("1.0.0")), Ok(Version::V1));
-        for bad in ["2.0", "2", "", "2.1.0", "2.0.0-rc.1", "2.0.", "2.0.x", "2.0.00", "3.0.0", " 2.0.0", "2.0.1234567890"] {
+        for bad in
+            ["2.0", "2", "", "2.1.0", "2.0.0-rc.1", "2.0.", "2.0.x", "2.0.00", "3.0.0", " 2.0.0", "2.0.1234567890"]
+        {
             assert_eq!(Version::of(Some(bad)), Err(UnknownVersion), "{bad}");
         }
     }

@@ -44,9 +44,7 @@ async fn version_1_speaks_in_objects() {
     let mut client = rig.client_with(&[], Version::V1).await;
     client.send(r#"{"topic":"room:a","event":"phx_join","payload":{},"ref":"1"}"#);
     client
-        .sees(
-            r#"{"topic":"room:a","event":"phx_reply","payload":{"status":"ok","response":{"revision":1}},"ref":"1"}"#,
-        )
+        .sees(r#"{"topic":"room:a","event":"phx_reply","payload":{"status":"ok","response":{"revision":1}},"ref":"1"}"#)
         .await;
     client.send(r#"{"ref":2,"payload":[ 1 ],"event":"shout","topic":"room:a","more":1}"#);
     client.sees(r#"{"topic":"room:a","event":"shouted","payload":[ 1 ],"ref":null}"#).await;
@@ -78,15 +76,27 @@ async fn frames_that_are_no_messages_close_the_socket() {
     let rig = Rig::new();
     let long = format!("[\"{}\",\"1\",\"t\",\"e\",{{}}]", "x".repeat(300));
     for bad in [
-        "", "x", "{}", "[]", "1", "null", "[null,null,\"t\",\"e\"]", "[null,null,\"t\",\"e\",]", "[null,null,1,\"e\",{}]",
-        "[null,null,\"t\",null,{}]", r#"{"topic":"t","event":"e","payload":{},"ref":null}"#, "[null,null,\"t\",\"e\",{}] x",
-        "[null,null,\"t\",\"e\",{]", &long,
+        "",
+        "x",
+        "{}",
+        "[]",
+        "1",
+        "null",
+        "[null,null,\"t\",\"e\"]",
+        "[null,null,\"t\",\"e\",]",
+        "[null,null,1,\"e\",{}]",
+        "[null,null,\"t\",null,{}]",
+        r#"{"topic":"t","event":"e","payload":{},"ref":null}"#,
+        "[null,null,\"t\",\"e\",{}] x",
+        "[null,null,\"t\",\"e\",{]",
+        &long,
     ] {
         let mut client = rig.client().await;
         client.send(bad);
         assert_eq!(client.closed().await.code, 1011, "{bad}");
     }
-    for bad in [&b""[..], b"\x00", b"\x01\0\0\0\0", b"\x00\x01\0\0\0", b"\x00\xff\xff\xff\xffxx", b"\x00\x01\0\0\0\xff"] {
+    for bad in [&b""[..], b"\x00", b"\x01\0\0\0\0", b"\x00\x01\0\0\0", b"\x00\xff\xff\xff\xffxx", b"\x00\x01\0\0\0\xff"]
+    {
         let mut client = rig.client().await;
         client.send_binary(bad);
         assert_eq!(client.closed().await.code, 1011, "{bad:?}");
@@ -110,9 +120,7 @@ async fn names_are_escaped_and_payloads_are_not_touched() {
     client.sees(r#"["1","1","room:\"ü\\","phx_reply",{"status":"ok","response":{"revision":1}}]"#).await;
     client.send(r#"["1","\n","room:\"ü\\","echo",{"a":1,"a":1e999,"\u00e9":[[[]]]}]"#);
     client
-        .sees(
-            r#"["1","\n","room:\"ü\\","phx_reply",{"status":"ok","response":{"a":1,"a":1e999,"\u00e9":[[[]]]}}]"#,
-        )
+        .sees(r#"["1","\n","room:\"ü\\","phx_reply",{"status":"ok","response":{"a":1,"a":1e999,"\u00e9":[[[]]]}}]"#)
         .await;
     // However deep.
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));

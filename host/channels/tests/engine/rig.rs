@@ -264,8 +264,7 @@ impl Rig {
     pub(crate) fn with(options: SocketOptions, change: impl FnOnce(&mut Options)) -> Self {
         let clock = Arc::new(SystemClock);
         let pubsub = PubSub::new(skep_pubsub::Options::new(clock.clone()));
-        let presence =
-            Presence::new(skep_presence::Options::default(), Arc::new(Announcer(pubsub.clone())));
+        let presence = Presence::new(skep_presence::Options::default(), Arc::new(Announcer(pubsub.clone())));
         let announcing = tokio::spawn({
             let presence = presence.clone();
             // Its ticks go by the system's clock, and tests by tokio's.
@@ -365,8 +364,10 @@ impl Client {
 
     pub(crate) async fn join(&mut self, topic: &str) {
         self.send(&format!("[\"1\",\"1\",\"{topic}\",\"phx_join\",{{}}]"));
-        self.sees(&format!("[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":1}}}}]"))
-            .await;
+        self.sees(&format!(
+            "[\"1\",\"1\",\"{topic}\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{{\"revision\":1}}}}]"
+        ))
+        .await;
     }
 
     /// The next frame; none once the socket is closing and everything is read.
@@ -404,6 +405,24 @@ impl Client {
     pub(crate) async fn quiet(&mut self) {
         let more = tokio::time::timeout(Duration::from_millis(1), self.frame()).await;
         assert!(more.is_err(), "{more:?} {:?}", self.socket.closing());
+    }
+
+    /// Polls until the socket asks for it again.
+    pub(crate) async fn woken(&mut self) {
+        let mut polled = false;
+        poll_fn(|cx| {
+            _ = self.socket.poll(cx);
+            if std::mem::replace(&mut polled, true) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Lets guests work, and takes nothing out.
+    pub(crate) async fn quiet_but_working(&mut self) {
+        for _ in 0..10 {
+            _ = futures_util::poll!(poll_fn(|cx| self.socket.poll(cx)));
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(crate) async fn closed(&mut self) -> Close {

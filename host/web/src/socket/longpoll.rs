@@ -89,7 +89,8 @@ impl SocketEndpoint {
         let max = self.mount.options().frame_bytes_max.0.saturating_mul(POST_FRAMES);
         let mut whole = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Failure::new(FailureKind::BadRequest, Phase::Receive, error.to_string()))?;
+            let frame =
+                frame.map_err(|error| Failure::new(FailureKind::BadRequest, Phase::Receive, error.to_string()))?;
             let Ok(data) = frame.into_data() else { continue };
             if (whole.len() + data.len()) as u64 > max {
                 let detail = format!("a post of more than {max} bytes");

@@ -108,7 +108,8 @@ impl Reader {
             OpCode::Data(_) => self.frame_bytes_max,
         };
         let gathered = self.pieces.as_ref().map_or(0, |pieces| pieces.data.len() as u64);
-        let len = Some(len).filter(|len| *len <= max.saturating_sub(if header.opcode.is_control() { 0 } else { gathered }));
+        let len =
+            Some(len).filter(|len| *len <= max.saturating_sub(if header.opcode.is_control() { 0 } else { gathered }));
         let len = len.and_then(|len| usize::try_from(len).ok()).ok_or(Violation(1009, "the frame is too large"))?;
         if self.unread.len() < head + len {
             return Ok(None);
@@ -247,6 +248,24 @@ mod tests {
                 Event::Close(Some(1001)),
             ];
             assert_eq!(read(&bytes.concat(), step).unwrap(), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn no_bytes_do_harm() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let mut reader = Reader::new(1000);
+            for _ in 0..random.usize(1..5) {
+                // Headers that are nearly right, and whatever follows.
+                let mut bytes =
+                    vec![random.choice([0x01, 0x02, 0x00, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8a, 0xff]).unwrap()];
+                bytes.push(0x80 | random.u8(..));
+                bytes.extend((0..random.usize(..300)).map(|_| random.u8(..)));
+                reader.feed(&bytes);
+            }
+            while let Ok(Some(_)) = reader.next() {}
+            assert!(reader.unread.len() < 2000);
         }
     }
 

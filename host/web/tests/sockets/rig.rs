@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount, Options,
-    RawAction, RawHandler, RawSocket, Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
+    Options, RawAction, RawHandler, RawSocket, Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -151,8 +151,11 @@ pub(crate) async fn rig_with(options: SocketOptions, endpoint: EndpointOptions) 
         let pattern = Pattern { host: None, methods: Vec::<Method>::new(), path: path.to_owned() };
         (pattern, skep_web::Target::new(Arc::new(handler), &Layers::default(), ErrorStyle::Production))
     };
-    let routes =
-        [route("/socket/websocket", &socket, false), route("/socket/longpoll", &socket, true), route("/raw", &raw, false)];
+    let routes = [
+        route("/socket/websocket", &socket, false),
+        route("/socket/longpoll", &socket, true),
+        route("/raw", &raw, false),
+    ];
     let front = Front::new(FrontOptions {
         proxies: TrustedProxies::default(),
         errors: ErrorStyle::Production,

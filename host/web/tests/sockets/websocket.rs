@@ -15,7 +15,11 @@ use crate::rig::{Rig, rig, rig_with};
 
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-async fn connect(rig: &Rig, path: &str, fields: &[(&'static str, &str)]) -> Result<(Client, Option<String>), StatusCode> {
+async fn connect(
+    rig: &Rig,
+    path: &str,
+    fields: &[(&'static str, &str)],
+) -> Result<(Client, Option<String>), StatusCode> {
     let mut request = format!("ws://{}{path}", rig.address).into_client_request().unwrap();
     for (name, value) in fields {
         request.headers_mut().insert(*name, value.parse().unwrap());
@@ -73,15 +77,18 @@ async fn messages_go_both_ways() {
     // A large one, and many that were sent at once.
     let large = "x".repeat(100_000);
     say(&mut client, &format!("[\"1\",\"4\",\"room:a\",\"echo\",\"{large}\"]")).await;
-    sees(&mut client, &format!("[\"1\",\"4\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":\"{large}\"}}]")).await;
+    sees(
+        &mut client,
+        &format!("[\"1\",\"4\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":\"{large}\"}}]"),
+    )
+    .await;
     for number in 0..500 {
         client.feed(Message::text(format!("[\"1\",\"{number}\",\"room:a\",\"echo\",{number}]"))).await.unwrap();
     }
     client.flush().await.unwrap();
     for number in 0..500 {
-        let reply = format!(
-            "[\"1\",\"{number}\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{number}}}]"
-        );
+        let reply =
+            format!("[\"1\",\"{number}\",\"room:a\",\"phx_reply\",{{\"status\":\"ok\",\"response\":{number}}}]");
         sees(&mut client, &reply).await;
     }
 }
