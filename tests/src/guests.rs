@@ -122,6 +122,9 @@ guest!(
     /// The same, and reading the old shape fails with garbage.
     process_probe_v2_garbage, "process_probe_v2_garbage.wasm");
 guest!(
+    /// Its channels and WebSockets do as they are told, by the SDK.
+    channel_probe, "channel_probe.wasm");
+guest!(
     /// Listens, and answers no HTTP requests.
     subscriber_only, "subscriber_only.wasm");
 guest!(

@@ -60,6 +60,8 @@ pub(crate) struct Blocks {
     pub(crate) many: &'static str,
     /// What the mark of an `impl` looks like, `#[process]`.
     pub(crate) marked: &'static str,
+    /// What it looks like on an `impl` elsewhere.
+    pub(crate) part: &'static str,
     /// The word in the mark of a `use` that says that it is of another kind of export.
     pub(crate) other: Option<&'static str>,
     /// What is said when two have the same name.
@@ -169,13 +171,12 @@ impl Blocks {
     }
 
     fn import<B>(&self, import: ItemUse, settings: &TokenStream) -> Found<B> {
-        let Self { attribute, mark, other, .. } = self;
+        let Self { part, mark, other, .. } = self;
         let is_other = other.is_some_and(|word| settings.to_string() == word);
         let name = imported(&import.tree).cloned();
         match name {
             Some(_) if !settings.is_empty() && !is_other => {
-                let attribute = attribute.trim_end_matches(']');
-                let text = format!("its settings stand where its `impl` is: `{attribute}(part, ..)]`");
+                let text = format!("its settings stand where its `impl` is: `{part}`");
                 Found::Refused(quote!(#import), Error::new_spanned(settings, text))
             }
             Some(name) => Found::Use(import, Listed { ty: parse_quote!(#name), is_other }),

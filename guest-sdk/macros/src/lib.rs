@@ -389,7 +389,7 @@ pub fn event_stream(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `"room:*"` | the topics: one, or all that begin so; of several channels the most exact one is joined |
 /// | `intercept = ["new_msg"]` | broadcasts of these events go to `handle_out`, once for each client |
-/// | `process` | it is a process: it is not handed in and out with each message, and sleeps when it is idle. The manifest says so, too: `channels."room:*".process = "room"` |
+/// | `process` | it is a process: it is not handed in and out with each message, and sleeps when it is idle. The manifest says so, too, and what is intercepted: `channels."room:*" = { process = "room", intercept = ["new_msg"] }` |
 /// | `name` | of the kind of processes; by default the type's, `"room"` |
 /// | `part` | one of several, which a module under `#[skep::channels]` lists |
 ///

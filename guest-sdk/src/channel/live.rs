@@ -137,6 +137,8 @@ impl<C: Channel> Protocol for Live<C> {
     type Info = Told;
 }
 
+// In errors about the author's own processes it would only be in the way.
+#[diagnostic::do_not_recommend]
 impl<C: Channel> Process for Live<C> {
     type Args = Joining;
     type Timer = Unhandled;

@@ -74,8 +74,8 @@
 //!
 //! # Errors
 //! An error of `join` refuses the client, one of `handle_in` is the reply `"error"`; both say `{"reason": ..}`, with the words
-//! that an [`Error`](crate::Error) has for clients, and `code`, if it has one. The channel goes on. Those of the others are
-//! logged. What a client says that cannot be read is such an error; an event that nobody knows ends the channel: see
+//! that an [`Error`](crate::Error) has for clients, and `code`, if it has one. The channel goes on: what it did and remembers from
+//! before the error stays. Those of the others are logged. What a client says that cannot be read is such an error; an event that nobody knows ends the channel: see
 //! [`unknown_event`].
 //!
 //! # Tests

@@ -35,6 +35,7 @@ impl Payload {
     /// When it is not JSON, or no `T`. The client is told why, as of any [`Error`] with a message.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let read = match self {
+            Self::Json(text) if text.is_empty() => codec::from_payload(b"{}"),
             Self::Json(text) => codec::from_payload(text.as_bytes()),
             Self::Binary(_) => Err("it is binary".into()),
         };

@@ -196,9 +196,9 @@ impl<P, E: Into<Error>> Begun<P> for Result<P, E> {
 
 /// What the functions must return that answer nobody: nothing, or a `Result` of nothing.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what a process returns where nobody waits for an answer",
+    message = "`{Self}` is returned where nobody waits for an answer",
     label = "there is nobody to answer",
-    note = "`cast`, `info`, `timer`, `published`, `down` and `exit` return nothing, or `Result<()>`, whose error is logged"
+    note = "it returns nothing, or `Result<()>` with an error that `?` can make a `skep_sdk::Error`"
 )]
 pub trait Handled {
     /// The error as the host has it.

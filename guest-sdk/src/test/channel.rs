@@ -116,8 +116,8 @@ impl TestSocket {
         let is_it = crate::__private::channel_of(&[C::TOPICS], topic).is_some();
         assert!(is_it, "the topic `{topic}` is none of `{}`", C::TOPICS);
         let params = good(Payload::json(params), "parameter", "JSON");
-        self.there();
-        match double::join(self.socket, &Kind::of::<C>(), topic, &params, is_process) {
+        let socket = (self.socket, self.there().assigns);
+        match double::join(socket, &Kind::of::<C>(), topic, &params, is_process) {
             Ok((channel, reply)) => Ok(TestChannel { channel, reply, of: PhantomData }),
             Err(why) => Err(value(&why)),
         }

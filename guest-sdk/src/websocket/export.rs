@@ -49,8 +49,11 @@ pub fn websocket_asked<S, M, F: Asked<M, Answer: Opens<S>>>(
 /// What the exported `open` does.
 #[must_use]
 pub fn websocket_open<S: Talks>(request: wit::Request, opening: wit::Opening) -> wit::Decision {
-    let opened = lift(request).map_err(IntoResponse::into_response).and_then(|request| begin::<S>(request, opening));
-    match opened {
+    let request = match lift(request) {
+        Ok(request) => request,
+        Err(rejection) => return wit::Decision::Refuse(lower(rejection.into_response())),
+    };
+    match begin::<S>(request, opening) {
         Ok(accepted) => wit::Decision::Accept(accepted),
         Err(response) => wit::Decision::Refuse(lower(response)),
     }

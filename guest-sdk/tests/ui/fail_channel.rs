@@ -1,10 +1,29 @@
 //! Shapes that no channel, no socket and no WebSocket has.
+#![allow(unused)]
 
 use serde::{Deserialize, Serialize};
 use skep_sdk::prelude::*;
 
 #[derive(Serialize, Deserialize)]
 struct A;
+#[derive(Serialize, Deserialize)]
+struct B;
+#[derive(Serialize, Deserialize)]
+struct C;
+#[derive(Serialize, Deserialize)]
+struct D;
+#[derive(Serialize, Deserialize)]
+struct E;
+#[derive(Serialize, Deserialize)]
+struct F;
+#[derive(Serialize, Deserialize)]
+struct G;
+#[derive(Serialize, Deserialize)]
+struct H;
+#[derive(Serialize, Deserialize)]
+struct I;
+#[derive(Serialize, Deserialize)]
+struct J;
 
 #[skep::channel]
 impl A {
@@ -14,30 +33,30 @@ impl A {
 }
 
 #[skep::channel("a*b", part, part, intrcept = ["x"])]
-impl A {
+impl B {
     fn handle_in(self, message: &str, more: &str) {}
     fn terminate(end: String) {}
 }
 
 #[skep::channel("shop/a:*", part, intercept = "new_msg")]
-impl A {
+impl C {
     async fn join(&self, params: &mut String) -> impl Sized {}
 }
 
 #[skep::channel("a:*", part)]
-impl A {
+impl D {
     fn join<T>(one: T, two: T) -> Self {
-        A
+        D
     }
     fn handle_out(&mut self, event: String, payload: String, socket: &mut Socket) {}
     fn handle_info(&mut self) {}
 }
 
 #[skep::channel("a:*", part, intercept = [""])]
-impl Clone for A {}
+impl Clone for E {}
 
 #[skep::channel("a:*", part, intercept = ["new_msg"], name = "No")]
-impl A {
+impl F {
     fn join() {}
 }
 
@@ -52,9 +71,9 @@ mod several {
     use skep_sdk::prelude::*;
 
     #[channel("a:*", part)]
-    impl super::A {
+    impl super::I {
         fn join() -> Self {
-            super::A
+            super::I
         }
     }
 
@@ -71,16 +90,16 @@ mod far {}
 fn connect(request: &Request) {}
 
 #[skep::websocket(name = "x")]
-impl A {
+impl G {
     fn open(&self) {}
     fn message(frame: String, more: String) {}
     fn close(&mut self, code: u16, socket: &mut WebSocket) {}
 }
 
 #[skep::websocket(part)]
-impl A {
+impl H {
     async fn open(more: &str) -> Self {
-        A
+        H
     }
 }
 

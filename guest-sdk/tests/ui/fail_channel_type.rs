@@ -1,4 +1,5 @@
 //! Types that a channel, a socket and a WebSocket cannot have.
+#![allow(unused)]
 
 use serde::{Deserialize, Serialize};
 use skep_sdk::prelude::*;

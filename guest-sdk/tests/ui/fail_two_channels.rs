@@ -1,4 +1,5 @@
 //! A plugin has one of each.
+#![allow(unused)]
 
 use serde::{Deserialize, Serialize};
 use skep_sdk::{prelude::*, websocket::Frame};

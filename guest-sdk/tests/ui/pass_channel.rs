@@ -94,10 +94,15 @@ mod channels {
     use super::far::Game;
 }
 
+#[derive(Deserialize)]
+struct Params {
+    said: u32,
+}
+
 #[skep::socket]
-fn connect(Query(said): Query<Vec<(String, u32)>>, connecting: Connecting) -> Result<Connected> {
-    let (_, said) = said.first().reject(StatusCode::BAD_REQUEST, "a number, please")?;
-    Ok(Connected::new(said).id(connecting.token.unwrap_or_default()))
+fn connect(Query(Params { said }): Query<Params>, connecting: Connecting) -> Result<Connected> {
+    let token = connecting.token.reject(StatusCode::UNAUTHORIZED, "sign in first")?;
+    Ok(Connected::new(&said).id(token))
 }
 
 #[derive(Serialize, Deserialize)]

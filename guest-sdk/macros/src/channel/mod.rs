@@ -30,6 +30,7 @@ pub(crate) const CHANNELS: Blocks = Blocks {
     module: "#[skep::channels]",
     many: "channels",
     marked: "#[channel(\"room:*\")]",
+    part: "#[skep::channel(\"room:*\", part, ..)]",
     other: Some("process"),
     twice: |topics| format!("there is a channel for `{topics}` already"),
     known: |ty| ask(ty, "channel"),

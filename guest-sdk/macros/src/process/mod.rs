@@ -30,6 +30,7 @@ pub(crate) const PROCESSES: Blocks = Blocks {
     module: "#[skep::processes]",
     many: "processes",
     marked: "#[process]",
+    part: "#[skep::process(part, ..)]",
     other: None,
     twice: |name| format!("there is a process kind `{name}` already; `name = \"..\"` tells them apart"),
     known: |ty| ask(ty, "kind"),

@@ -42,7 +42,7 @@ pub(crate) fn close(socket: u64) {
 
 /// A client joins. Returns the channel and the reply, or the refusal.
 pub(crate) fn join(
-    socket: u64,
+    (socket, assigns): (u64, Vec<u8>),
     kind: &Kind,
     topic: &str,
     params: &Payload,
@@ -57,7 +57,6 @@ pub(crate) fn join(
         turn::end(&old, End::Closed);
         settle();
     }
-    let assigns = connection(socket).unwrap_or_else(|| panic!("the socket is closed")).assigns;
     let channel = WORLD.with_borrow_mut(|world| {
         let channel = format!("channel-{}", world.number());
         let cell = Cell {

@@ -140,10 +140,8 @@ fn deliver(world: &mut World, message: &Message, payload: Option<&Payload>, exce
             (Some(payload), Some(event)) if is_own => {
                 cell.inbox.push(Received { event: event.clone(), payload: payload.clone() });
             }
-            _ if is_own || cell.has_subscribed(&message.topic) => {
-                if cell.listens(Listens::INFO) {
-                    tasks.push_back((id.clone(), Task::Info(message.clone())));
-                }
+            _ if (is_own || cell.has_subscribed(&message.topic)) && cell.listens(Listens::INFO) => {
+                tasks.push_back((id.clone(), Task::Info(message.clone())));
             }
             _ => {}
         }

@@ -134,7 +134,7 @@ impl FromStr for MountSelector {
             })
         };
         let (owner, mount) = match (text.split_once('@'), text.find('/')) {
-            (Some((owner, mount)), _) if owner.is_empty() => (None, mount),
+            (Some(("", mount)), _) => (None, mount),
             (Some((owner, mount)), _) => (Some(plugin(owner)?), mount),
             (None, Some(0) | None) => (None, text),
             (None, Some(slash)) => {

@@ -10,7 +10,8 @@ use crate::{name, parse};
 
 fn socket(more: &str) -> SocketConfig {
     let manifest = parse(&plugin(&format!("sockets.'/socket' = {more}"))).unwrap();
-    manifest.plugins[&name("a")].sockets[&"/socket".parse().unwrap()].clone()
+    let plugin = manifest.plugins.get(&name("a")).unwrap();
+    plugin.sockets.get(&"/socket".parse().unwrap()).unwrap().clone()
 }
 
 #[test]
