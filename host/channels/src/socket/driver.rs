@@ -2,25 +2,23 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use futures_util::stream::{FuturesUnordered, Stream as _};
-use skep_presence::Owner;
-use skep_pubsub::{SinkSubscription, TopicPattern, TopicSelector};
+use skep_pubsub::SinkSubscription;
 use skep_types::TopicId;
 use tokio::time::{Instant, Sleep};
 
-use super::deliver::Tag;
 use super::next::{Call, Next};
 use super::rate::Bucket;
 use super::receive::Received;
-use super::state::{Phase, State};
+use super::ties::Tie;
 use super::{Close, Shared, SocketRef};
 use crate::address::{ChannelId, ReplyRef};
 use crate::call::{Running, Work, begin, terminate};
 use crate::hub::Hub;
 use crate::options::SocketOptions;
-use crate::port::{Channel, Crash, Info, Message};
+use crate::port::{Channel, Info, Message};
 use crate::wire::{Body, Frame};
 
 /// Rounds of starting and ending calls before other tasks get their turn.
@@ -32,21 +30,16 @@ pub struct Socket {
     pub(super) hub: Arc<Hub>,
     pub(super) shared: Arc<Shared>,
     /// Most sockets are idle: it is there while a guest is called.
-    calls: Option<FuturesUnordered<Running>>,
+    pub(super) calls: Option<FuturesUnordered<Running>>,
     pub(super) ties: Vec<Tie>,
-    named: Option<SinkSubscription>,
+    pub(super) named: Option<SinkSubscription>,
     messages: Bucket,
     joins: Bucket,
     heard: Instant,
     timer: Pin<Box<Sleep>>,
-}
-
-/// What lives as long as a channel.
-pub(super) struct Tie {
-    pub(super) serial: u32,
-    pub(super) channel: Option<SinkSubscription>,
-    pub(super) further: Vec<(TopicSelector, SinkSubscription)>,
-    _owner: Owner,
+    /// When the timer is over, and whom it wakes: so that a poll in between need not look at it.
+    due: Instant,
+    timed: Option<Waker>,
 }
 
 impl Socket {
@@ -60,6 +53,8 @@ impl Socket {
             joins: Bucket::full(now),
             heard: now,
             timer: Box::pin(tokio::time::sleep_until(now + shared.options.idle_timeout)),
+            due: now + shared.options.idle_timeout,
+            timed: None,
             hub,
             shared,
         }
@@ -195,12 +190,18 @@ impl Socket {
             return self.shared.close(Close::IDLE);
         }
         let next = throttled.map_or(silent_at, |until| until.min(silent_at));
-        // Later is fine: the timer looks again when it is over.
-        if self.timer.deadline() > next || self.timer.is_elapsed() {
+        // Earlier is fine: it is looked at again then.
+        if self.due > next || self.due <= now {
             self.timer.as_mut().reset(next);
+            (self.due, self.timed) = (next, None);
+        }
+        if self.timed.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return;
         }
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
+        } else {
+            self.timed = Some(cx.waker().clone());
         }
     }
 
@@ -262,75 +263,6 @@ impl Socket {
                 record.busy = false;
             }
         });
-    }
-
-    /// Makes the channel the owner of presences, and lets it hear its topic.
-    pub(super) fn tie(
-        &mut self,
-        serial: u32,
-        channel: Option<&Channel>,
-        owner: &skep_types::PluginName,
-    ) -> Result<(), Crash> {
-        let hub = &self.hub.options;
-        let refused = |error: &dyn std::error::Error| Crash::new(error.to_string());
-        let held = hub.presence.owner(&self.channel_id(serial).of(owner)).map_err(|error| refused(&error))?;
-        let heard = channel.map(|channel| {
-            let pattern = TopicPattern::Exact(channel.topic.clone());
-            let selector = TopicSelector { owner: owner.clone(), pattern };
-            hub.pubsub.subscribe_sink(selector, Arc::clone(&self.shared) as _, Tag::Channel(serial).number())
-        });
-        let channel = heard.transpose().map_err(|error| refused(&error))?;
-        let heard_as = channel.as_ref().map(skep_pubsub::SinkSubscription::id);
-        self.shared.update(|state| {
-            if let Some(record) = state.record(serial) {
-                record.heard_as = heard_as;
-            }
-        });
-        self.ties.reserve_exact(usize::from(self.ties.len() < 4));
-        self.ties.push(Tie { serial, channel, further: Vec::new(), _owner: held });
-        Ok(())
-    }
-
-    /// It hears nothing more, and its presences are gone.
-    pub(super) fn untie(&mut self, serial: u32) {
-        self.ties.retain(|tie| tie.serial != serial);
-        if self.ties.is_empty() {
-            self.ties = Vec::new();
-        }
-    }
-
-    /// Cancels what guests do and tells them of the end. Frames that wait for the client stay.
-    fn finish(&mut self) {
-        self.calls = None;
-        self.named = None;
-        self.ties = Vec::new();
-        let channels = self.shared.update(|state: &mut State| std::mem::take(&mut state.channels));
-        let raw = self.finish_raw(&channels);
-        let told: Vec<_> = channels
-            .into_iter()
-            // The end of the others is told already, by a task of its own.
-            .filter(|record| record.phase == Phase::Joined)
-            .filter_map(|record| {
-                let handler = record.handler.filter(|handler| handler.terminates())?;
-                let (id, socket) = (self.channel_id(record.serial), self.info());
-                let channel = Channel { id, topic: record.topic, assigns: record.assigns, socket };
-                Some(terminate(handler, channel, "closed".to_owned()))
-            })
-            .collect();
-        if told.is_empty() && raw.is_none() {
-            return;
-        }
-        // Without a runtime the process is ending, and so are the guests.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Some(raw) = raw {
-                    raw.await;
-                }
-                for one in told {
-                    one.await;
-                }
-            });
-        }
     }
 }
 

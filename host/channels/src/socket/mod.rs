@@ -7,6 +7,7 @@
 //! | `deliver` | what a message of pubsub does |
 //! | `next` | which call of a guest is next, and how channels end |
 //! | `driver` | [`Socket`]: what a transport holds and polls |
+//! | `ties` | what lives as long as a channel or its socket, and the end of both |
 //! | `act` | what the guests' answers do |
 //! | `raw` | the same for sockets without channels |
 //! | `rate` | token buckets |
@@ -21,6 +22,7 @@ mod rate;
 mod raw;
 mod receive;
 mod state;
+mod ties;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -39,7 +39,7 @@ pub(super) fn endpoint(config: &SocketConfig) -> anyhow::Result<EndpointOptions>
                 let text = origin.to_string();
                 text.parse().with_context(|| format!("the origin `{text}`"))
             };
-            Origins::These(list.iter().map(read).collect::<anyhow::Result<_>>()?)
+            Origins::List(list.iter().map(read).collect::<anyhow::Result<_>>()?)
         }
     };
     let headers = config.headers.iter().map(|name| name.parse().with_context(|| format!("the header `{name}`")));
