@@ -8,6 +8,7 @@ mod architecture;
 mod behind;
 mod breaker;
 mod cache;
+mod channels;
 mod chaos;
 mod connections;
 mod crash;

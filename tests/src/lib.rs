@@ -7,6 +7,7 @@
 pub mod events;
 pub mod guests;
 pub mod host;
+pub mod phoenix;
 pub mod sse;
 
 pub use host::{Host, Reply, eventually};

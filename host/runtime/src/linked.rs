@@ -2,8 +2,8 @@
 
 use anyhow::Context as _;
 use skep_bindings::{
-    Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes, ProcessesPre, Sockets, SocketsPre,
-    Subscribers, SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
+    Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes,
+    ProcessesPre, Sockets, SocketsPre, Subscribers, SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;

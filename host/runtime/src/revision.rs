@@ -118,8 +118,13 @@ impl Revision {
     /// What the component says of its handlers; nothing before it was asked.
     #[must_use]
     pub fn declared(&self) -> &Declared {
-        static NOTHING: Declared =
-            Declared { subscriptions: Vec::new(), jobs: Vec::new(), processes: Vec::new(), channels: Vec::new(), tasks: Vec::new() };
+        static NOTHING: Declared = Declared {
+            subscriptions: Vec::new(),
+            jobs: Vec::new(),
+            processes: Vec::new(),
+            channels: Vec::new(),
+            tasks: Vec::new(),
+        };
         self.declared.get().unwrap_or(&NOTHING)
     }
 

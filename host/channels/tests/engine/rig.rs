@@ -318,7 +318,13 @@ impl Rig {
 
 pub(crate) fn connecting(params: &[(&str, &str)]) -> Connecting {
     let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Connecting { uri: "/socket/websocket".to_owned(), params, headers: vec![], token: None, peer: "127.0.0.1".parse().unwrap() }
+    Connecting {
+        uri: "/socket/websocket".to_owned(),
+        params,
+        headers: vec![],
+        token: None,
+        peer: "127.0.0.1".parse().unwrap(),
+    }
 }
 
 fn guest(notes: &Arc<Notes>, presence: &Presence, revision: u32) -> Guest {

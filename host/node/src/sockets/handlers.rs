@@ -96,7 +96,11 @@ impl PluginChannel {
         begun.map_err(crash)
     }
 
-    fn tell<F>(&self, channel: Channel, tell: impl FnOnce(Arc<Revision>, Call, Channel, ByteSize) -> F) -> Working<Vec<Action>>
+    fn tell<F>(
+        &self,
+        channel: Channel,
+        tell: impl FnOnce(Arc<Revision>, Call, Channel, ByteSize) -> F,
+    ) -> Working<Vec<Action>>
     where
         F: Future<Output = Result<Vec<Action>, Failure>> + Send + 'static,
     {

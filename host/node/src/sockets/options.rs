@@ -7,7 +7,8 @@ use skep_web::{EndpointOptions, OriginPattern, Origins};
 
 /// How the sockets of a mount are bounded.
 pub(super) fn of(config: &SocketConfig) -> SocketOptions {
-    let SocketLimits { frame, idle_timeout, messages_per_second, messages_burst, queue, queue_bytes, .. } = &config.limits;
+    let SocketLimits { frame, idle_timeout, messages_per_second, messages_burst, queue, queue_bytes, .. } =
+        &config.limits;
     let defaults = SocketOptions::default();
     SocketOptions {
         frame_bytes_max: *frame,

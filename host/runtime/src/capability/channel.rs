@@ -89,7 +89,11 @@ impl websocket::Host for CallState {
 
 fn word(word: &str, what: &str) -> Result<(), Error> {
     let fits = (1..=WORD_BYTES_MAX).contains(&word.len()) && !word.contains(['\r', '\n']);
-    if fits { Ok(()) } else { Err(Error::Invalid(format!("{what} has 1 to {WORD_BYTES_MAX} bytes without line breaks"))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Error::Invalid(format!("{what} has 1 to {WORD_BYTES_MAX} bytes without line breaks")))
+    }
 }
 
 /// What a guest is told of the engine's word.
