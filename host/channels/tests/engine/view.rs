@@ -12,6 +12,7 @@ fn shop() -> Arc<Mount> {
     Mount::new("shop@example.org/socket", Target { socket, options, speech: Speech::Channels(Table::default()) })
 }
 
+#[allow(clippy::unwrap_used)] // A failed step is a panic.
 async fn named(rig: &Rig, mount: &Arc<Mount>, name: &str) -> Client {
     let speaks = Speaks::Phoenix(Version::V2);
     let socket = rig.channels.connect(mount, connecting(&[("name", name)]), speaks, Transport::WebSocket).await;
