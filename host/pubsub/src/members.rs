@@ -57,7 +57,7 @@ impl Members {
     pub(crate) fn remove(&mut self, member: &Member) {
         let at = member.at().load(Relaxed);
         // No id is used twice.
-        if !self.0.get(at).is_some_and(|found| found.id() == member.id()) {
+        if self.0.get(at).is_none_or(|found| found.id() != member.id()) {
             return;
         }
         let all = Arc::make_mut(&mut self.0);

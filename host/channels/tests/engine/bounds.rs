@@ -66,7 +66,7 @@ async fn a_client_over_its_rate_is_read_later() {
     let start = Instant::now();
     for number in 0..13 {
         while !client.socket.accepts() {
-            _ = tokio::time::timeout(Duration::from_secs(5), client.woken()).await.unwrap();
+            tokio::time::timeout(Duration::from_secs(5), client.woken()).await.unwrap();
         }
         client.send(&format!("[null,{number},\"phoenix\",\"heartbeat\",{{}}]"));
         client

@@ -95,3 +95,38 @@ async fn what_is_broadcast_during_a_join_follows_its_reply() {
     client.sees(r#"[null,null,"room:a","three",3]"#).await;
     client.sees(r#"["1",null,"room:a","secret seen",2]"#).await;
 }
+
+/// Without a wake-up only the idle timer would get the frame out, a minute of the paused clock later.
+#[tokio::test(start_paused = true)]
+async fn a_socket_that_waits_is_woken_by_whatever_concerns_it() {
+    let rig = Rig::new();
+    let data = |data: &'static str, event: &str| Publish {
+        data: data.into(),
+        event: Some(event.into()),
+        ..Publish::default()
+    };
+    for cause in ["broadcast", "intercepted", "info", "push", "swap", "close"] {
+        let mut client = rig.joined("room:a").await;
+        client.send(r#"["1","2","room:a","id",{}]"#);
+        let reply = client.text().await;
+        let id: skep_channels::ChannelId = reply.split('"').rev().nth(1).unwrap().parse().unwrap();
+        client.quiet().await;
+        let waits = tokio::spawn(async move {
+            client.frame().await;
+            tokio::time::Instant::now()
+        });
+        tokio::task::yield_now().await;
+        let start = tokio::time::Instant::now();
+        let (room, body) = (topic("chat/room:a"), Body::Json("1".into()));
+        match cause {
+            "broadcast" => rig.channels.broadcast(&room, "x", body).unwrap(),
+            "intercepted" => rig.channels.broadcast(&room, "secret", body).unwrap(),
+            "info" => drop(rig.pubsub.publish(&room, data("1", "e")).unwrap()),
+            "push" => rig.channels.push(&crate::rig::plugin("chat"), id, "x", &body).unwrap(),
+            "swap" => rig.swap([]),
+            _ => assert!(rig.channels.close(id.socket())),
+        }
+        assert_eq!(waits.await.unwrap(), start, "{cause}");
+        rig.swap([("room:*", std::sync::Arc::new(rig.guest(1)) as _)]);
+    }
+}

@@ -6,6 +6,7 @@
 //! | `queues` | full queues lose what their policy says, and their neighbours nothing |
 //! | `logs` | retention, resuming, the budget of the host, reloads |
 //! | `limits` | what is refused, and what an operator sees |
+//! | `sinks` | listeners that take messages at once |
 //! | `stress` | threads lose no order, no wake-up and no message |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
@@ -14,6 +15,7 @@ mod limits;
 mod logs;
 mod model;
 mod queues;
+mod sinks;
 mod stress;
 
 use std::sync::Arc;
