@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -25,6 +25,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
         &[
             "skep-bindings",
             "skep-cache",
+            "skep-channels",
             "skep-jobs",
             "skep-manifest",
             "skep-presence",
@@ -43,6 +44,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
             "skep-admin",
             "skep-behind",
             "skep-cache",
+            "skep-channels",
             "skep-jobs",
             "skep-manifest",
             "skep-presence",

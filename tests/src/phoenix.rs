@@ -74,7 +74,8 @@ impl Phoenix {
 
     async fn read(&mut self) -> Result<Value, u16> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
+            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
+            let message = message.unwrap_or_else(|_| panic!("nothing comes any more; what came: {:?}", self.before));
             match message {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Binary(bytes))) => return Ok(json!({"binary": bytes.to_vec()})),

@@ -24,6 +24,7 @@ impl CallState {
     /// A body on its way out.
     fn said(&self, body: Body) -> Result<skep_channels::Body, Error> {
         let body = match body {
+            Body::Json(text) if text.is_empty() => skep_channels::Body::empty(),
             Body::Json(text) => skep_channels::Body::Json(text),
             Body::Binary(bytes) => skep_channels::Body::Binary(bytes.into()),
         };

@@ -138,6 +138,7 @@ fn status(status: Status) -> Result<String, Failure> {
 
 fn from_guest(body: BodyResult) -> Result<Body, Failure> {
     let body = match body {
+        BodyResult::Json(text) if text.is_empty() => Body::empty(),
         BodyResult::Json(text) => Body::Json(text),
         BodyResult::Binary(bytes) => Body::Binary(bytes.into()),
     };
