@@ -7,6 +7,7 @@ mod joins;
 mod messages;
 mod presence;
 mod pubsub;
+mod raw;
 mod rig;
 mod swap;
 mod view;
