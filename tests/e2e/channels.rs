@@ -288,7 +288,7 @@ async fn the_topics_of_a_socket_may_be_of_several_plugins() {
         "channels.'probe:bare' = { sockets = ['ch8@ch8.test/socket'] }\ngrants.sockets = ['ch8@ch8.test/socket']",
     );
     // Its own channel of this pattern is elsewhere.
-    let own = "channels.'probe:bare' = { sockets = ['ch8.test/else'] }\n\
+    let own = "channels.'probe:bare' = { sockets = ['@ch8.test/else'] }\n\
                sockets = { 'ch8.test/socket' = {}, 'ch8.test/else' = {} }";
     let host = Host::start(&format!("{}{other}", probe("ch8", own))).await;
     let mut client = open(&host, "ch8", "").await;

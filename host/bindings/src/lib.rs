@@ -69,6 +69,7 @@ world!(workers, "workers", Borrowing { duplicate_if_necessary: true });
 world!(event_streams, "event-streams", Borrowing { duplicate_if_necessary: true });
 world!(sockets, "sockets", Borrowing { duplicate_if_necessary: true });
 world!(channels, "channels", Borrowing { duplicate_if_necessary: true });
+world!(websockets, "websockets", Borrowing { duplicate_if_necessary: true });
 
 /// `wasi:keyvalue@0.2.0-draft`.
 #[allow(missing_docs)]
@@ -102,6 +103,8 @@ pub use sockets::{Sockets, SocketsPre};
 pub use subscribers::exports::skep::plugin::subscriber;
 pub use subscribers::{Subscribers, SubscribersPre};
 pub use warmers::{Warmers, WarmersPre};
+pub use websockets::exports::skep::plugin::websocket_handler;
+pub use websockets::{Websockets, WebsocketsPre};
 pub use workers::exports::skep::plugin::job_handler;
 pub use workers::{Workers, WorkersPre};
 

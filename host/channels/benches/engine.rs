@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use skep_channels::{
     Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
-    Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speaks, Speech, Table, Target, Transport, Version,
-    Working,
+    Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -97,14 +96,14 @@ fn engine() -> (Channels, Arc<Mount>) {
     let rate = Rate { per_second: u32::MAX, burst: u32::MAX };
     let options = SocketOptions { messages: rate, joins: rate, ..SocketOptions::default() };
     let table = Table::new([("room:*".parse().unwrap(), guest() as Arc<dyn ChannelHandler>)]);
-    let target = Target { socket: guest(), options: Arc::new(options), speech: Speech::Channels(table) };
+    let target = Target { options: Arc::new(options), speech: Speech::Channels { socket: guest(), table } };
     (channels, Mount::new("/socket", target))
 }
 
 async fn joined(channels: &Channels, mount: &Arc<Mount>) -> Socket {
-    let client = Connecting { params: vec![], headers: vec![], token: None, peer: "127.0.0.1".parse().unwrap() };
-    let speaks = Speaks::Phoenix(Version::V2);
-    let mut socket = channels.connect(mount, client, speaks, Transport::WebSocket).await.unwrap();
+    let (uri, peer) = ("/socket/websocket".to_owned(), "127.0.0.1".parse().unwrap());
+    let client = Connecting { uri, params: vec![], headers: vec![], token: None, peer };
+    let mut socket = channels.connect(mount, client, Version::V2, Transport::WebSocket).await.unwrap();
     socket.receive(Frame::Text(Bytes::from_static(br#"["1","1","room:a","phx_join",{}]"#)));
     assert_eq!(drained(&mut socket).await, 1);
     socket

@@ -10,7 +10,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use skep_presence::Mode;
-use skep_pubsub::{Publish, TopicPattern, TopicSelector};
+use skep_pubsub::{Publish, SinkSubscription, TopicPattern, TopicSelector};
 use skep_types::{Failure, FailureKind, Phase, PluginName, TopicId};
 use tokio::sync::Notify;
 
@@ -18,11 +18,15 @@ use crate::address::{ChannelId, ReplyRef, SocketId};
 use crate::counters::Counters;
 use crate::error::Error;
 use crate::longpoll::Sessions;
-use crate::mount::{Mount, Target};
+use crate::mount::{Mount, Speech, Target};
 use crate::options::Options;
 use crate::port::{Body, Connected, Connecting, Crash, Refused};
 use crate::socket::{Close, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
-use crate::wire::{Ref, events};
+use crate::wire::{Ref, Version, events};
+
+mod raw;
+
+pub use raw::RawOpened;
 
 /// How long a client is told to wait that finds no room.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -84,16 +88,16 @@ impl Channels {
     /// Asks the mount's plugin whether a client may have a socket, and opens it. Dropping the future gives up.
     ///
     /// # Errors
-    /// [`Refused::Denied`] if the plugin does not want the client; [`Refused::Failed`] if it could not be asked, at
+    /// [`Refused::Denied`] if the plugin does not want the client, or the mount has no channels; [`Refused::Failed`] if it could not be asked, at
     /// `sockets_max`, or while the host drains.
     pub async fn connect(
         &self,
         mount: &Arc<Mount>,
         client: Connecting,
-        speaks: Speaks,
+        version: Version,
         transport: Transport,
     ) -> Result<Socket, Refused> {
-        let opened = self.open(mount, client, speaks, transport).await;
+        let opened = self.open(mount, client, version, transport).await;
         match &opened {
             Ok(_) => self.0.counters.opened(),
             Err(_) => self.0.counters.refused(),
@@ -105,38 +109,28 @@ impl Channels {
         &self,
         mount: &Arc<Mount>,
         client: Connecting,
-        speaks: Speaks,
+        version: Version,
         transport: Transport,
     ) -> Result<Socket, Refused> {
         let place = Place::take(&self.0)?;
         let peer = client.peer;
         let (asked, options, owner) = {
             let target = mount.target.load();
-            let connect = target.socket.connect(client);
-            (connect, Arc::clone(&target.options), target.socket.owner().clone())
+            let Speech::Channels { socket, .. } = &target.speech else { return Err(Refused::Denied) };
+            (socket.connect(client), Arc::clone(&target.options), socket.owner().clone())
         };
         let Connected { name, assigns } = asked.await?;
         let hub = &self.0;
         let id = SocketId(hub.next.fetch_add(1, Relaxed));
-        let since = hub.options.clock.wall();
-        let (kept, opens) = (assigns.clone(), speaks == Speaks::Raw);
-        let shared = Arc::new(Shared::new(id, name, Arc::clone(mount), options, peer, since, transport, speaks, kept));
+        let (since, speaks) = (hub.options.clock.wall(), Speaks::Phoenix(version));
+        let shared = Shared::new(id, name, Arc::clone(mount), options, peer, since, transport, speaks, assigns);
+        let shared = Arc::new(shared);
         let named = shared.name.clone().map(|name| {
             let selector = TopicSelector { owner, pattern: TopicPattern::Exact(name) };
             hub.options.pubsub.subscribe_sink(selector, Arc::clone(&shared) as _, 0)
         });
         let named = named.transpose().map_err(|error| full(error.to_string()))?;
-        hub.sockets.insert(id, Arc::clone(&shared));
-        place.keep();
-        let mut socket = Socket::new(Arc::clone(hub), shared, named);
-        if hub.draining.load(SeqCst) {
-            // It was opened while the others were being closed.
-            socket.close(Close::DRAIN.code, "service restart");
-        }
-        if opens {
-            socket.open_raw(assigns);
-        }
-        Ok(socket)
+        Ok(hub.enter(place, shared, named))
     }
 
     /// Leads a mount elsewhere. Sockets that are open stay, and so does what waits in them: their channels go on with the
@@ -258,6 +252,18 @@ impl Channels {
 }
 
 impl Hub {
+    /// A socket that is there from now on, until it is dropped.
+    fn enter(self: &Arc<Self>, place: Place<'_>, shared: Arc<Shared>, named: Option<SinkSubscription>) -> Socket {
+        self.sockets.insert(shared.id, Arc::clone(&shared));
+        place.keep();
+        let mut socket = Socket::new(Arc::clone(self), shared, named);
+        if self.draining.load(SeqCst) {
+            // It was opened while the others were being closed.
+            socket.close(Close::DRAIN.code, "service restart");
+        }
+        socket
+    }
+
     pub(crate) fn find(&self, id: SocketId) -> Option<Arc<Shared>> {
         self.sockets.get(&id).map(|entry| Arc::clone(entry.value()))
     }

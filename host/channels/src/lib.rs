@@ -37,14 +37,14 @@ pub mod wire;
 pub use address::{ChannelId, InvalidAddress, ReplyRef, SocketId};
 pub use counters::Stats;
 pub use error::Error;
-pub use hub::{Channels, Drain};
+pub use hub::{Channels, Drain, RawOpened};
 pub use longpoll::{Polled, Posted};
 pub use mount::{Mount, Speech, Table, Target};
 pub use options::{Options, Rate, SlowClient, SocketOptions};
 pub use port::{
-    Action, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Message, RawAction, RawHandler,
-    RawSocket, Refused, SocketHandler, Working,
+    Action, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Message, RawAccepted, RawAction,
+    RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused, SocketHandler, Working,
 };
-pub use socket::{Close, Socket, SocketRef, Speaks, Transport};
+pub use socket::{Close, Socket, SocketRef, Transport};
 pub use view::{SocketFilter, SocketInfo, SocketPage};
 pub use wire::{Body, Frame, Ref, UnknownVersion, Version};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
-use skep_types::{TopicName, TopicPattern};
+use skep_types::{PluginName, TopicName, TopicPattern};
 
 use crate::options::SocketOptions;
 use crate::port::{ChannelHandler, RawHandler, SocketHandler};
@@ -20,8 +20,6 @@ pub struct Mount {
 
 /// What a mount leads to.
 pub struct Target {
-    /// Decides who gets a socket.
-    pub socket: Arc<dyn SocketHandler>,
     /// How sockets are bounded. Those that are open keep the options that they were opened with.
     pub options: Arc<SocketOptions>,
     /// What its sockets speak.
@@ -31,9 +29,24 @@ pub struct Target {
 /// What the sockets of a mount speak.
 pub enum Speech {
     /// Phoenix's channels.
-    Channels(Table),
-    /// Frames of a plugin's own making.
+    Channels {
+        /// Decides who gets a socket.
+        socket: Arc<dyn SocketHandler>,
+        /// Who handles which topics.
+        table: Table,
+    },
+    /// Frames of a plugin's own making, whose handler decides who gets a socket, too.
     Raw(Arc<dyn RawHandler>),
+}
+
+impl Target {
+    /// Whose plugin lets sockets in.
+    pub(crate) fn owner(&self) -> &PluginName {
+        match &self.speech {
+            Speech::Channels { socket, .. } => socket.owner(),
+            Speech::Raw(handler) => handler.owner(),
+        }
+    }
 }
 
 /// Who handles which topics: an exact name first, then the longest prefix.
@@ -94,13 +107,13 @@ impl Mount {
     /// Whether its sockets speak Phoenix's protocol.
     #[must_use]
     pub fn has_channels(&self) -> bool {
-        matches!(self.target.load().speech, Speech::Channels(_))
+        matches!(self.target.load().speech, Speech::Channels { .. })
     }
 
     /// Who handles a topic now.
     pub(crate) fn find(&self, topic: &TopicName) -> Option<Arc<dyn ChannelHandler>> {
         match &self.target.load().speech {
-            Speech::Channels(table) => table.find(topic).cloned(),
+            Speech::Channels { table, .. } => table.find(topic).cloned(),
             Speech::Raw(_) => None,
         }
     }
@@ -108,7 +121,7 @@ impl Mount {
     /// Who handles raw sockets now.
     pub(crate) fn raw(&self) -> Option<Arc<dyn RawHandler>> {
         match &self.target.load().speech {
-            Speech::Channels(_) => None,
+            Speech::Channels { .. } => None,
             Speech::Raw(handler) => Some(Arc::clone(handler)),
         }
     }

@@ -15,6 +15,10 @@ use crate::address::{ChannelId, ReplyRef};
 use crate::socket::SocketRef;
 pub use crate::wire::{Body, Frame};
 
+mod raw;
+
+pub use raw::{RawAccepted, RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket};
+
 /// Work of a guest on its way.
 pub type Working<T> = Pin<Box<dyn Future<Output = Result<T, Crash>> + Send>>;
 
@@ -204,50 +208,4 @@ pub trait ChannelHandler: Send + Sync + 'static {
     /// The channel has ended: `left`, `closed` (the socket, or a second join), `crashed`, or what it stopped with. It goes on
     /// when the socket is gone.
     fn terminate(&self, channel: Channel, reason: String) -> Working<()>;
-}
-
-/// What a plugin asks for on a socket without channels, in order.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RawAction {
-    /// Tells the client.
-    Send(Frame),
-    /// Keeps this with the socket.
-    Assign(Bytes),
-    /// Listens to topics, whose messages come as [`Info`].
-    Subscribe(TopicSelector),
-    /// Listens to them no longer.
-    Unsubscribe(TopicSelector),
-    /// Closes the socket, with a code that may be sent (1000, 1001, 1007 to 1014, 3000 to 4999) and a reason.
-    Close(u16, String),
-}
-
-/// A socket without channels: frames of the plugin's own making.
-#[derive(Clone, Debug)]
-pub struct RawSocket {
-    /// Names it, also as the owner of presences.
-    pub id: ChannelId,
-    /// What the plugin keeps with it.
-    pub assigns: Bytes,
-    /// The socket.
-    pub socket: SocketRef,
-}
-
-/// What a plugin does on sockets without channels.
-pub trait RawHandler: Send + Sync + 'static {
-    /// Whether [`Self::close`] is to be called. Default: no.
-    fn closes(&self) -> bool {
-        false
-    }
-
-    /// The client is connected.
-    fn open(&self, socket: RawSocket) -> Working<Vec<RawAction>>;
-
-    /// A frame of the client.
-    fn message(&self, socket: RawSocket, frame: Frame) -> Working<Vec<RawAction>>;
-
-    /// A message of pubsub.
-    fn info(&self, socket: RawSocket, info: Info) -> Working<Vec<RawAction>>;
-
-    /// The socket has ended.
-    fn close(&self, socket: RawSocket, reason: String) -> Working<()>;
 }

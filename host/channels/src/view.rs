@@ -66,7 +66,7 @@ pub struct SocketPage {
 
 /// Who let a socket in. What a mount leads to is swapped, but not to another plugin's.
 fn owner(shared: &Shared) -> PluginName {
-    shared.mount.target.load().socket.owner().clone()
+    shared.mount.target.load().owner().clone()
 }
 
 impl SocketFilter {

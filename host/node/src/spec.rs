@@ -102,6 +102,7 @@ impl Settings {
                 sockets: config.sockets.values().any(|socket| socket.connect == SocketConnect::Handler),
                 processes: !config.processes.is_empty(),
                 warmers: !config.warmers.is_empty(),
+                websockets: config.routes.iter().any(|route| route.websocket.is_some()),
             },
             fingerprint: config.settings_fingerprint(),
             ..PluginSpec::new(self.name.clone(), wasm, observer)

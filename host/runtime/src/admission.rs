@@ -50,7 +50,7 @@ pub(crate) struct Admission {
 const SUBSCRIBERS_WAITING: usize = 1_000_000;
 /// Jobs that may wait for an instance: as many as the queues of any manifest can have at work.
 const JOBS_WAITING: usize = 1_000_000;
-/// Calls of channels that may wait for an instance: one for each channel of all sockets that a host may have.
+/// Calls of channels and raw WebSockets that may wait for an instance: one for each channel of all sockets that a host may have.
 const CHANNELS_WAITING: usize = 10_000_000;
 /// How deep tasks can wait for tasks: a request for its tasks, those for theirs, and once more.
 pub(crate) const TASK_LEVELS: usize = 3;

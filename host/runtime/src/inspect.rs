@@ -47,6 +47,8 @@ pub struct Handlers {
     pub tasks: bool,
     /// `skep:plugin/cache-warmer`.
     pub warmers: bool,
+    /// `skep:plugin/websocket-handler`.
+    pub websockets: bool,
 }
 
 /// What a component's type says of it.
@@ -139,6 +141,7 @@ pub fn inspect(wasm: &[u8]) -> Result<Shape, InspectError> {
         subscribers: exports_one_of("skep:plugin/subscriber@0.1."),
         tasks: exports_one_of("skep:plugin/task-handler@0.1."),
         warmers: exports_one_of("skep:plugin/cache-warmer@0.1."),
+        websockets: exports_one_of("skep:plugin/websocket-handler@0.1."),
     };
     Ok(Shape { http, handlers, engine, imports, exports })
 }

@@ -52,6 +52,7 @@ pub use drive::event_stream::{FirstEvent, Opened, Opening};
 pub use drive::job::JobAttempt;
 pub use drive::process::WasmBehaviour;
 pub use drive::subscriber::Incoming;
+pub use drive::websocket::WebSocketCall;
 pub use engine::{Allocation, EngineKind};
 pub use inspect::{HandlerKind, Handlers, InspectError, Shape, inspect};
 pub use outbound::{Internal, InternalCalls};

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use skep_bindings::{
     Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes,
-    ProcessesPre, Sockets, SocketsPre, Subscribers, SubscribersPre, Warmers, WarmersPre, Workers, WorkersPre,
+    ProcessesPre, Sockets, SocketsPre, Subscribers, SubscribersPre, Warmers, WarmersPre, Websockets, WebsocketsPre,
+    Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
@@ -26,6 +27,7 @@ pub(crate) enum Role {
     Subscriber,
     Task,
     Warmer,
+    WebSocket,
 }
 
 /// How it answers HTTP requests.
@@ -47,6 +49,7 @@ pub(crate) struct Linked {
     subscribers: Option<SubscribersPre<CallState>>,
     tasks: Option<BackgroundPre<CallState>>,
     warmers: Option<WarmersPre<CallState>>,
+    websockets: Option<WebsocketsPre<CallState>>,
 }
 
 /// A live guest.
@@ -63,6 +66,7 @@ pub(crate) enum Guest {
     Subscribers(Subscribers),
     Tasks(Background),
     Warmers(Warmers),
+    WebSockets(Websockets),
 }
 
 impl Linked {
@@ -93,6 +97,7 @@ impl Linked {
             subscribers: slot(handlers.subscribers, Role::Subscriber, || SubscribersPre::new(pre.clone()))?,
             tasks: slot(handlers.tasks, Role::Task, || BackgroundPre::new(pre.clone()))?,
             warmers: slot(handlers.warmers, Role::Warmer, || WarmersPre::new(pre.clone()))?,
+            websockets: slot(handlers.websockets, Role::WebSocket, || WebsocketsPre::new(pre.clone()))?,
         })
     }
 
@@ -118,12 +123,13 @@ impl Linked {
             Role::Subscriber => self.subscribers.is_some(),
             Role::Task => self.tasks.is_some(),
             Role::Warmer => self.warmers.is_some(),
+            Role::WebSocket => self.websockets.is_some(),
         }
     }
 
     /// Any of the handlers: what to start a component as, to see that it starts.
     pub(crate) fn any(&self) -> Role {
-        const ROLES: [Role; 9] = [
+        const ROLES: [Role; 10] = [
             Role::Http,
             Role::EventStream,
             Role::Subscriber,
@@ -131,6 +137,7 @@ impl Linked {
             Role::Process,
             Role::Channel,
             Role::Socket,
+            Role::WebSocket,
             Role::Task,
             Role::Warmer,
         ];
@@ -175,6 +182,10 @@ impl Linked {
             }
             Role::Task => Guest::Tasks(self.tasks.as_ref().ok_or_else(missing)?.instantiate_async(store).await?),
             Role::Warmer => Guest::Warmers(self.warmers.as_ref().ok_or_else(missing)?.instantiate_async(store).await?),
+            Role::WebSocket => {
+                let pre = self.websockets.as_ref().ok_or_else(missing)?;
+                Guest::WebSockets(pre.instantiate_async(store).await?)
+            }
         })
     }
 }
@@ -191,6 +202,7 @@ impl Role {
             Self::Subscriber => "skep:plugin/subscriber#receive",
             Self::Task => "skep:plugin/task-handler#run",
             Self::Warmer => "skep:plugin/cache-warmer#warm",
+            Self::WebSocket => "skep:plugin/websocket-handler#handle-message",
         }
     }
 }

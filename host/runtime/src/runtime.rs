@@ -69,6 +69,8 @@ pub struct Needs {
     pub processes: bool,
     /// The one that fills caches.
     pub warmers: bool,
+    /// The one that speaks over raw WebSockets.
+    pub websockets: bool,
 }
 
 /// What a revision is built from.
@@ -383,6 +385,12 @@ fn check_exports(spec: &PluginSpec, shape: &Shape) -> anyhow::Result<()> {
             shape.handlers.sockets,
             "has sockets that ask the plugin",
             "no `skep:plugin/socket-handler@0.1.0`: export it, or write `connect = \"anyone\"`",
+        ),
+        (
+            needs.websockets,
+            shape.handlers.websockets,
+            "has routes with `websocket`",
+            "no `skep:plugin/websocket-handler@0.1.0`",
         ),
         (needs.jobs, shape.handlers.jobs, "schedules jobs", "no `skep:plugin/job-handler@0.1.0`"),
         (needs.warmers, shape.handlers.warmers, "names warmers", "no `skep:plugin/cache-warmer@0.1.0`"),

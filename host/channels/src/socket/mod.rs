@@ -19,7 +19,7 @@ mod deliver;
 mod driver;
 mod next;
 mod rate;
-mod raw;
+pub(crate) mod raw;
 mod receive;
 mod state;
 mod ties;
@@ -63,6 +63,8 @@ impl Close {
     pub(crate) const DISCONNECTED: Self = Self::new(1001, "disconnected");
     /// No message of the protocol.
     pub(crate) const MALFORMED: Self = Self::new(1011, "malformed message");
+    /// The connection broke off, which no frame says.
+    pub(crate) const BROKEN: u16 = 1006;
     /// The plugin has crashed on a socket without channels.
     pub(crate) const CRASHED: Self = Self::new(1011, "internal error");
     /// The host goes away.
@@ -91,7 +93,7 @@ impl fmt::Display for Transport {
 
 /// What a socket speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speaks {
+pub(crate) enum Speaks {
     /// Phoenix's protocol.
     Phoenix(Version),
     /// Frames of a plugin's own making.
@@ -128,7 +130,7 @@ impl Shared {
     ) -> Self {
         let mut state = State::default();
         if speaks == Speaks::Raw {
-            state.channels.extend(Self::raw_record(assigns.clone()));
+            state.channels.extend(Self::raw_record());
             state.next_serial = 1;
         }
         let state = Mutex::new(state);

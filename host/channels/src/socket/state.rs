@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) runnable: bool,
     /// The mount's handlers were swapped.
     pub(crate) recheck: bool,
-    /// The presences and topics of raw sockets have no join.
+    /// A raw socket's plugin has let it in, and so is told of its end.
     pub(crate) opened: bool,
     pub(crate) received: u64,
     pub(crate) sent: u64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use skep_channels::{Drain, Refused, Speaks, Version};
+use skep_channels::{Drain, Refused, Version};
 use skep_types::FailureKind;
 
 use crate::rig::{Client, Rig, topic};
@@ -131,7 +131,7 @@ async fn drain_closes_batch_after_batch() {
         assert_eq!(client.closed().await.code, 1012);
     }
     assert!(draining.await.unwrap());
-    match rig.connect(&[], Speaks::Phoenix(Version::V2)).await {
+    match rig.connect(&[], Version::V2).await {
         Err(Refused::Failed(failure)) => assert_eq!(failure.kind, FailureKind::Overloaded),
         other => panic!("{:?}", other.map(|socket| socket.info())),
     }
@@ -149,11 +149,11 @@ async fn drain_says_when_somebody_stays() {
 #[tokio::test(start_paused = true)]
 async fn there_is_room_for_so_many_sockets() {
     let rig = Rig::with(skep_channels::SocketOptions::default(), |options| options.sockets_max = 2);
-    assert!(matches!(rig.connect(&[("deny", "")], Speaks::Phoenix(Version::V2)).await, Err(Refused::Denied)));
+    assert!(matches!(rig.connect(&[("deny", "")], Version::V2).await, Err(Refused::Denied)));
     let (first, _second) = (rig.client().await, rig.client().await);
-    assert!(matches!(rig.connect(&[], Speaks::Phoenix(Version::V2)).await, Err(Refused::Failed(_))));
+    assert!(matches!(rig.connect(&[], Version::V2).await, Err(Refused::Failed(_))));
     drop(first);
-    let third = rig.connect(&[], Speaks::Phoenix(Version::V2)).await;
+    let third = rig.connect(&[], Version::V2).await;
     Client::new(third.unwrap()).quiet().await;
     let stats = rig.channels.stats();
     assert_eq!((stats.sockets, stats.opened, stats.refused), (1, 3, 2));

@@ -9,6 +9,7 @@ mod joins;
 mod messages;
 mod presence;
 mod pubsub;
+mod raw;
 mod rig;
 mod swap;
 mod view;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use skep_channels::{
     Action, Body, Channel, ChannelHandler, Channels, Close, Connected, Connecting, Crash, Frame, Info, Joined, Message,
-    Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speaks, Speech, Table, Target, Transport, Version,
-    Working,
+    Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::{Broadcast, PubSub, Publish};
@@ -300,12 +299,12 @@ impl Rig {
     }
 
     pub(crate) async fn client_with(&self, params: &[(&str, &str)], version: Version) -> Client {
-        let socket = self.connect(params, Speaks::Phoenix(version)).await.unwrap();
+        let socket = self.connect(params, version).await.unwrap();
         Client::new(socket)
     }
 
-    pub(crate) async fn connect(&self, params: &[(&str, &str)], speaks: Speaks) -> Result<Socket, Refused> {
-        self.channels.connect(&self.mount, connecting(params), speaks, Transport::WebSocket).await
+    pub(crate) async fn connect(&self, params: &[(&str, &str)], version: Version) -> Result<Socket, Refused> {
+        self.channels.connect(&self.mount, connecting(params), version, Transport::WebSocket).await
     }
 
     /// A client that has joined a topic with the ref "1".
@@ -344,9 +343,8 @@ pub(crate) fn target<const N: usize>(
 ) -> Target {
     let handlers = handlers.into_iter().map(|(pattern, handler)| (pattern.parse().unwrap(), handler));
     Target {
-        socket: Arc::new(Door(plugin("chat"))),
         options: Arc::clone(options),
-        speech: Speech::Channels(Table::new(handlers)),
+        speech: Speech::Channels { socket: Arc::new(Door(plugin("chat"))), table: Table::new(handlers) },
     }
 }
 

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use skep_channels::{Mount, SocketFilter, SocketId, Speaks, Speech, Table, Target, Transport, Version};
+use skep_channels::{Mount, SocketFilter, SocketId, Speech, Table, Target, Transport, Version};
 
 use crate::rig::{Client, Door, Rig, connecting, plugin, topic};
 
 /// A mount of another plugin, beside the rig's.
 fn shop() -> Arc<Mount> {
     let (socket, options) = (Arc::new(Door(plugin("shop"))), Arc::default());
-    Mount::new("shop@example.org/socket", Target { socket, options, speech: Speech::Channels(Table::default()) })
+    Mount::new(
+        "shop@example.org/socket",
+        Target { options, speech: Speech::Channels { socket, table: Table::default() } },
+    )
 }
 
 #[allow(clippy::unwrap_used)] // A failed step is a panic.
 async fn named(rig: &Rig, mount: &Arc<Mount>, name: &str) -> Client {
-    let speaks = Speaks::Phoenix(Version::V2);
-    let socket = rig.channels.connect(mount, connecting(&[("name", name)]), speaks, Transport::WebSocket).await;
+    let socket = rig.channels.connect(mount, connecting(&[("name", name)]), Version::V2, Transport::WebSocket).await;
     Client::new(socket.unwrap())
 }
 

@@ -131,12 +131,18 @@ impl Node {
             let of_plugin = settings.config.rate_limit.as_ref();
             for route in &settings.config.routes {
                 let guard = plugin.guards().handler(Branch::Http, &route.to_string());
-                let plain: Arc<dyn Handler> = match route.sse.clone() {
-                    None => Arc::new(PluginRoute { plugin: Arc::clone(&plugin), guard }),
-                    Some(config) => {
+                let plain: Arc<dyn Handler> = match (route.sse.clone(), &route.websocket) {
+                    (Some(config), _) => {
                         let topics = Arc::clone(&self.topics);
                         Arc::new(StreamRoute { plugin: Arc::clone(&plugin), topics, config, guard })
                     }
+                    // Its handler has the same guard.
+                    (None, Some(config)) => {
+                        let endpoint = self.services.sockets.raw_endpoint(&plugin, &settings, route, config)?;
+                        let plugin = settings.name.clone();
+                        Arc::new(SocketRoute { plugin, endpoint, transport: Transport::WebSocket })
+                    }
+                    (None, None) => Arc::new(PluginRoute { plugin: Arc::clone(&plugin), guard }),
                 };
                 let target = match &route.rate_limit {
                     // All routes without a limit of their own share the plugin's allowance.

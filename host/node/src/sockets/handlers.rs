@@ -168,23 +168,23 @@ impl ChannelHandler for PluginChannel {
     }
 }
 
-fn serving(plugin: &Weak<Plugin>) -> Result<Arc<Revision>, Failure> {
+pub(super) fn serving(plugin: &Weak<Plugin>) -> Result<Arc<Revision>, Failure> {
     let gone = || Failure::new(FailureKind::NotRunning, Phase::Queue, "the plugin is not there any more");
     plugin.upgrade().ok_or_else(gone)?.serving()
 }
 
-fn done<T>(permit: Permit, peer: IpAddr, answer: Result<T, Failure>) -> Result<T, Crash> {
+pub(super) fn done<T>(permit: Permit, peer: IpAddr, answer: Result<T, Failure>) -> Result<T, Crash> {
     permit.done(answer.as_ref().map(|_| ()), Some(peer));
     answer.map_err(crash)
 }
 
 /// What of a failure is for operators; its client sees that there was one.
 #[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
-fn crash(failure: Failure) -> Crash {
+pub(super) fn crash(failure: Failure) -> Crash {
     Crash::new(failure.to_string())
 }
 
 /// A call for a client's socket.
-fn call(client: IpAddr) -> Call {
+pub(super) fn call(client: IpAddr) -> Call {
     Call { id: RequestId::from_bits(fastrand::u64(..)), client, secure: false, captures: Vec::new(), hops: 0 }
 }

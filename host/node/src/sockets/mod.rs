@@ -3,16 +3,18 @@
 //! | module | holds |
 //! |---|---|
 //! | `handlers` | a plugin as the engine calls it: who may connect, and its channels |
+//! | `raw` | the same for raw WebSockets |
 //! | `options` | from the manifest's words to the engine's |
 //! | `route` | the routes that lead to a mount |
 //! | `meter` | what metrics are told |
 //!
-//! A mount stays the same object for as long as its plugin names it, and so do its sockets; what it leads to is swapped whenever
+//! A mount stays the same object for as long as its plugin names it, the one of a route with `websocket` among them, and so do its sockets; what it leads to is swapped whenever
 //! a revision or an entry of the manifest is put in service.
 
 mod handlers;
 mod meter;
 mod options;
+mod raw;
 mod route;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ use std::sync::{Arc, Weak};
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use skep_channels::{ChannelHandler, Channels, Drain, Speech, Table, Target};
-use skep_manifest::{Mount, MountSelector, SocketConfig};
+use skep_manifest::{Mount, MountSelector, Route, SocketConfig, WebSocketConfig};
 use skep_pubsub::PubSub;
 use skep_runtime::{ChannelDefinition, Revision};
 use skep_types::{Clock, PluginName, TopicPattern};
@@ -46,7 +48,9 @@ pub(crate) struct SocketService {
 struct State {
     /// By plugin and mount: those that a route leads to.
     mounts: BTreeMap<(PluginName, Mount), Arc<skep_channels::Mount>>,
-    /// What is in service of each plugin that has sockets or channels.
+    /// By plugin and the route's text: those of raw WebSockets.
+    raw: BTreeMap<(PluginName, String), Arc<skep_channels::Mount>>,
+    /// What is in service of each plugin that has sockets, raw ones among them, or channels.
     offers: BTreeMap<PluginName, Offer>,
 }
 
@@ -88,7 +92,8 @@ impl SocketService {
     pub(crate) fn apply(&self, plugin: &Weak<Plugin>, guards: &Arc<Guards>, settings: &Settings, revision: &Revision) {
         let channels = revision.declared().channels.clone();
         let mut state = self.state.lock();
-        let has_any = !channels.is_empty() || !settings.config.sockets.is_empty();
+        let has_raw = settings.config.routes.iter().any(|route| route.websocket.is_some());
+        let has_any = !channels.is_empty() || !settings.config.sockets.is_empty() || has_raw;
         if has_any {
             let offer =
                 Offer { plugin: Weak::clone(plugin), guards: Arc::clone(guards), settings: settings.clone(), channels };
@@ -125,9 +130,8 @@ impl SocketService {
             let guards = plugin.guards();
             let socket = PluginSocket::new(&Arc::downgrade(plugin), guards, &settings.name, mount, config);
             let target = Target {
-                socket: Arc::new(socket),
                 options: Arc::new(options::of(config)),
-                speech: Speech::Channels(Table::default()),
+                speech: Speech::Channels { socket: Arc::new(socket), table: Table::default() },
             };
             skep_channels::Mount::new(&selector.to_string(), target)
         });
@@ -140,28 +144,64 @@ impl SocketService {
         Ok(SocketEndpoint { channels: self.channels.clone(), mount: known, options })
     }
 
+    /// What a route of raw WebSockets leads to. Its mount stays the same for as long as the route has this text.
+    ///
+    /// # Errors
+    /// An origin that is none.
+    pub(crate) fn raw_endpoint(
+        &self,
+        plugin: &Arc<Plugin>,
+        settings: &Settings,
+        route: &Route,
+        config: &WebSocketConfig,
+    ) -> anyhow::Result<SocketEndpoint> {
+        let options = options::endpoint_of_limits(&config.limits);
+        let options = options.with_context(|| format!("the route `{route}`"))?;
+        let mut state = self.state.lock();
+        // A new one leads to its plugin at once; its settings are swapped with the plugin's.
+        let mount = state.raw.entry((settings.name.clone(), route.to_string())).or_insert_with(|| {
+            let name = raw::name(&settings.name, route);
+            let target = raw::target(&Arc::downgrade(plugin), plugin.guards(), &settings.name, route, config);
+            skep_channels::Mount::new(&name, target)
+        });
+        Ok(SocketEndpoint { channels: self.channels.clone(), mount: Arc::clone(mount), options })
+    }
+
     /// Leads every mount to what is in service, and forgets those that are no more.
     fn lead(&self, state: &mut State) {
-        let State { mounts, offers } = state;
+        let State { mounts, raw, offers } = state;
         for (owner, offer) in offers.iter() {
             for (path, config) in &offer.settings.config.sockets {
                 let Some(mount) = mounts.get(&(owner.clone(), path.clone())) else { continue };
                 let socket = PluginSocket::new(&offer.plugin, &offer.guards, owner, path, config);
-                let target = Target {
-                    socket: Arc::new(socket),
-                    options: Arc::new(options::of(config)),
-                    speech: Speech::Channels(table(offers, owner, path, config)),
-                };
-                self.channels.swap(mount, target);
+                let table = table(offers, owner, path, config);
+                let speech = Speech::Channels { socket: Arc::new(socket), table };
+                self.channels.swap(mount, Target { options: Arc::new(options::of(config)), speech });
+            }
+            for route in &offer.settings.config.routes {
+                let mount = raw.get(&(owner.clone(), route.to_string()));
+                if let (Some(mount), Some(config)) = (mount, &route.websocket) {
+                    let target = raw::target(&offer.plugin, &offer.guards, owner, route, config);
+                    self.channels.swap(mount, target);
+                }
             }
         }
         mounts.retain(|(owner, path), mount| {
-            let stays = offers.get(owner).is_some_and(|offer| offer.settings.config.sockets.contains_key(path));
-            if !stays && Arc::strong_count(mount) > 1 {
-                self.channels.close_mount(mount);
-            }
-            stays || Arc::strong_count(mount) > 1
+            self.keep(mount, offers.get(owner).is_some_and(|offer| offer.settings.config.sockets.contains_key(path)))
         });
+        raw.retain(|(owner, text), mount| {
+            let leads = |route: &Route| route.websocket.is_some() && route.to_string() == *text;
+            self.keep(mount, offers.get(owner).is_some_and(|offer| offer.settings.config.routes.iter().any(leads)))
+        });
+    }
+
+    /// Whether a mount is still known to somebody. The sockets of one that does not stay are closed.
+    fn keep(&self, mount: &Arc<skep_channels::Mount>, stays: bool) -> bool {
+        let is_held = Arc::strong_count(mount) > 1;
+        if !stays && is_held {
+            self.channels.close_mount(mount);
+        }
+        stays || is_held
     }
 
     /// Opens no more sockets, and closes all of them, batch after batch.

@@ -7,23 +7,30 @@ use skep_web::{EndpointOptions, OriginPattern, Origins};
 
 /// How the sockets of a mount are bounded.
 pub(super) fn of(config: &SocketConfig) -> SocketOptions {
-    let SocketLimits { frame, idle_timeout, messages_per_second, messages_burst, queue, queue_bytes, .. } =
-        &config.limits;
-    let defaults = SocketOptions::default();
+    let limits = of_limits(&config.limits);
     SocketOptions {
-        frame_bytes_max: *frame,
         channels_max: usize::try_from(config.channels).unwrap_or(usize::MAX),
         joins: Rate { per_second: config.joins_per_second, burst: config.joins_burst },
-        messages: Rate { per_second: *messages_per_second, burst: *messages_burst },
-        idle_timeout: *idle_timeout,
-        queue: *queue,
-        queue_bytes: *queue_bytes,
         slow_client: match config.overflow {
             SocketOverflow::Close => SlowClient::Close,
             SocketOverflow::DropBroadcasts => SlowClient::DropBroadcasts,
         },
-        window: config.longpoll.map_or(defaults.window, |longpoll| longpoll.window),
-        ..defaults
+        window: config.longpoll.map_or(limits.window, |longpoll| longpoll.window),
+        ..limits
+    }
+}
+
+/// How sockets are bounded that have no channels.
+pub(super) fn of_limits(limits: &SocketLimits) -> SocketOptions {
+    let SocketLimits { frame, idle_timeout, messages_per_second, messages_burst, queue, queue_bytes, .. } = limits;
+    SocketOptions {
+        frame_bytes_max: *frame,
+        messages: Rate { per_second: *messages_per_second, burst: *messages_burst },
+        idle_timeout: *idle_timeout,
+        queue: *queue,
+        queue_bytes: *queue_bytes,
+        slow_client: SlowClient::Close,
+        ..SocketOptions::default()
     }
 }
 
@@ -32,7 +39,16 @@ pub(super) fn of(config: &SocketConfig) -> SocketOptions {
 /// # Errors
 /// An origin, or a header's name, that is none.
 pub(super) fn endpoint(config: &SocketConfig) -> anyhow::Result<EndpointOptions> {
-    let origins = match &config.limits.origins {
+    let headers = config.headers.iter().map(|name| name.parse().with_context(|| format!("the header `{name}`")));
+    Ok(EndpointOptions { headers: headers.collect::<anyhow::Result<_>>()?, ..endpoint_of_limits(&config.limits)? })
+}
+
+/// Who may connect where there are no channels: whoever the plugin lets in, of these pages.
+///
+/// # Errors
+/// An origin that is none.
+pub(super) fn endpoint_of_limits(limits: &SocketLimits) -> anyhow::Result<EndpointOptions> {
+    let origins = match &limits.origins {
         SocketOrigins::SameHost => Origins::SameHost,
         SocketOrigins::Any => Origins::Any,
         SocketOrigins::Only(list) => {
@@ -43,6 +59,5 @@ pub(super) fn endpoint(config: &SocketConfig) -> anyhow::Result<EndpointOptions>
             Origins::List(list.iter().map(read).collect::<anyhow::Result<_>>()?)
         }
     };
-    let headers = config.headers.iter().map(|name| name.parse().with_context(|| format!("the header `{name}`")));
-    Ok(EndpointOptions { origins, headers: headers.collect::<anyhow::Result<_>>()?, subprotocols: Vec::new() })
+    Ok(EndpointOptions { origins, ..EndpointOptions::default() })
 }

@@ -3,7 +3,7 @@
 use skep_bindings::channel::{self, Body, Status};
 use skep_bindings::types::Error;
 use skep_bindings::websocket::{self, Message};
-use skep_channels::{ChannelId, Channels, ReplyRef};
+use skep_channels::{ChannelId, Channels, Frame, ReplyRef};
 
 use super::topics::Direction;
 use crate::state::CallState;
@@ -30,6 +30,17 @@ impl CallState {
         };
         self.stats.owe(body.len());
         if body.len() > BODY_BYTES_MAX { Err(Error::TooLarge(BODY_BYTES_MAX as u64)) } else { Ok(body) }
+    }
+
+    /// A message of a raw socket on its way out.
+    fn frame(&self, message: Message) -> Result<Frame, Error> {
+        let frame = match message {
+            Message::Text(text) => Frame::Text(text.into()),
+            Message::Binary(bytes) => Frame::Binary(bytes.into()),
+        };
+        let length = frame.bytes().len();
+        self.stats.owe(length);
+        if length > BODY_BYTES_MAX { Err(Error::TooLarge(BODY_BYTES_MAX as u64)) } else { Ok(frame) }
     }
 }
 
@@ -78,13 +89,15 @@ impl channel::Host for CallState {
 }
 
 impl websocket::Host for CallState {
-    fn send(&mut self, _to: String, _message: Message) -> Result<(), Error> {
-        // No host of this version opens raw sockets, so there is none of this name.
-        Err(Error::NotFound)
+    fn send(&mut self, to: String, message: Message) -> Result<(), Error> {
+        let (to, frame) = (self.channel(&to)?, self.frame(message)?);
+        self.channels()?.send_raw(self.stats.plugin(), to, frame).map_err(refused)
     }
 
-    fn close(&mut self, _to: String, _code: u16, _reason: String) -> Result<(), Error> {
-        Err(Error::NotFound)
+    fn close(&mut self, to: String, code: u16, reason: String) -> Result<(), Error> {
+        let to = self.channel(&to)?;
+        self.stats.owe(reason.len());
+        self.channels()?.close_raw(self.stats.plugin(), to, code, &reason).map_err(refused)
     }
 }
 

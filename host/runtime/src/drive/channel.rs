@@ -111,14 +111,14 @@ impl Revision {
     }
 
     /// Topics that it may listen to.
-    fn listened(&self, topics: &str) -> Result<TopicSelector, Failure> {
+    pub(super) fn listened(&self, topics: &str) -> Result<TopicSelector, Failure> {
         let wanted = selector(self.plugin(), topics)?;
         self.env().topics.check(self.plugin(), &wanted, Direction::Subscribe).map_err(bad)?;
         Ok(wanted)
     }
 }
 
-fn selector(plugin: &PluginName, topics: &str) -> Result<TopicSelector, Failure> {
+pub(super) fn selector(plugin: &PluginName, topics: &str) -> Result<TopicSelector, Failure> {
     TopicSelector::of(plugin, topics).map_err(|error| bad(error.to_string()))
 }
 
@@ -148,14 +148,14 @@ fn from_guest(body: BodyResult) -> Result<Body, Failure> {
     Ok(body)
 }
 
-fn remembered(kept: Vec<u8>, max: ByteSize) -> Result<Bytes, Failure> {
+pub(super) fn remembered(kept: Vec<u8>, max: ByteSize) -> Result<Bytes, Failure> {
     if kept.len() as u64 > max.0 {
         return Err(bad(format!("it remembers {} bytes, and may {max}: raise `assigns` of the socket", kept.len())));
     }
     Ok(kept.into())
 }
 
-fn bad(why: String) -> Failure {
+pub(super) fn bad(why: String) -> Failure {
     Failure::new(FailureKind::BadAnswer, Phase::Handle, why)
 }
 

@@ -78,7 +78,7 @@ impl Revision {
     fn door<E: Errand>(&self, errand: &E) -> Result<&Arc<Admission>, Failure> {
         Ok(match E::ROLE {
             Role::Http | Role::EventStream | Role::Process | Role::Socket | Role::Warmer => self.admission(),
-            Role::Channel => &self.doors().channels,
+            Role::Channel | Role::WebSocket => &self.doors().channels,
             Role::Subscriber => &self.doors().subscribers,
             Role::Job => &self.doors().jobs,
             Role::Task => {

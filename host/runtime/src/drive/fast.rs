@@ -70,6 +70,18 @@ impl RequestText {
         Self { uri, captures: None, headers: lines }
     }
 
+    /// One that was taken out of its request: with all of its fields.
+    pub(super) fn whole(uri: String, headers: &[(String, Bytes)], call: &Call) -> Self {
+        let mut lines = Vec::new();
+        for (name, value) in headers.iter().filter(|(name, _)| name != http::header::HOST.as_str()) {
+            lines.extend_from_slice(name.as_bytes());
+            lines.extend_from_slice(b": ");
+            lines.extend_from_slice(value);
+            lines.extend_from_slice(b"\r\n");
+        }
+        Self { uri, captures: captures(call), headers: lines }
+    }
+
     /// What copying it into the guest costs, in fuel: a unit for each byte.
     pub(super) fn len(&self) -> usize {
         self.uri.len() + self.captures.as_ref().map_or(0, String::len) + self.headers.len()
@@ -135,6 +147,11 @@ fn to_guest_method(method: &Method) -> types::Method<'_> {
 }
 
 pub(super) fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
+    whole_from_guest(response, limits).map(|answer| answer.map(CallBody::full))
+}
+
+/// The same, with its body in one piece.
+pub(super) fn whole_from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<Bytes>, Failure> {
     if response.body.len() as u64 > limits.response_body.0 {
         return Err(too_large("a body", limits.response_body));
     }
@@ -144,7 +161,7 @@ pub(super) fn from_guest(response: http_handler::Response, limits: &Limits) -> R
         .ok()
         .filter(|status| !status.is_informational())
         .ok_or_else(|| bad(format!("{} is not a final status", response.status)))?;
-    let mut answer = Response::new(CallBody::full(response.body.into()));
+    let mut answer = Response::new(Bytes::from(response.body));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     Ok(answer)

@@ -13,3 +13,4 @@ pub(crate) mod warmer;
 pub(crate) mod wasi;
 #[cfg(feature = "p3")]
 pub(crate) mod wasi03;
+pub(crate) mod websocket;

@@ -102,7 +102,7 @@ async fn serve() -> (Server, Channels) {
     let table = Table::new([("room:*".parse().unwrap(), guest() as Arc<dyn ChannelHandler>)]);
     let rate = skep_channels::Rate { per_second: 1_000_000, burst: 1_000_000 };
     let options = Arc::new(SocketOptions { messages: rate, ..SocketOptions::default() });
-    let mount = Mount::new("/socket", Target { socket: guest(), options, speech: Speech::Channels(table) });
+    let mount = Mount::new("/socket", Target { options, speech: Speech::Channels { socket: guest(), table } });
     let endpoint = SocketEndpoint { channels: channels.clone(), mount, options: EndpointOptions::default() };
     let handler = Arc::new(Route(name.clone(), Arc::new(endpoint)));
     let pattern = Pattern { host: None, methods: Vec::<Method>::new(), path: "/socket/websocket".to_owned() };

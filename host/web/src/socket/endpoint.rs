@@ -12,8 +12,10 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use skep_channels::{Channels, Connecting, Mount, Refused, Socket, Speaks, Transport, Version};
-use skep_types::{Call, Failure};
+use skep_channels::{
+    Channels, Connecting, Mount, RawOpened, RawRefusal, RawRequest, Refused, Socket, Transport, Version,
+};
+use skep_types::{Call, Failure, FailureKind, Phase};
 use tungstenite::handshake::derive_accept_key;
 
 use super::origin::Origins;
@@ -30,11 +32,8 @@ const PHOENIX: &str = "phoenix";
 pub struct EndpointOptions {
     /// Which pages may. Default: those of the same host.
     pub origins: Origins,
-    /// The header fields that the plugin is told. Default: none.
+    /// The header fields that the plugin is told; one whose sockets have no channels is told all. Default: none.
     pub headers: Vec<HeaderName>,
-    /// What a socket without channels speaks, by the client's wish; a client that wishes for none of them is refused.
-    /// Sockets with channels always speak `phoenix`. Default: none.
-    pub subprotocols: Vec<String>,
 }
 
 /// The endpoint of one mount, for a [`Handler`](crate::Handler) to lead to.
@@ -50,10 +49,11 @@ pub struct SocketEndpoint {
 
 impl SocketEndpoint {
     /// Opens a WebSocket: `GET {mount}/websocket`. The answer is 101, after which the socket lives in a task of its own; 403
-    /// if origin, version, subprotocol or plugin are against it; 426 if the request is no handshake.
+    /// if origin, version, subprotocol or plugin are against it; 426 if the request is no handshake. Where there are no
+    /// channels, the plugin chooses the subprotocol, and what it answers to whom it refuses.
     ///
     /// # Errors
-    /// If the plugin could not be asked, or there is no room.
+    /// If the plugin could not be asked or broke a rule, or there is no room.
     pub async fn websocket(&self, call: Call, request: Request<RequestBody>) -> Result<Response<Body>, Failure> {
         let (mut parts, _) = request.into_parts();
         let Some(accept) = handshake(&parts) else {
@@ -62,17 +62,17 @@ impl SocketEndpoint {
             response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
             return Ok(response);
         };
-        let subprotocol = match self.subprotocol(&parts.headers) {
-            Ok(subprotocol) if self.options.origins.allow(&parts.headers) => subprotocol,
-            _ => return Ok(status(StatusCode::FORBIDDEN)),
-        };
-        let token = token_of_subprotocols(&parts.headers);
+        if !self.options.origins.allow(&parts.headers) {
+            return Ok(status(StatusCode::FORBIDDEN));
+        }
         let Some(upgrade) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
             return Ok(status(StatusCode::UPGRADE_REQUIRED));
         };
-        let client = self.connecting(&parts, &call, token);
-        let Some(socket) = self.connect(client, Transport::WebSocket).await? else {
-            return Ok(status(StatusCode::FORBIDDEN));
+        let opened =
+            if self.mount.has_channels() { self.phoenix(&parts, &call).await? } else { self.raw(parts, call).await? };
+        let (socket, subprotocol) = match opened {
+            Opened::Accepted { socket, subprotocol } => (socket, subprotocol),
+            Opened::Refused(response) => return Ok(response),
         };
         tokio::spawn(async move {
             match upgrade.await {
@@ -91,16 +91,39 @@ impl SocketEndpoint {
         Ok(response)
     }
 
+    /// A socket with channels.
+    async fn phoenix(&self, parts: &Parts, call: &Call) -> Result<Opened, Failure> {
+        let denied = || Opened::Refused(status(StatusCode::FORBIDDEN));
+        let Ok(subprotocol) = subprotocol(&parts.headers) else { return Ok(denied()) };
+        let client = self.connecting(parts, call, token_of_subprotocols(&parts.headers));
+        let socket = self.connect(client, Transport::WebSocket).await?;
+        Ok(socket.map_or_else(denied, |socket| Opened::Accepted { socket, subprotocol }))
+    }
+
+    /// A socket without, over which the plugin decides that will speak there.
+    async fn raw(&self, parts: Parts, call: Call) -> Result<Opened, Failure> {
+        let field =
+            |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec().into());
+        let request = RawRequest {
+            uri: uri(&parts, call.secure),
+            headers: parts.headers.iter().map(field).collect(),
+            protocols: wishes(&parts.headers).map(str::to_owned).collect(),
+            call,
+        };
+        Ok(match self.channels.connect_raw(&self.mount, request).await? {
+            RawOpened::Accepted { socket, protocol } => {
+                let subprotocol = protocol.map(|protocol| HeaderValue::from_str(&protocol)).transpose();
+                Opened::Accepted { socket, subprotocol: subprotocol.map_err(|_| bad("no subprotocol"))? }
+            }
+            RawOpened::Refused(refusal) => Opened::Refused(answer(refusal)?),
+        })
+    }
+
     /// Asks the engine; none if the client is refused.
     pub(super) async fn connect(&self, client: Connecting, transport: Transport) -> Result<Option<Socket>, Failure> {
-        let speaks = if self.mount.has_channels() {
-            let vsn = client.params.iter().find(|(name, _)| name == "vsn").map(|(_, value)| value.as_str());
-            let Ok(version) = Version::of(vsn) else { return Ok(None) };
-            Speaks::Phoenix(version)
-        } else {
-            Speaks::Raw
-        };
-        match self.channels.connect(&self.mount, client, speaks, transport).await {
+        let vsn = client.params.iter().find(|(name, _)| name == "vsn").map(|(_, value)| value.as_str());
+        let Ok(version) = Version::of(vsn) else { return Ok(None) };
+        match self.channels.connect(&self.mount, client, version, transport).await {
             Ok(socket) => Ok(Some(socket)),
             Err(Refused::Denied) => Ok(None),
             Err(Refused::Failed(failure)) => Err(failure),
@@ -118,20 +141,43 @@ impl SocketEndpoint {
         }
         Connecting { uri: uri(parts, call.secure), params, headers, token, peer: call.client }
     }
+}
 
-    /// The subprotocol to answer with, by the client's order.
-    fn subprotocol(&self, headers: &HeaderMap) -> Result<Option<HeaderValue>, Unspoken> {
-        let mut wished = wishes(headers).peekable();
-        if wished.peek().is_none() {
-            return Ok(None);
-        }
-        let spoken = |wish: &&str| match self.mount.has_channels() {
-            true => *wish == PHOENIX,
-            false => self.options.subprotocols.iter().any(|ours| ours == wish),
-        };
-        let spoken = wished.find(spoken).ok_or(Unspoken)?;
-        HeaderValue::from_str(spoken).map(Some).map_err(|_| Unspoken)
+/// What became of a handshake.
+enum Opened {
+    Accepted {
+        socket: Socket,
+        subprotocol: Option<HeaderValue>,
+    },
+    /// The client gets this, and no socket.
+    Refused(Response<Body>),
+}
+
+/// The subprotocol to answer with, where there are channels.
+fn subprotocol(headers: &HeaderMap) -> Result<Option<HeaderValue>, Unspoken> {
+    let mut wished = wishes(headers).peekable();
+    if wished.peek().is_none() {
+        return Ok(None);
     }
+    let spoken = wished.any(|wish| wish == PHOENIX);
+    if spoken { Ok(Some(HeaderValue::from_static(PHOENIX))) } else { Err(Unspoken) }
+}
+
+/// The plugin's answer to a client that it refuses.
+fn answer(refusal: RawRefusal) -> Result<Response<Body>, Failure> {
+    let status = StatusCode::from_u16(refusal.status).ok().filter(|status| !status.is_informational());
+    let mut response = Response::new(Body::from(refusal.body));
+    *response.status_mut() = status.ok_or_else(|| bad("the status of a refusal is none"))?;
+    for (name, value) in refusal.headers {
+        let field = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(value).ok());
+        let (name, value) = field.ok_or_else(|| bad("a header field of a refusal is none"))?;
+        response.headers_mut().append(name, value);
+    }
+    Ok(response)
+}
+
+fn bad(why: &str) -> Failure {
+    Failure::new(FailureKind::BadAnswer, Phase::Handle, why)
 }
 
 /// A client that wants to speak what nobody speaks.

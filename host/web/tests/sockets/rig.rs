@@ -8,18 +8,21 @@ use std::time::Duration;
 use http::{Method, Request};
 use skep_channels::{
     Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
-    Options, RawAction, RawHandler, RawSocket, Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
+    Options, RawAccepted, RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused,
+    SocketHandler, SocketOptions, Speech, Table, Target, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
-use skep_types::{Call, PluginName, SystemClock, TopicId, TopicName};
+use skep_types::{Call, Failure, PluginName, SystemClock, TopicId, TopicName};
 use skep_web::errors::ErrorStyle;
 use skep_web::{
     EndpointOptions, Front, FrontOptions, Handler, HandlerFuture, Layers, Pattern, RequestBody, RouteTable, Server,
     ServerOptions, SocketEndpoint, TrustedProxies,
 };
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-pub(crate) struct Guest(PluginName);
+/// Tells with which codes its raw sockets have ended.
+pub(crate) struct Guest(PluginName, UnboundedSender<u16>);
 
 impl SocketHandler for Guest {
     fn owner(&self) -> &PluginName {
@@ -73,10 +76,28 @@ impl ChannelHandler for Guest {
     }
 }
 
-/// Sends everything back, and closes when told to.
+/// Lets in whoever speaks `mqtt` or nothing, sends everything back, and closes when told to.
 impl RawHandler for Guest {
-    fn open(&self, _: RawSocket) -> Working<Vec<RawAction>> {
-        Box::pin(async { Ok(vec![RawAction::Send(Frame::Text("hello".into()))]) })
+    fn owner(&self) -> &PluginName {
+        &self.0
+    }
+
+    fn open(&self, opening: RawOpening) -> Pin<Box<dyn Future<Output = Result<RawDecision, Failure>> + Send>> {
+        Box::pin(async move {
+            let RawRequest { call, uri, headers, protocols } = opening.request;
+            let team = headers.iter().find(|(name, _)| name == "x-team").map(|(_, value)| value.clone());
+            if uri.ends_with("?odd") {
+                return Ok(RawDecision::Refuse(RawRefusal { status: 101, ..RawRefusal::default() }));
+            }
+            let protocol = protocols.iter().find(|protocol| *protocol == "mqtt").cloned();
+            if protocol.is_none() && !protocols.is_empty() {
+                let headers = vec![("x-speaks".to_owned(), "mqtt".into()), ("x-speaks".to_owned(), "nothing".into())];
+                return Ok(RawDecision::Refuse(RawRefusal { status: 418, headers, body: "speak mqtt".into() }));
+            }
+            let told = format!("hello {} {} {team:?}", call.client, uri.rsplit('/').next().unwrap_or_default());
+            let actions = vec![RawAction::Send(Frame::Text(told.into()))];
+            Ok(RawDecision::Accept(RawAccepted { protocol, actions, ..RawAccepted::default() }))
+        })
     }
 
     fn message(&self, _: RawSocket, frame: Frame) -> Working<Vec<RawAction>> {
@@ -92,8 +113,12 @@ impl RawHandler for Guest {
         Box::pin(async { Ok(vec![]) })
     }
 
-    fn close(&self, _: RawSocket, _: String) -> Working<()> {
-        Box::pin(async { Ok(()) })
+    fn close(&self, _: RawSocket, code: u16) -> Working<()> {
+        let codes = self.1.clone();
+        Box::pin(async move {
+            codes.send(code).unwrap();
+            Ok(())
+        })
     }
 }
 
@@ -126,6 +151,8 @@ pub(crate) struct Rig {
     pub(crate) channels: Channels,
     pub(crate) address: SocketAddr,
     pub(crate) server: Server,
+    /// The codes that raw sockets have ended with.
+    pub(crate) ended: UnboundedReceiver<u16>,
 }
 
 pub(crate) async fn rig() -> Rig {
@@ -138,11 +165,12 @@ pub(crate) async fn rig_with(options: SocketOptions, endpoint: EndpointOptions) 
     let presence = Presence::new(skep_presence::Options::default(), Arc::new(Nobody));
     let channels = Channels::new(Options::new(clock.clone(), pubsub, presence));
     let name = PluginName::new("chat").unwrap();
-    let guest = || Arc::new(Guest(name.clone()));
+    let (codes, ended) = unbounded_channel();
+    let guest = || Arc::new(Guest(name.clone(), codes.clone()));
     let options = Arc::new(options);
-    let target = |speech| Target { socket: guest(), options: Arc::clone(&options), speech };
+    let target = |speech| Target { options: Arc::clone(&options), speech };
     let table = Table::new([("room:*".parse().unwrap(), guest() as Arc<dyn ChannelHandler>)]);
-    let socket = Mount::new("/socket", target(Speech::Channels(table)));
+    let socket = Mount::new("/socket", target(Speech::Channels { socket: guest(), table }));
     let raw = Mount::new("/raw", target(Speech::Raw(guest())));
     let route = |path: &str, mount: &Arc<Mount>, longpoll| {
         let mount = Arc::clone(mount);
@@ -173,5 +201,5 @@ pub(crate) async fn rig_with(options: SocketOptions, endpoint: EndpointOptions) 
         max_streams: 10,
     };
     let server = Server::start(front, &["127.0.0.1:0".parse().unwrap()], options).await.unwrap();
-    Rig { channels, address: server.addresses()[0], server }
+    Rig { channels, address: server.addresses()[0], server, ended }
 }

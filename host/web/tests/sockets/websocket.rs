@@ -210,11 +210,11 @@ async fn a_client_that_never_reads_is_cut_off_and_leaves_the_others_alone() {
 
 #[tokio::test]
 async fn frames_of_the_plugins_own_making() {
-    let options = EndpointOptions { subprotocols: vec!["mqtt".into()], ..EndpointOptions::default() };
-    let rig = rig_with(SocketOptions::default(), options).await;
-    let (mut client, protocol) = connect(&rig, "/raw", &[("sec-websocket-protocol", "x, mqtt")]).await.unwrap();
+    let mut rig = rig().await;
+    let fields = [("sec-websocket-protocol", "x, mqtt"), ("x-team", "red")];
+    let (mut client, protocol) = connect(&rig, "/raw?a=b", &fields).await.unwrap();
     assert_eq!(protocol.as_deref(), Some("mqtt"));
-    sees(&mut client, "hello").await;
+    sees(&mut client, "hello 127.0.0.1 raw?a=b Some(b\"red\")").await;
     say(&mut client, "no protocol").await;
     sees(&mut client, "no protocol").await;
     client.send(Message::binary(&b"\x00\xff"[..])).await.unwrap();
@@ -222,5 +222,33 @@ async fn frames_of_the_plugins_own_making() {
     say(&mut client, "bye").await;
     let frame = closed(&mut client).await;
     assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3001, "as asked"));
-    assert_eq!(connect(&rig, "/raw", &[("sec-websocket-protocol", "x")]).await.unwrap_err(), StatusCode::FORBIDDEN);
+    assert_eq!(rig.ended.recv().await, Some(3001));
+
+    let (mut client, protocol) = connect(&rig, "/raw", &[]).await.unwrap();
+    assert_eq!(protocol, None);
+    client.close(Some(CloseFrame { code: 4000.into(), reason: "enough".into() })).await.unwrap();
+    assert_eq!(rig.ended.recv().await, Some(4000), "the client's code");
+    let (client, _) = connect(&rig, "/raw", &[]).await.unwrap();
+    drop(client);
+    assert_eq!(rig.ended.recv().await, Some(1006), "without a close frame");
+}
+
+#[tokio::test]
+async fn the_plugin_answers_whom_it_refuses() {
+    let mut rig = rig().await;
+    let mut request = format!("ws://{}/raw", rig.address).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "x".parse().unwrap());
+    let Err(Error::Http(response)) = connect_async(request).await else { panic!("it should be refused") };
+    assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
+    let fields: Vec<_> = response.headers().get_all("x-speaks").iter().collect();
+    assert_eq!(fields, ["mqtt", "nothing"]);
+    assert_eq!(response.body().as_deref(), Some(&b"speak mqtt"[..]));
+    // Whoever was never let in has no end.
+    assert_eq!((rig.channels.stats().sockets, rig.channels.stats().refused), (0, 1));
+    assert!(rig.ended.try_recv().is_err());
+    let odd = connect(&rig, "/raw?odd", &[]).await.unwrap_err();
+    assert!(odd.is_server_error(), "no switch of protocols without a socket: {odd}");
+    let elsewhere = [("origin", "https://elsewhere.example")];
+    assert_eq!(connect(&rig, "/raw", &elsewhere).await.unwrap_err(), StatusCode::FORBIDDEN);
+    assert_eq!(rig.channels.stats().opened, 0);
 }
