@@ -16,8 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use skep_channels::{
     Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
-    Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version,
-    Working,
+    Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;

@@ -161,7 +161,14 @@ impl Channels {
     ///
     /// # Errors
     /// As for [`Self::broadcast`].
-    pub fn broadcast_from(&self, owner: &PluginName, channel: ChannelId, topic: &TopicId, event: &str, body: Body) -> Result<(), Error> {
+    pub fn broadcast_from(
+        &self,
+        owner: &PluginName,
+        channel: ChannelId,
+        topic: &TopicId,
+        event: &str,
+        body: Body,
+    ) -> Result<(), Error> {
         let mut publish = crate::socket::publish(event, body)?;
         if let Ok(shared) = self.0.channel(owner, channel) {
             publish.from = shared.update(|state| state.record(channel.serial)?.heard_as);

@@ -53,7 +53,8 @@ impl Channels {
             };
             (Arc::clone(handler), Arc::clone(&target.options))
         };
-        let (id, since, peer) = (SocketId(hub.next.fetch_add(1, Relaxed)), hub.options.clock.wall(), request.call.client);
+        let (id, since, peer) =
+            (SocketId(hub.next.fetch_add(1, Relaxed)), hub.options.clock.wall(), request.call.client);
         let (transport, speaks) = (Transport::WebSocket, Speaks::Raw);
         let shared = Shared::new(id, None, Arc::clone(mount), options, peer, since, transport, speaks, Bytes::new());
         // If the client leaves, or is refused, it is dropped, and was never there.

@@ -31,7 +31,10 @@ impl Close {
             return Err(Crash::new(format!("{code} is no close code of plugins: they have 1000, and 3000 to 4999")));
         }
         if reason.len() > REASON_BYTES_MAX {
-            return Err(Crash::new(format!("a close reason of {} bytes, and it may have {REASON_BYTES_MAX}", reason.len())));
+            return Err(Crash::new(format!(
+                "a close reason of {} bytes, and it may have {REASON_BYTES_MAX}",
+                reason.len()
+            )));
         }
         Ok(Self { code, reason: reason.into() })
     }

@@ -8,8 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use skep_channels::{
     Action, Body, Channel, ChannelHandler, Channels, Close, Connected, Connecting, Crash, Frame, Info, Joined, Message,
-    Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version,
-    Working,
+    Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::{Broadcast, PubSub, Publish};
@@ -139,8 +138,9 @@ impl ChannelHandler for Guest {
                     actions.push(Action::Broadcast { event: "came".into(), body: json("2") });
                 }
                 "\"track\"" => {
+                    let id = channel.id.of(&owner);
                     let topic = TopicId { owner, name: channel.topic.clone() };
-                    presence.track(&channel.id.to_string(), &topic, "ann", b"{\"at\":1}").unwrap();
+                    presence.track(&id, &topic, "ann", b"{\"at\":1}").unwrap();
                 }
                 _ => {}
             }
@@ -154,6 +154,7 @@ impl ChannelHandler for Guest {
         let owner = self.owner.clone();
         Box::pin(async move {
             let Message { event: name, body, reply_ref } = message;
+            let id = channel.id.of(&owner);
             let topic = TopicId { owner, name: channel.topic.clone() };
             Ok(match name.as_str() {
                 "echo" => vec![ok(body)],
@@ -186,11 +187,11 @@ impl ChannelHandler for Guest {
                 "listen" => vec![Action::Subscribe(event(&body).parse().unwrap()), ok(Body::empty())],
                 "unlisten" => vec![Action::Unsubscribe(event(&body).parse().unwrap()), ok(Body::empty())],
                 "track" => {
-                    presence.track(&channel.id.to_string(), &topic, &event(&body), b"{\"at\":1}").unwrap();
+                    presence.track(&id, &topic, &event(&body), b"{\"at\":1}").unwrap();
                     vec![ok(Body::empty())]
                 }
                 "update" => {
-                    presence.update(&channel.id.to_string(), &topic, &event(&body), b"{\"at\":2}").unwrap();
+                    presence.update(&id, &topic, &event(&body), b"{\"at\":2}").unwrap();
                     vec![ok(Body::empty())]
                 }
                 "who" => vec![Action::PresenceState],
@@ -318,7 +319,13 @@ impl Rig {
 
 pub(crate) fn connecting(params: &[(&str, &str)]) -> Connecting {
     let params = params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    Connecting { uri: "/socket/websocket".to_owned(), params, headers: vec![], token: None, peer: "127.0.0.1".parse().unwrap() }
+    Connecting {
+        uri: "/socket/websocket".to_owned(),
+        params,
+        headers: vec![],
+        token: None,
+        peer: "127.0.0.1".parse().unwrap(),
+    }
 }
 
 fn guest(notes: &Arc<Notes>, presence: &Presence, revision: u32) -> Guest {

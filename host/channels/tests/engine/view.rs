@@ -9,7 +9,10 @@ use crate::rig::{Client, Door, Rig, connecting, plugin, topic};
 /// A mount of another plugin, beside the rig's.
 fn shop() -> Arc<Mount> {
     let (socket, options) = (Arc::new(Door(plugin("shop"))), Arc::default());
-    Mount::new("shop@example.org/socket", Target { options, speech: Speech::Channels { socket, table: Table::default() } })
+    Mount::new(
+        "shop@example.org/socket",
+        Target { options, speech: Speech::Channels { socket, table: Table::default() } },
+    )
 }
 
 async fn named(rig: &Rig, mount: &Arc<Mount>, name: &str) -> Client {

@@ -12,7 +12,9 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use skep_channels::{Channels, Connecting, Mount, RawOpened, RawRefusal, RawRequest, Refused, Socket, Transport, Version};
+use skep_channels::{
+    Channels, Connecting, Mount, RawOpened, RawRefusal, RawRequest, Refused, Socket, Transport, Version,
+};
 use skep_types::{Call, Failure, FailureKind, Phase};
 use tungstenite::handshake::derive_accept_key;
 
@@ -66,7 +68,8 @@ impl SocketEndpoint {
         let Some(upgrade) = parts.extensions.remove::<hyper::upgrade::OnUpgrade>() else {
             return Ok(status(StatusCode::UPGRADE_REQUIRED));
         };
-        let opened = if self.mount.has_channels() { self.phoenix(&parts, &call).await? } else { self.raw(parts, call).await? };
+        let opened =
+            if self.mount.has_channels() { self.phoenix(&parts, &call).await? } else { self.raw(parts, call).await? };
         let (socket, subprotocol) = match opened {
             Opened::Accepted { socket, subprotocol } => (socket, subprotocol),
             Opened::Refused(response) => return Ok(response),
@@ -99,7 +102,8 @@ impl SocketEndpoint {
 
     /// A socket without, over which the plugin decides that will speak there.
     async fn raw(&self, parts: Parts, call: Call) -> Result<Opened, Failure> {
-        let field = |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec().into());
+        let field =
+            |(name, value): (&HeaderName, &HeaderValue)| (name.as_str().to_owned(), value.as_bytes().to_vec().into());
         let request = RawRequest {
             uri: uri(&parts, call.secure),
             headers: parts.headers.iter().map(field).collect(),
