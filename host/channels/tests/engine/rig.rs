@@ -138,8 +138,9 @@ impl ChannelHandler for Guest {
                     actions.push(Action::Broadcast { event: "came".into(), body: json("2") });
                 }
                 "\"track\"" => {
+                    let id = channel.id.of(&owner);
                     let topic = TopicId { owner, name: channel.topic.clone() };
-                    presence.track(&channel.id.to_string(), &topic, "ann", b"{\"at\":1}").unwrap();
+                    presence.track(&id, &topic, "ann", b"{\"at\":1}").unwrap();
                 }
                 _ => {}
             }
@@ -153,6 +154,7 @@ impl ChannelHandler for Guest {
         let owner = self.owner.clone();
         Box::pin(async move {
             let Message { event: name, body, reply_ref } = message;
+            let id = channel.id.of(&owner);
             let topic = TopicId { owner, name: channel.topic.clone() };
             Ok(match name.as_str() {
                 "echo" => vec![ok(body)],
@@ -185,11 +187,11 @@ impl ChannelHandler for Guest {
                 "listen" => vec![Action::Subscribe(event(&body).parse().unwrap()), ok(Body::empty())],
                 "unlisten" => vec![Action::Unsubscribe(event(&body).parse().unwrap()), ok(Body::empty())],
                 "track" => {
-                    presence.track(&channel.id.to_string(), &topic, &event(&body), b"{\"at\":1}").unwrap();
+                    presence.track(&id, &topic, &event(&body), b"{\"at\":1}").unwrap();
                     vec![ok(Body::empty())]
                 }
                 "update" => {
-                    presence.update(&channel.id.to_string(), &topic, &event(&body), b"{\"at\":2}").unwrap();
+                    presence.update(&id, &topic, &event(&body), b"{\"at\":2}").unwrap();
                     vec![ok(Body::empty())]
                 }
                 "who" => vec![Action::PresenceState],

@@ -8,8 +8,8 @@
 //! | `route` | the routes that lead to a mount |
 //! | `meter` | what metrics are told |
 //!
-//! A mount stays the same object for as long as its plugin names it, the one of a route with `websocket` among them, and so do its sockets; what it leads to is swapped whenever
-//! a revision or an entry of the manifest is put in service.
+//! A mount stays the same object for as long as its plugin names it, and so do its sockets; what it leads to is swapped whenever
+//! a revision or an entry of the manifest is put in service. A route with `websocket` has a mount, too.
 
 mod handlers;
 mod meter;

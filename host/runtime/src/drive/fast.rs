@@ -261,6 +261,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_was_taken_apart_has_all_of_its_fields() {
+        let headers = [("host", "a"), ("x-a", "1"), ("x-a", "2")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), Bytes::from_static(value.as_bytes())));
+        let (client, captures) = (std::net::IpAddr::from([127, 0, 0, 1]), vec![("id".to_owned(), "7 8".to_owned())]);
+        let call = Call { id: skep_types::RequestId::from_bits(1), client, secure: false, captures, hops: 0 };
+        let text = RequestText::whole("/x".to_owned(), &headers, &call);
+        assert_eq!((text.uri.as_str(), text.captures.as_deref()), ("/x", Some("id=7+8")));
+        assert_eq!(text.headers, b"x-a: 1\r\nx-a: 2\r\n");
+    }
+
+    #[test]
     fn the_hosts_framing_wins() {
         let answer = from_guest(response(200, &[("content-length", "99"), ("x-a", "1")], "ok"), &Limits::default());
         let answer = answer.unwrap();
