@@ -293,9 +293,44 @@ async fn the_topics_of_a_socket_may_be_of_several_plugins() {
     let host = Host::start(&format!("{}{other}", probe("ch8", own))).await;
     let mut client = open(&host, "ch8", "").await;
     assert_eq!(client.join("probe:a", &json!({})).await.1, "ok");
+    let before = host.calls("ch9", "ok");
     let (join_ref, status, why) = client.join("probe:bare", &json!({})).await;
     assert_eq!(status, "ok", "{why}");
-    assert_eq!(host.calls("ch9", "ok"), 1, "it was the other one's");
+    assert_eq!(host.calls("ch9", "ok"), before + 1, "it was the other one's");
     let reference = client.send(&join_ref, "probe:bare", "phx_leave", &json!({})).await;
     assert_eq!(client.reply(&reference).await.0, "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_raw_websocket_speaks_what_its_plugin_does() {
+    let routes = "limits = { fuel = 200_000_000 }\nroutes = ['ch10.test/{*path}', { route = 'GET ch10.test/ws', websocket = { frame = '1KiB' } }]";
+    let manifest = probe("ch10", routes).replacen("routes = ['ch10.test/{*path}']\n", "", 1);
+    let host = Host::start(&manifest).await;
+    let open = async |query: &str, protocols: &[(&str, &str)]| {
+        Phoenix::open(&host, "ch10.test", &format!("/ws?{query}"), protocols).await
+    };
+    assert_eq!(open("refuse=no", &[]).await.err(), Some(403));
+    assert_eq!(open("do=trap", &[]).await.err(), Some(500));
+    let mut raw = open("text=first", &[("sec-websocket-protocol", "probe.1, probe.2")]).await.unwrap();
+    assert_eq!(raw.frame().await, json!("hello"), "what it does when it accepts");
+    raw.text("echo 7").await;
+    assert_eq!(raw.frame().await, json!(7));
+    raw.text("many 3").await;
+    assert_eq!([raw.frame().await, raw.frame().await, raw.frame().await], [json!(1), json!(2), json!(3)]);
+    raw.bytes(vec![0, 255]).await;
+    assert_eq!(raw.frame().await, json!({"binary": [0, 255]}));
+    raw.text("count").await;
+    assert_eq!(raw.frame().await, json!(4), "it is remembered over instances");
+    raw.text("track here").await;
+    eventually("it is there", async || ok(&host, "ch10", "/members?topic=here").await == "first").await;
+    raw.text("close 3001 bye").await;
+    assert_eq!(raw.closed().await, 3001);
+    eventually("it was told", async || ok(&host, "ch10", "/get?k=closed:first").await == "3001").await;
+    eventually("nobody is left", async || ok(&host, "ch10", "/members?topic=here").await.is_empty()).await;
+    let mut raw = open("text=x", &[]).await.unwrap();
+    raw.text("trap").await;
+    assert_eq!(raw.closed().await, 1011);
+    let mut raw = open("text=y", &[]).await.unwrap();
+    raw.text(&format!("echo {}", "7".repeat(2000))).await;
+    assert_eq!(raw.closed().await, 1009);
 }

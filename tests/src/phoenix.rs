@@ -1,5 +1,7 @@
 //! A client of Phoenix's channels, as plain as the protocol's version 2: what is written here is what goes over the wire.
 
+#![allow(clippy::indexing_slicing)] // What JSON has not is null.
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -64,7 +66,7 @@ impl Phoenix {
         self.socket.send(Message::binary(bytes)).await.unwrap();
     }
 
-    /// The next frame; a binary one as its bytes in an object.
+    /// The next frame: its JSON, a text that is none as such, or the bytes of a binary one in an object.
     pub async fn frame(&mut self) -> Value {
         if let Some(frame) = self.before.pop_front() {
             return frame;
@@ -77,7 +79,9 @@ impl Phoenix {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await;
             let message = message.unwrap_or_else(|_| panic!("nothing comes any more; what came: {:?}", self.before));
             match message {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Text(text))) => {
+                    return Ok(serde_json::from_str(&text).unwrap_or_else(|_| json!(text.as_str())));
+                }
                 Some(Ok(Message::Binary(bytes))) => return Ok(json!({"binary": bytes.to_vec()})),
                 Some(Ok(Message::Close(close))) => return Err(close.map_or(1005, |close| close.code.into())),
                 Some(Ok(_)) => {}
