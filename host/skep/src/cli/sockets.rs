@@ -98,7 +98,7 @@ mod tests {
         {
             let some = parsed(&line).unwrap();
             assert_eq!((some.list.filter(), some.list.limit()), (filter.clone(), 5), "{line}");
-            assert!(some.json && some.dir == "x", "{line}");
+            assert!(some.json && some.dir.as_os_str() == "x", "{line}");
             assert!(!matches!(some.command, Some(SocketsCommand::Disconnect { .. })), "{line}");
         }
         for word in ["--plugin chat", "--mount chat/so", "--name chat/user:1", "--limit 5"] {
