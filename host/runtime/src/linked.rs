@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use skep_bindings::{
-    Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes, ProcessesPre, Sockets, SocketsPre,
-    Subscribers, SubscribersPre, Warmers, WarmersPre, Websockets, WebsocketsPre, Workers,
-    WorkersPre,
+    Background, BackgroundPre, Channels, ChannelsPre, EventStreams, EventStreamsPre, Http, HttpPre, Processes,
+    ProcessesPre, Sockets, SocketsPre, Subscribers, SubscribersPre, Warmers, WarmersPre, Websockets, WebsocketsPre,
+    Workers, WorkersPre,
 };
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
