@@ -19,10 +19,10 @@ use skep_web::{
     EndpointOptions, Front, FrontOptions, Handler, HandlerFuture, Layers, Pattern, RequestBody, RouteTable, Server,
     ServerOptions, SocketEndpoint, TrustedProxies,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Tells with which codes its raw sockets have ended.
-pub(crate) struct Guest(PluginName, UnboundedSender<u16>);
+pub(crate) struct Guest(PluginName, Sender<u16>);
 
 impl SocketHandler for Guest {
     fn owner(&self) -> &PluginName {
@@ -116,7 +116,7 @@ impl RawHandler for Guest {
     fn close(&self, _: RawSocket, code: u16) -> Working<()> {
         let codes = self.1.clone();
         Box::pin(async move {
-            codes.send(code).unwrap();
+            codes.try_send(code).unwrap();
             Ok(())
         })
     }
@@ -152,7 +152,7 @@ pub(crate) struct Rig {
     pub(crate) address: SocketAddr,
     pub(crate) server: Server,
     /// The codes that raw sockets have ended with.
-    pub(crate) ended: UnboundedReceiver<u16>,
+    pub(crate) ended: Receiver<u16>,
 }
 
 pub(crate) async fn rig() -> Rig {
@@ -165,7 +165,7 @@ pub(crate) async fn rig_with(options: SocketOptions, endpoint: EndpointOptions) 
     let presence = Presence::new(skep_presence::Options::default(), Arc::new(Nobody));
     let channels = Channels::new(Options::new(clock.clone(), pubsub, presence));
     let name = PluginName::new("chat").unwrap();
-    let (codes, ended) = unbounded_channel();
+    let (codes, ended) = channel(100);
     let guest = || Arc::new(Guest(name.clone(), codes.clone()));
     let options = Arc::new(options);
     let target = |speech| Target { options: Arc::clone(&options), speech };
