@@ -15,6 +15,7 @@ mod crash;
 mod cron;
 mod event_streams;
 mod examples;
+mod examples_chat;
 mod examples_processes;
 mod foreign;
 mod given;
