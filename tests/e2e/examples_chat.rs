@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use skep_tests::Host;
+use skep_tests::host::send;
 use skep_tests::phoenix::Phoenix;
 
 async fn come(host: &Host, name: &str) -> Phoenix {
@@ -29,7 +30,9 @@ async fn two_talk_in_a_room_and_see_each_other_come_type_and_go() {
     anna.wait(|frame| frame[3] == "presence_diff" && frame[4]["joins"]["ben"].is_object()).await;
     ben.send(&ben_ref, "room:lobby", "typing", &json!({"typing": true})).await;
     anna.wait(|frame| frame[4]["joins"]["ben"]["metas"][0]["typing"] == true).await;
-    let said = host.post("/rooms/lobby/announcements", "body=Honey+is+ready").await;
+    let form = "application/x-www-form-urlencoded";
+    let announce = host.request("POST", "/rooms/lobby/announcements").header("content-type", form);
+    let said = send(announce.body("body=Honey+is+ready")).await;
     assert!(said.status < 300, "{said:?}");
     assert_eq!(ben.event("room:lobby", "new_msg").await["body"], "Honey is ready");
     drop(ben);
