@@ -20,6 +20,8 @@ const JOBS: u32 = 100_000;
 const IN_ONE_COMMIT: u32 = 1_000;
 /// Callers that enqueue one job each.
 const CALLERS: u32 = 256;
+/// Jobs that a guest enqueues one after the other, in a commit each.
+const EACH: u32 = 100;
 /// How long all jobs of a round may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a queue; a look reads counters, not jobs.
@@ -44,6 +46,7 @@ struct Measured {
     enqueued: Vec<f64>,
     enqueue_p50: Vec<f64>,
     enqueue_p99: Vec<f64>,
+    each: Vec<f64>,
     bulk: Vec<f64>,
     performed: Vec<f64>,
     round_p50: Vec<f64>,
@@ -67,6 +70,8 @@ pub(crate) fn run(rounds: usize, seconds: f64, check: bool) -> anyhow::Result<Ex
         measured.enqueued.push(enqueue.rps);
         measured.enqueue_p50.push(enqueue.p50_us);
         measured.enqueue_p99.push(enqueue.p99_us);
+        let each = load(&server, None, &format!("/each?n={EACH}"), CALLERS, seconds)?;
+        measured.each.push(each.rps * f64::from(EACH));
         runtime.block_on(perform(&admin))?;
         measured.bulk.push(bulk(&server)?);
         measured.performed.push(runtime.block_on(perform(&admin))?);
@@ -146,6 +151,7 @@ impl Measured {
         println!("{:<58} {:>9.0} {:>9.2}", "plain SQLite, a row in each commit", median(&self.rows), 1.0);
         let line = |name: &str, figures: &[f64]| println!("{name:<58} {:>9.0} {:>9.2}", median(figures), rows(figures));
         line(&format!("enqueued, one for each request, {CALLERS} connections"), &self.enqueued);
+        line(&format!("enqueued one by one, by {CALLERS} guests at once"), &self.each);
         line(&format!("enqueued, {IN_ONE_COMMIT} in each commit, one connection"), &self.bulk);
         line("performed, each in a fresh instance, 64 at once", &self.performed);
         println!(
