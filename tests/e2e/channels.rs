@@ -280,6 +280,13 @@ async fn who_cannot_have_a_websocket_polls() {
     assert_eq!(poll(&token).await["status"], 410, "the session is over, and another one begins");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_version_cannot_do_yet_is_refused() {
+    let manifest = probe("ch11", "sockets = { 'ch11.test/socket' = {} }\nchannels.'live:*' = { process = 'live' }");
+    let refused = Host::try_start(&manifest, skep_node::Mode::Production).await.err().unwrap();
+    assert!(format!("{refused:#}").contains("leave `process` away"), "{refused:#}");
+}
+
 /// Another plugin's channels on the same socket, by grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_topics_of_a_socket_may_be_of_several_plugins() {
