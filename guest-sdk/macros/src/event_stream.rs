@@ -1,12 +1,12 @@
 //! `#[skep::event_stream]`.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
-use syn::{Error, ItemFn, ReturnType, spanned::Spanned};
+use quote::quote;
+use syn::{Error, ItemFn};
 
 use crate::{
-    export::{Export, Rules, arguments, is_impl},
-    http::{ARGUMENTS_MAX, refuse_argument},
+    export::{Export, Rules},
+    gate,
 };
 
 pub(crate) const EVENT_STREAM: Export = Export {
@@ -24,32 +24,11 @@ pub(crate) const EVENT_STREAM: Export = Export {
 };
 
 fn refuse(function: &ItemFn) -> Vec<Error> {
-    let mut errors = Vec::new();
-    let inputs = &function.sig.inputs;
-    if inputs.len() > ARGUMENTS_MAX {
-        let text = format!("it takes at most {ARGUMENTS_MAX} extractors; take `Request` and use `req.extract()`");
-        errors.push(Error::new_spanned(inputs, text));
-    }
-    errors.extend(arguments(function).filter_map(|ty| refuse_argument(EVENT_STREAM.rules.noun, ty)));
-    if matches!(function.sig.output, ReturnType::Default) {
-        let text = "it returns `Result<EventStream>`: whether the client may listen";
-        errors.push(Error::new_spanned(&function.sig.ident, text));
-    }
-    errors
+    gate::refuse(function, &EVENT_STREAM.rules, "it returns `Result<EventStream>`: whether the client may listen")
 }
 
 fn check(function: &ItemFn) -> TokenStream {
-    let arguments = arguments(function)
-        .map(|ty| quote_spanned!(ty.span()=> const _: () = ::skep_sdk::__private::argument::<#ty>();));
-    let name = &function.sig.ident;
-    let answer = match &function.sig.output {
-        ReturnType::Type(_, ty) if !is_impl(ty) => {
-            quote_spanned!(ty.span()=> const _: () = ::skep_sdk::__private::opened::<#ty>();)
-        }
-        // The function as a whole is asked about.
-        _ => quote_spanned!(name.span()=> const _: () = ::skep_sdk::__private::opener(&#name);),
-    };
-    quote!(#(#arguments)* #answer)
+    gate::check(function, "opened", "opener")
 }
 
 fn export(function: &ItemFn) -> TokenStream {

@@ -7,6 +7,7 @@ mod blocks;
 mod channel;
 mod event_stream;
 mod export;
+mod gate;
 mod http;
 mod job;
 mod many;
