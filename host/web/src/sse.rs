@@ -30,7 +30,8 @@ pub struct EventStream {
     pub subscription: Subscription,
     /// The longest silence.
     pub keep_alive: Duration,
-    /// Ends the stream when it resolves: the client comes back, to whoever serves then.
+    /// Ends the stream when it resolves, behind what was published by then: the client comes back, to whoever serves
+    /// then.
     pub closing: WaitForCancellationFutureOwned,
     /// What lives as long as the stream.
     pub held: Box<dyn Send>,
@@ -47,6 +48,7 @@ impl EventStream {
             keep_alive,
             silence: Box::pin(tokio::time::sleep(keep_alive)),
             closing: Box::pin(closing),
+            left: None,
             _held: held,
         };
         let mut response = Response::new(Body::new(body));
@@ -78,6 +80,8 @@ struct Events {
     keep_alive: Duration,
     silence: Pin<Box<Sleep>>,
     closing: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Once it closes, how many messages still go out: those that were there then.
+    left: Option<usize>,
     _held: Box<dyn Send>,
 }
 
@@ -93,16 +97,35 @@ impl Events {
             Poll::Pending => return Poll::Pending,
         };
         // One message goes out as it is, shared with all others who get it. A client that is behind gets several at once.
-        let Some(next) = self.subscription.try_recv() else { return Poll::Ready(Some(first)) };
+        let Some(next) = self.next_ready() else { return Poll::Ready(Some(first)) };
         let mut frames = BytesMut::with_capacity(first.len() * 2);
         frames.put(first);
-        frames.put(frame(&next));
+        frames.put(next);
         while frames.len() < FRAME_BYTES
-            && let Some(delivery) = self.subscription.try_recv()
+            && let Some(next) = self.next_ready()
         {
-            frames.put(frame(&delivery));
+            frames.put(next);
         }
         Poll::Ready(Some(frames.freeze()))
+    }
+
+    fn next_ready(&mut self) -> Option<Bytes> {
+        self.subscription.try_recv().as_ref().map(frame)
+    }
+
+    /// What still goes out of a stream that closes: what waited when it began to, however much is published meanwhile.
+    fn last_events(&mut self, left: usize) -> Option<Bytes> {
+        let mut frames = BytesMut::from(std::mem::take(&mut self.first).as_ref());
+        let mut left = left;
+        while left > 0
+            && frames.len() < FRAME_BYTES
+            && let Some(next) = self.next_ready()
+        {
+            frames.put(next);
+            left -= 1;
+        }
+        self.left = Some(left);
+        (!frames.is_empty()).then(|| frames.freeze())
     }
 }
 
@@ -118,8 +141,12 @@ impl http_body::Body for Events {
     type Error = Infallible;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.closing.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(None);
+        if self.left.is_none() && self.closing.as_mut().poll(cx).is_ready() {
+            let counts = self.subscription.counts();
+            self.left = Some(counts.queued + counts.backlog);
+        }
+        if let Some(left) = self.left {
+            return Poll::Ready(self.last_events(left).map(|events| Ok(Frame::data(events))));
         }
         let events = match self.poll_events(cx) {
             Poll::Ready(events) => events,
@@ -131,5 +158,46 @@ impl http_body::Body for Events {
         let next = Instant::now() + self.keep_alive;
         self.silence.as_mut().reset(next);
         Poll::Ready(events.map(|events| Ok(Frame::data(events))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use http_body_util::BodyExt as _;
+    use skep_pubsub::{Options, PubSub, Publish, SubscribeOptions};
+    use skep_types::SystemClock;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_closes_still_gives_what_was_published_by_then() {
+        let pubsub = PubSub::new(Options::new(Arc::new(SystemClock)));
+        let publish = |text: &'static str| {
+            let data = Bytes::from_static(text.as_bytes());
+            pubsub.publish(&"a/t".parse().unwrap(), Publish { data, ..Publish::default() }).unwrap();
+        };
+        let closing = CancellationToken::new();
+        let stream = EventStream {
+            first: Bytes::from_static(b"retry: 5\n\n"),
+            subscription: pubsub.subscribe("a/t".parse().unwrap(), &SubscribeOptions::default()).unwrap(),
+            keep_alive: Duration::from_secs(60),
+            closing: closing.clone().cancelled_owned(),
+            held: Box::new(()),
+        };
+        let mut body = stream.into_response(HeaderMap::new()).into_body();
+        for text in ["one", "two"] {
+            publish(text);
+        }
+        closing.cancel();
+        let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        let last = std::str::from_utf8(&last).unwrap();
+        assert!(last.starts_with("retry: 5\n\n") && last.contains("data: one\n") && last.contains("data: two\n"), "{last}");
+        publish("three, for whoever serves next");
+        assert!(body.frame().await.is_none());
     }
 }
