@@ -10,7 +10,7 @@ use skep_tests::{Host, eventually, guests};
 
 use crate::cache::{get, ok};
 
-fn probe(plugin: &str, more: &str) -> String {
+pub(crate) fn probe(plugin: &str, more: &str) -> String {
     let wasm = guests::channel_probe();
     format!("[plugins.{plugin}]\nsource = {wasm:?}\nroutes = ['{plugin}.test/{{*path}}']\n{more}\n")
 }
@@ -23,12 +23,12 @@ fn mounted(plugin: &str, socket: &str) -> String {
     )
 }
 
-async fn open(host: &Host, plugin: &str, params: &str) -> Phoenix {
+pub(crate) async fn open(host: &Host, plugin: &str, params: &str) -> Phoenix {
     let path = format!("/socket/websocket?vsn=2.0.0{params}");
     Phoenix::open(host, &format!("{plugin}.test"), &path, &[]).await.unwrap()
 }
 
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
@@ -278,13 +278,6 @@ async fn who_cannot_have_a_websocket_polls() {
     assert_eq!(poll(&token).await["status"], 204, "there was nothing for a second");
     assert_eq!(post("nonsense that is no frame").await["status"], 408);
     assert_eq!(poll(&token).await["status"], 410, "the session is over, and another one begins");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_this_version_cannot_do_yet_is_refused() {
-    let manifest = probe("ch11", "sockets = { 'ch11.test/socket' = {} }\nchannels.'live:*' = { process = 'live' }");
-    let refused = Host::try_start(&manifest, skep_node::Mode::Production).await.err().unwrap();
-    assert!(format!("{refused:#}").contains("leave `process` away"), "{refused:#}");
 }
 
 /// Another plugin's channels on the same socket, by grant.

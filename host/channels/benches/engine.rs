@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
-    Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Joining, Message,
+    Mount, Options, Rate, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version,
+    Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -60,7 +61,7 @@ impl ChannelHandler for Guest {
         &self.0
     }
 
-    fn join(&self, _: Channel, _: Body) -> Working<Result<Joined, Body>> {
+    fn join(&self, _: Channel, _: Joining) -> Working<Result<Joined, Body>> {
         Box::pin(async { Ok(Ok(Joined { reply: Body::empty(), assigns: None, actions: vec![] })) })
     }
 

@@ -21,7 +21,7 @@ use crate::longpoll::Sessions;
 use crate::mount::{Mount, Speech, Target};
 use crate::options::Options;
 use crate::port::{Body, Connected, Connecting, Crash, Refused};
-use crate::socket::{Close, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
+use crate::socket::{Close, Early, Mail, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
 use crate::wire::{Ref, Version, events};
 
 mod raw;
@@ -191,7 +191,23 @@ impl Channels {
         Ok(self.0.push_now(&shared, channel.serial, event, body)?)
     }
 
-    /// Answers a message of a channel of a plugin. That it was answered before is not known.
+    /// Ends one channel of a plugin: in order (`phx_close`) for `normal`, `shutdown` and what begins with `shutdown:`, otherwise
+    /// as a crash (`phx_error`). What waits for it is dropped.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it has neither joined nor is about to, or is another plugin's.
+    pub fn stop(&self, owner: &PluginName, channel: ChannelId, reason: &str) -> Result<(), Error> {
+        let shared = self.0.channel(owner, channel)?;
+        let stopped = shared.update(|state| {
+            let record = state.record(channel.serial).filter(|record| record.hears())?;
+            record.mail.push_front(Mail::Stop(reason.to_owned()));
+            state.run();
+            Some(())
+        });
+        stopped.ok_or(Error::NotFound)
+    }
+
+    /// Answers a message of a channel of a plugin, or its join while that is in hand. That it was answered before is not known.
     ///
     /// # Errors
     /// As for [`Self::push`].
@@ -273,12 +289,12 @@ impl Hub {
         self.places.load(SeqCst)
     }
 
-    /// The socket of a channel that has joined and is the plugin's.
+    /// The socket of a channel that has joined, or is about to, and is the plugin's.
     fn channel(&self, owner: &PluginName, channel: ChannelId) -> Result<Arc<Shared>, Error> {
         let shared = self.find(channel.socket).ok_or(Error::NotFound)?;
         let joined = shared.update(|state| {
             let record = state.record(channel.serial)?;
-            (record.phase == ChannelPhase::Joined).then(|| record.handler.clone())?
+            record.hears().then(|| record.handler.clone())?
         });
         if joined.is_some_and(|handler| handler.owner() == owner) { Ok(shared) } else { Err(Error::NotFound) }
     }
@@ -287,7 +303,11 @@ impl Hub {
         shared.update(|state| {
             let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
             let frame = shared.version().push(&record.join_ref, record.topic.as_str(), event, body);
-            state.send(&shared.options, frame.map_err(|unfit| Crash::new(unfit.to_string()))?, false);
+            let frame = frame.map_err(|unfit| Crash::new(unfit.to_string()))?;
+            if record.phase == ChannelPhase::Joining {
+                return record.say_later(frame, shared.options.infos);
+            }
+            state.send(&shared.options, frame, false);
             Ok(())
         })
     }
@@ -303,7 +323,13 @@ impl Hub {
         shared.update(|state| {
             let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
             let frame = shared.version().reply(&record.join_ref, reference, record.topic.as_str(), status, body);
-            state.send(&shared.options, frame.map_err(|unfit| Crash::new(unfit.to_string()))?, false);
+            let frame = frame.map_err(|unfit| Crash::new(unfit.to_string()))?;
+            if record.phase == ChannelPhase::Joining {
+                // The first one counts, as for every message.
+                record.early.get_or_insert_with(|| Box::new(Early { frame, refuses: status != "ok" }));
+                return Ok(());
+            }
+            state.send(&shared.options, frame, false);
             Ok(())
         })
     }

@@ -42,8 +42,8 @@ pub use longpoll::{Polled, Posted};
 pub use mount::{Mount, Speech, Table, Target};
 pub use options::{Options, Rate, SlowClient, SocketOptions};
 pub use port::{
-    Action, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Message, RawAccepted, RawAction,
-    RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused, SocketHandler, Working,
+    Action, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Joining, Message, RawAccepted,
+    RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused, SocketHandler, Working,
 };
 pub use socket::{Close, Socket, SocketRef, Transport};
 pub use view::{SocketFilter, SocketInfo, SocketPage};

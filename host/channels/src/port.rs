@@ -93,6 +93,16 @@ pub struct Channel {
     pub socket: SocketRef,
 }
 
+/// A client that wants to join.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// What it joins with.
+    pub params: Body,
+    /// How the join can be answered while it is in hand, before [`ChannelHandler::join`] returns. An answer with another status
+    /// than `ok` refuses the client.
+    pub reply_ref: ReplyRef,
+}
+
 /// A message of a client.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -120,7 +130,7 @@ pub struct Info {
 /// A client that may join.
 #[derive(Clone, Debug)]
 pub struct Joined {
-    /// The reply.
+    /// The reply, unless there was one already.
     pub reply: Body,
     /// What to keep with the channel from now on; as the socket's, if none.
     pub assigns: Option<Bytes>,
@@ -192,9 +202,15 @@ pub trait ChannelHandler: Send + Sync + 'static {
         false
     }
 
+    /// What [`Channel::assigns`] of its channels are: they go on with another handler only if it says the same. Default: the
+    /// plugin's own words, which each of its handlers understands.
+    fn keeps(&self) -> &str {
+        ""
+    }
+
     /// A client asks to join; [`Err`] inside is a refusal with its reply. The channel listens to its topic already: what is
-    /// broadcast meanwhile follows the reply.
-    fn join(&self, channel: Channel, params: Body) -> Working<Result<Joined, Body>>;
+    /// broadcast meanwhile follows the reply, and so does what is pushed to it.
+    fn join(&self, channel: Channel, joining: Joining) -> Working<Result<Joined, Body>>;
 
     /// A message of the client.
     fn handle_in(&self, channel: Channel, message: Message) -> Working<Vec<Action>>;

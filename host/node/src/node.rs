@@ -138,7 +138,8 @@ impl Node {
         let processes = ProcessService::open(host, places, keeper, topics.pubsub.clone(), &environment)?;
         durable.deliver_to(&processes.processes);
         let (durable, processes) = (Arc::new(durable), Arc::new(processes));
-        let sockets = SocketService::new(Arc::clone(&clock), topics.pubsub.clone(), topics.presence.clone());
+        let (pubsub, presence) = (topics.pubsub.clone(), topics.presence.clone());
+        let sockets = SocketService::new(Arc::clone(&clock), pubsub, presence, processes.processes.clone());
         let sockets = Arc::new(sockets);
         let services = Services { topics: Arc::clone(&topics), durable, processes, sockets, environment, root };
         let rates = Rates::new(Arc::clone(&clock));

@@ -7,10 +7,11 @@ use skep_types::{PluginName, TopicId, TopicName};
 
 use super::Socket;
 use super::deliver::Tag;
-use super::state::{Phase, Record};
+use super::next::in_order;
+use super::state::{Early, Phase, Record};
 use crate::call::{Done, Outcome, Work, terminate};
 use crate::port::{Action, Channel, ChannelHandler, Crash, Joined};
-use crate::wire::{Body, Ref, check_json};
+use crate::wire::{Body, Frame, Ref, check_json};
 
 const JOIN_CRASHED: &str = "{\"reason\":\"join crashed\"}";
 
@@ -39,9 +40,7 @@ impl Socket {
     pub(super) fn done(&mut self, done: Done) {
         let serial = done.serial;
         match done.outcome {
-            Outcome::Join { reference, result: Ok(Ok(joined)) } => self.joined(serial, &reference, joined),
-            Outcome::Join { reference, result: Ok(Err(reply)) } => self.refused(serial, &reference, &reply),
-            Outcome::Join { reference, result: Err(crash) } => self.join_crashed(serial, &reference, &crash),
+            Outcome::Join { reference, result } => self.join_done(serial, &reference, result),
             Outcome::Act { reference, result } => match result {
                 Ok(actions) => self.act(serial, reference, actions),
                 Err(crash) => self.stopped(serial, Stop::Crash(crash)),
@@ -51,7 +50,46 @@ impl Socket {
         }
     }
 
-    fn joined(&mut self, serial: u32, reference: &Ref, joined: Joined) {
+    fn join_done(&mut self, serial: u32, reference: &Ref, result: Result<Result<Joined, Body>, Crash>) {
+        let early = self.shared.update(|state| state.record(serial)?.early.take());
+        let refusal = |early: Option<Box<Early>>| early.filter(|early| early.refuses).map(|early| early.frame);
+        match result {
+            Ok(Ok(joined)) if early.as_ref().is_some_and(|early| early.refuses) => {
+                // It has told the client no, and then let it in: what it began has to end.
+                let handler = self.shared.update(|state| state.record(serial)?.handler.clone());
+                if let (Some(handler), Some(frame)) = (handler, refusal(early)) {
+                    self.end_unjoined(serial, handler, joined);
+                    self.refused_by(serial, frame);
+                }
+            }
+            Ok(Ok(joined)) => self.joined(serial, reference, joined, early.map(|early| early.frame)),
+            Ok(Err(reply)) => match refusal(early) {
+                Some(frame) => self.refused_by(serial, frame),
+                None => self.refused(serial, reference, &reply),
+            },
+            Err(crash) => match refusal(early) {
+                Some(frame) => self.refused_by(serial, frame),
+                None => self.join_crashed(serial, reference, &crash),
+            },
+        }
+    }
+
+    /// Tells a handler of the end of a channel that has not joined. Nothing waits for it.
+    fn end_unjoined(&self, serial: u32, handler: Arc<dyn ChannelHandler>, joined: Joined) {
+        let topic = self.shared.update(|state| Some(state.record(serial)?.topic.clone()));
+        if let (true, Some(topic)) = (handler.terminates(), topic) {
+            let assigns = joined.assigns.unwrap_or_else(|| self.shared.assigns.clone());
+            let channel = Channel { id: self.channel_id(serial), topic, assigns, socket: self.info() };
+            tokio::spawn(terminate(handler, channel, "closed".to_owned()));
+        }
+    }
+
+    fn refused_by(&mut self, serial: u32, reply: Frame) {
+        self.untie(serial);
+        self.shared.update(|state| self.shared.refused(state, serial, reply));
+    }
+
+    fn joined(&mut self, serial: u32, reference: &Ref, joined: Joined, early: Option<Frame>) {
         let Joined { reply, assigns, actions } = joined;
         if let Err(crash) = checked(&reply) {
             return self.join_crashed(serial, reference, &crash);
@@ -59,7 +97,8 @@ impl Socket {
         let (shared, version) = (&self.shared, self.shared.version());
         let presence = shared.update(|state| {
             let record = state.record(serial)?;
-            let reply = version.reply(&record.join_ref, reference, record.topic.as_str(), "ok", &reply);
+            let topic = record.topic.as_str();
+            let reply = early.map_or_else(|| version.reply(&record.join_ref, reference, topic, "ok", &reply), Ok);
             let reply = match reply {
                 Ok(reply) => reply,
                 Err(unfit) => return Some(Err(Crash::new(unfit.to_string()))),
@@ -255,8 +294,4 @@ pub(crate) fn checked(body: &Body) -> Result<(), Crash> {
         Body::Json(json) => check_json(json).map_err(|_| Crash::new("a body that is not the JSON it should be")),
         Body::Binary(_) => Ok(()),
     }
-}
-
-fn in_order(reason: &str) -> bool {
-    reason == "normal" || reason == "shutdown" || reason.starts_with("shutdown:")
 }

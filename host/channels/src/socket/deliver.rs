@@ -81,7 +81,7 @@ impl Shared {
         kept
     }
 
-    /// Sends what was broadcast before the reply to the join.
+    /// Sends what was broadcast and said before the reply to the join.
     pub(super) fn release_held(&self, state: &mut State, serial: u32) {
         let Some(record) = state.record(serial) else { return };
         if record.infos == 0 {
@@ -94,13 +94,17 @@ impl Shared {
                 Mail::Held(message) if intercepts(record, &message) => record.mail.push_back(Mail::Out(message)),
                 Mail::Held(message) => {
                     record.infos -= 1;
-                    out.push(message);
+                    out.extend(frame(&message, self.version()).map(|frame| (frame, true)));
+                }
+                Mail::Said(frame) => {
+                    record.infos -= 1;
+                    out.push((frame, false));
                 }
                 other => record.mail.push_back(other),
             }
         }
-        for frame in out.iter().filter_map(|message| frame(message, self.version())) {
-            state.send(&self.options, frame, true);
+        for (frame, droppable) in out {
+            state.send(&self.options, frame, droppable);
         }
     }
 }

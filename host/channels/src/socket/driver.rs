@@ -18,7 +18,7 @@ use crate::address::{ChannelId, ReplyRef};
 use crate::call::{Running, Work, begin, terminate};
 use crate::hub::Hub;
 use crate::options::SocketOptions;
-use crate::port::{Channel, Info, Message};
+use crate::port::{Channel, Info, Joining, Message};
 use crate::wire::{Body, Frame};
 
 /// Rounds of starting and ending calls before other tasks get their turn.
@@ -222,7 +222,10 @@ impl Socket {
         let channel = Channel { id, topic: next.topic, assigns: next.assigns, socket };
         let work = match next.call {
             Call::Join { reference, params } => match self.tie(serial, Some(&channel), handler.owner()) {
-                Ok(()) => Work::Join { reference, work: begin(|| handler.join(channel, params)) },
+                Ok(()) => {
+                    let joining = Joining { params, reply_ref: ReplyRef { channel: id, reference: reference.clone() } };
+                    Work::Join { reference, work: begin(|| handler.join(channel, joining)) }
+                }
                 Err(crash) => return self.join_crashed(serial, &reference, &crash),
             },
             Call::Push { reference, event, body } => {

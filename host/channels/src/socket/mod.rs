@@ -41,7 +41,7 @@ use crate::wire::Version;
 
 pub(crate) use act::{checked, publish};
 pub use driver::Socket;
-pub(crate) use state::{Phase, State};
+pub(crate) use state::{Early, Mail, Phase, State};
 
 /// Why a socket is closed, as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -67,7 +67,7 @@ impl Shared {
             Mail::Out(message) => Call::Out(message),
             Mail::Info(message) => Call::Info(message),
             // Only before the reply to a join, and released with it.
-            Mail::Held(_) => return None,
+            Mail::Held(_) | Mail::Said(_) => return None,
             Mail::Leave { reference } => {
                 let topic = record.topic.as_str();
                 answer = Some(self.version().reply_text(&record.join_ref, &reference, topic, "ok", "{}"));
@@ -81,6 +81,14 @@ impl Shared {
             Mail::Gone => {
                 answer = Some(record.fail(self));
                 Call::End("gone".to_owned())
+            }
+            Mail::Stop(reason) => {
+                if in_order(&reason) {
+                    record.end();
+                } else {
+                    answer = Some(record.fail(self));
+                }
+                Call::End(reason)
             }
         };
         record.busy = true;
@@ -152,12 +160,17 @@ impl Shared {
         for record in state.channels.iter_mut().filter(|record| record.lives()) {
             let Some(old) = &record.handler else { continue };
             match self.mount.find(&record.topic) {
-                Some(new) if new.owner() == old.owner() => record.handler = Some(new),
+                Some(new) if new.owner() == old.owner() && new.keeps() == old.keeps() => record.handler = Some(new),
                 _ => record.mail.push_front(Mail::Gone),
             }
         }
         state.runnable = true;
     }
+}
+
+/// Whether a channel that stops for this reason has ended in order.
+pub(super) fn in_order(reason: &str) -> bool {
+    reason == "normal" || reason == "shutdown" || reason.starts_with("shutdown:")
 }
 
 impl Record {

@@ -10,7 +10,7 @@ use skep_types::TopicName;
 
 use super::Close;
 use crate::options::{SlowClient, SocketOptions};
-use crate::port::ChannelHandler;
+use crate::port::{ChannelHandler, Crash};
 use crate::wire::{Body, Frame, Ref};
 
 /// What a frame counts as beside its bytes.
@@ -69,10 +69,19 @@ pub(crate) struct Record {
     /// The ref of the channel that this one took the place of, whose `phx_close` follows this one's reply.
     pub(crate) close_behind: Option<Ref>,
     pub(crate) mail: VecDeque<Mail>,
+    /// The reply to the join, from before its call is over.
+    pub(crate) early: Option<Box<Early>>,
     /// Messages of the client in `mail`.
     pub(crate) pushes: usize,
-    /// Messages of pubsub in `mail`.
+    /// Messages of pubsub, and what was said too early, in `mail`.
     pub(crate) infos: usize,
+}
+
+/// A reply to a join that waits until its call is over.
+pub(crate) struct Early {
+    pub(crate) frame: Frame,
+    /// It refuses the client.
+    pub(crate) refuses: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +110,10 @@ pub(crate) enum Mail {
     Close,
     /// Nobody handles its topic any more.
     Gone,
+    /// It is stopped from outside, for this reason.
+    Stop(String),
+    /// What was said to the client before the reply to the join.
+    Said(Frame),
     /// A broadcast that came before the reply to the join.
     Held(Arc<Message>),
     /// A broadcast that is intercepted.
@@ -110,7 +123,7 @@ pub(crate) enum Mail {
 
 impl Mail {
     fn is_info(&self) -> bool {
-        matches!(self, Self::Held(_) | Self::Out(_) | Self::Info(_))
+        matches!(self, Self::Held(_) | Self::Said(_) | Self::Out(_) | Self::Info(_))
     }
 
     fn is_push(&self) -> bool {
@@ -134,6 +147,7 @@ impl Record {
             replaced: false,
             close_behind: None,
             mail: VecDeque::new(),
+            early: None,
             pushes: 0,
             infos: 0,
         }
@@ -148,13 +162,25 @@ impl Record {
     /// A message of pubsub; returns whether none was dropped for it.
     pub(crate) fn push_info(&mut self, mail: Mail, max: usize) -> bool {
         let full = self.infos >= max.max(1);
-        if full && let Some(at) = self.mail.iter().position(Mail::is_info) {
+        if full {
+            let oldest = self.mail.iter().position(|mail| mail.is_info() && !matches!(mail, Mail::Said(_)));
+            let Some(at) = oldest else { return false };
             self.mail.remove(at);
             self.infos -= 1;
         }
         self.infos += 1;
         self.mail.push_back(mail);
         !full
+    }
+
+    /// Something for the client that has to wait for the reply to its join: refused where too much waits.
+    pub(crate) fn say_later(&mut self, frame: Frame, max: usize) -> Result<(), Crash> {
+        if self.infos >= max.max(1) {
+            return Err(Crash::new(format!("{max} messages wait for the reply to the join")));
+        }
+        self.infos += 1;
+        self.mail.push_back(Mail::Said(frame));
+        Ok(())
     }
 
     pub(crate) fn pop_mail(&mut self) -> Option<Mail> {
@@ -165,6 +191,11 @@ impl Record {
             self.mail = VecDeque::new();
         }
         Some(mail)
+    }
+
+    /// Whether its client may be told something: it has joined, or its join is in hand.
+    pub(crate) fn hears(&self) -> bool {
+        self.phase == Phase::Joined || (self.phase == Phase::Joining && self.busy)
     }
 
     /// Whether its end has not begun.

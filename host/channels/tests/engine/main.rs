@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod bounds;
+mod early;
 mod ends;
 mod guests;
 mod joins;

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Close, Connected, Connecting, Crash, Frame, Info, Joined, Message,
-    Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Close, Connected, Connecting, Crash, Frame, Info, Joined, Joining,
+    Message, Mount, Options, Refused, Socket, SocketHandler, SocketOptions, Speech, Table, Target, Transport, Version,
+    Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::{Broadcast, PubSub, Publish};
@@ -73,6 +74,8 @@ pub(crate) struct Guest {
     pub(crate) presence: Presence,
     pub(crate) shows_presence: bool,
     pub(crate) intercepts: Vec<String>,
+    /// What its channels' assigns are.
+    pub(crate) keeps: &'static str,
 }
 
 fn json(text: impl Into<String>) -> Body {
@@ -114,14 +117,19 @@ impl ChannelHandler for Guest {
         self.shows_presence
     }
 
+    fn keeps(&self) -> &str {
+        self.keeps
+    }
+
     fn terminates(&self) -> bool {
         true
     }
 
-    fn join(&self, channel: Channel, params: Body) -> Working<Result<Joined, Body>> {
+    fn join(&self, channel: Channel, joining: Joining) -> Working<Result<Joined, Body>> {
         let (notes, revision, presence) = (Arc::clone(&self.notes), self.revision, self.presence.clone());
         let owner = self.owner.clone();
         Box::pin(async move {
+            let Joining { params, reply_ref } = joining;
             let Body::Json(text) = params else {
                 return Ok(Ok(Joined { reply: params, assigns: None, actions: vec![] }));
             };
@@ -132,6 +140,13 @@ impl ChannelHandler for Guest {
                 "\"crash\"" => return Err(Crash::new("no")),
                 "\"panic\"" => panic!("as asked"),
                 "\"gate\"" => notes.gate.notified().await,
+                "\"told\"" | "\"told, crash\"" => {
+                    notes.refs.lock().unwrap().push(reply_ref.to_string());
+                    notes.gate.notified().await;
+                    if text.contains("crash") {
+                        return Err(Crash::new("as asked"));
+                    }
+                }
                 "\"bad json\"" => return Ok(Ok(Joined { reply: json("{"), assigns: None, actions })),
                 "\"welcome\"" => {
                     actions.push(Action::Push { event: "welcome".into(), body: json("1") });
@@ -336,6 +351,7 @@ fn guest(notes: &Arc<Notes>, presence: &Presence, revision: u32) -> Guest {
         presence: presence.clone(),
         shows_presence: false,
         intercepts: vec!["secret".into()],
+        keeps: "",
     }
 }
 

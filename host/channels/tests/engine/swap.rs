@@ -85,3 +85,19 @@ async fn the_most_specific_pattern_handles_a_topic() {
         client.sees(&reply).await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_keeps_something_else_does_not_go_on_with_channels() {
+    let rig = Rig::new();
+    let mut client = rig.joined("room:a").await;
+    rig.notes.take();
+    let other = || Guest { keeps: "processes", ..rig.guest(2) };
+    rig.swap([("room:*", Arc::new(other()) as _)]);
+    client.sees(r#"["1","1","room:a","phx_error",{}]"#).await;
+    client.quiet().await;
+    assert_eq!(rig.notes.take(), ["end room:a gone"]);
+    client.send(r#"["5","5","room:a","phx_join",{}]"#);
+    client.sees(r#"["5","5","room:a","phx_reply",{"status":"ok","response":{"revision":2}}]"#).await;
+    rig.swap([("room:*", Arc::new(other()) as _)]);
+    client.quiet().await;
+}

@@ -167,7 +167,6 @@ impl Background {
         let mut supervised = self.supervised.lock().await;
         self.tasks.configure(task_settings(settings));
         self.services.durable.apply(plugin, settings, revision)?;
-        self.services.sockets.apply(plugin, &self.guards, settings, revision);
         let config = settings.config.supervision;
         if *supervised != Some(config) {
             if supervised.take().is_some() {
@@ -176,6 +175,9 @@ impl Background {
             self.begin(&config).await?;
             *supervised = Some(config);
         }
+        // First those that others call, then those who may call them.
+        let lives = self.live(plugin, settings, revision).await;
+        self.services.sockets.apply(plugin, &self.guards, settings, revision);
         let subscribers = self.subscribers().context("the supervisor of the subscribers is gone")?;
         // A new revision is a new chance for what gave up.
         subscribers.resume().ok();
@@ -207,7 +209,7 @@ impl Background {
             self.start(&subscribers, plugin, listener).await?;
         }
         *self.listeners.write() = kept;
-        self.live(plugin, settings, revision).await?;
+        lives?;
         self.warm(plugin, settings).await
     }
 

@@ -6,8 +6,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Message, Refused, SocketHandler,
-    Working,
+    Action, Body, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Joining, Message, Refused,
+    SocketHandler, Working,
 };
 use skep_manifest::{Mount, SocketConfig, SocketConnect};
 use skep_runtime::{ChannelCall, ChannelDefinition, Revision};
@@ -128,12 +128,12 @@ impl ChannelHandler for PluginChannel {
         self.terminates
     }
 
-    fn join(&self, channel: Channel, params: Body) -> Working<Result<Joined, Body>> {
+    fn join(&self, channel: Channel, joining: Joining) -> Working<Result<Joined, Body>> {
         let (begun, assigns) = (self.begin(), self.assigns);
         Box::pin(async move {
             let (permit, revision) = begun?;
             let peer = channel.socket.peer();
-            done(permit, peer, revision.join_channel(call(peer), &channel, &params, assigns).await)
+            done(permit, peer, revision.join_channel(call(peer), &channel, &joining.params, assigns).await)
         })
     }
 

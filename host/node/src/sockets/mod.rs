@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `handlers` | a plugin as the engine calls it: who may connect, and its channels |
+//! | `process` | channels that are processes |
 //! | `raw` | the same for raw WebSockets |
 //! | `options` | from the manifest's words to the engine's |
 //! | `route` | the routes that lead to a mount |
@@ -14,25 +15,29 @@
 mod handlers;
 mod meter;
 mod options;
+mod process;
 mod raw;
 mod route;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use skep_channels::{ChannelHandler, Channels, Drain, Speech, Table, Target};
-use skep_manifest::{Mount, MountSelector, Route, SocketConfig, WebSocketConfig};
+use skep_manifest::{ChannelConfig, Mount, MountSelector, Route, SocketConfig, WebSocketConfig};
+use skep_process::Processes;
 use skep_pubsub::PubSub;
 use skep_runtime::{ChannelDefinition, Revision};
-use skep_types::{Clock, PluginName, TopicPattern};
+use skep_types::{Clock, HandlerName, PluginName, TopicPattern};
 use skep_web::SocketEndpoint;
 
 use crate::guard::{Branch, Guards};
 use crate::plugin::Plugin;
+use crate::processes::persistence;
 use crate::spec::Settings;
 use handlers::{PluginChannel, PluginSocket};
+use process::ProcessChannel;
 
 pub(crate) use meter::describe;
 pub(crate) use route::{SocketRoute, Transport};
@@ -40,6 +45,7 @@ pub(crate) use route::{SocketRoute, Transport};
 /// The sockets of a host.
 pub(crate) struct SocketService {
     pub(crate) channels: Channels,
+    processes: Processes,
     state: Mutex<State>,
     meter: meter::Meter,
 }
@@ -63,9 +69,14 @@ struct Offer {
 }
 
 impl SocketService {
-    pub(crate) fn new(clock: Arc<dyn Clock>, pubsub: PubSub, presence: skep_presence::Presence) -> Self {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        pubsub: PubSub,
+        presence: skep_presence::Presence,
+        processes: Processes,
+    ) -> Self {
         let channels = Channels::new(skep_channels::Options::new(clock, pubsub, presence));
-        Self { channels, state: Mutex::default(), meter: meter::Meter::default() }
+        Self { channels, processes, state: Mutex::default(), meter: meter::Meter::default() }
     }
 
     /// Whether a revision's channels fit the manifest.
@@ -75,10 +86,10 @@ impl SocketService {
     pub(crate) fn check(settings: &Settings, revision: &Revision) -> anyhow::Result<()> {
         let declared = &revision.declared().channels;
         for (topics, config) in &settings.config.channels {
-            anyhow::ensure!(
-                config.process.is_none(),
-                "the manifest has the channels `{topics}` be processes, which this version does not do yet: leave `process` away"
-            );
+            if let Some(kind) = &config.process {
+                check_kind(settings, revision, kind).with_context(|| format!("the channels `{topics}`"))?;
+                continue;
+            }
             anyhow::ensure!(
                 declared.iter().any(|channel| channel.topics == *topics),
                 "the manifest has settings for the channels `{topics}`, and the component has: {}",
@@ -93,7 +104,8 @@ impl SocketService {
         let channels = revision.declared().channels.clone();
         let mut state = self.state.lock();
         let has_raw = settings.config.routes.iter().any(|route| route.websocket.is_some());
-        let has_any = !channels.is_empty() || !settings.config.sockets.is_empty() || has_raw;
+        let has_channels = !channels.is_empty() || !settings.config.channels.is_empty();
+        let has_any = has_channels || !settings.config.sockets.is_empty() || has_raw;
         if has_any {
             let offer =
                 Offer { plugin: Weak::clone(plugin), guards: Arc::clone(guards), settings: settings.clone(), channels };
@@ -174,7 +186,7 @@ impl SocketService {
             for (path, config) in &offer.settings.config.sockets {
                 let Some(mount) = mounts.get(&(owner.clone(), path.clone())) else { continue };
                 let socket = PluginSocket::new(&offer.plugin, &offer.guards, owner, path, config);
-                let table = table(offers, owner, path, config);
+                let table = self.table(offers, owner, path, config);
                 let speech = Speech::Channels { socket: Arc::new(socket), table };
                 self.channels.swap(mount, Target { options: Arc::new(options::of(config)), speech });
             }
@@ -193,6 +205,53 @@ impl SocketService {
             let leads = |route: &Route| route.websocket.is_some() && route.to_string() == *text;
             self.keep(mount, offers.get(owner).is_some_and(|offer| offer.settings.config.routes.iter().any(leads)))
         });
+    }
+
+    /// Who handles which topics of a mount: channels of its plugin, and those of others that it is granted.
+    fn table(
+        &self,
+        offers: &BTreeMap<PluginName, Offer>,
+        owner: &PluginName,
+        path: &Mount,
+        config: &SocketConfig,
+    ) -> Table {
+        let mut handlers: Vec<(TopicPattern, Arc<dyn ChannelHandler>)> = Vec::new();
+        // The mount's own plugin last: of several for one pattern it is the one that counts.
+        let others = offers.iter().filter(|(name, _)| *name != owner);
+        for (name, offer) in others.chain(offers.get_key_value(owner)) {
+            let patterns = offer.channels.iter().map(|definition| &definition.topics);
+            let patterns: BTreeSet<_> = patterns.chain(offer.settings.config.channels.keys()).collect();
+            for topics in patterns {
+                let channel = offer.settings.config.channel(topics);
+                if channel.is_on(name, owner, path)
+                    && let Some(handler) = self.handler(name, offer, topics, channel, config)
+                {
+                    handlers.push((topics.clone(), handler));
+                }
+            }
+        }
+        Table::new(handlers)
+    }
+
+    /// A plugin's channels of one pattern.
+    fn handler(
+        &self,
+        name: &PluginName,
+        offer: &Offer,
+        topics: &TopicPattern,
+        channel: ChannelConfig,
+        config: &SocketConfig,
+    ) -> Option<Arc<dyn ChannelHandler>> {
+        let guard = offer.guards.handler(Branch::Channels, &topics.to_string());
+        if let Some(kind) = &channel.process {
+            let intercepts = channel.intercept.unwrap_or_default();
+            let handler = ProcessChannel::new(&self.processes, &self.channels, guard, name, kind, intercepts);
+            return Some(Arc::new(handler));
+        }
+        let definition = offer.channels.iter().find(|definition| definition.topics == *topics)?;
+        let intercepts = channel.intercept.unwrap_or_else(|| definition.intercepts.clone());
+        let assigns = config.limits.assigns;
+        Some(Arc::new(PluginChannel::new(&offer.plugin, guard, name, definition, intercepts, assigns)))
     }
 
     /// Whether a mount is still known to somebody. The sockets of one that does not stay are closed.
@@ -218,27 +277,19 @@ impl SocketService {
     }
 }
 
-/// Who handles which topics of a mount: channels of its plugin, and those of others that it is granted.
-fn table(offers: &BTreeMap<PluginName, Offer>, owner: &PluginName, path: &Mount, config: &SocketConfig) -> Table {
-    let mut handlers: Vec<(TopicPattern, Arc<dyn ChannelHandler>)> = Vec::new();
-    // The mount's own plugin last: of several for one pattern it is the one that counts.
-    let others = offers.iter().filter(|(name, _)| *name != owner);
-    for (name, offer) in others.chain(offers.get_key_value(owner)) {
-        for definition in &offer.channels {
-            let channel = offer.settings.config.channel(&definition.topics);
-            if channel.is_on(name, owner, path) {
-                let intercepts = channel.intercept.clone().unwrap_or_else(|| definition.intercepts.clone());
-                let handler = PluginChannel::new(
-                    &offer.plugin,
-                    offer.guards.handler(Branch::Channels, &definition.topics.to_string()),
-                    name,
-                    definition,
-                    intercepts,
-                    config.limits.assigns,
-                );
-                handlers.push((definition.topics.clone(), Arc::new(handler)));
-            }
-        }
-    }
-    Table::new(handlers)
+/// Whether a channel can be a process of this kind.
+fn check_kind(settings: &Settings, revision: &Revision, kind: &HandlerName) -> anyhow::Result<()> {
+    let declared = &revision.declared().processes;
+    let names = || declared.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>().join(", ");
+    anyhow::ensure!(
+        declared.iter().any(|one| one.kind == kind.as_str()),
+        "they are to be processes of the kind `{kind}`, and the component has: {}",
+        names()
+    );
+    anyhow::ensure!(
+        !persistence(&settings.config.process(kind)).is_kept(),
+        "they are to be processes of the kind `{kind}`, which end with their clients and so cannot be kept: leave its \
+         `persistence` away, and keep what must stay in the store or in a process of its own"
+    );
+    Ok(())
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Info, Joined, Message, Mount, Options,
-    Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Info, Joined, Joining, Message, Mount,
+    Options, Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -47,7 +47,7 @@ impl ChannelHandler for Guest {
         &self.0
     }
 
-    fn join(&self, _: Channel, _: Body) -> Working<Result<Joined, Body>> {
+    fn join(&self, _: Channel, _: Joining) -> Working<Result<Joined, Body>> {
         Box::pin(async { Ok(Ok(Joined { reply: Body::empty(), assigns: None, actions: vec![] })) })
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use http::{Method, Request};
 use skep_channels::{
-    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Message, Mount,
-    Options, RawAccepted, RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused,
-    SocketHandler, SocketOptions, Speech, Table, Target, Working,
+    Action, Body, Channel, ChannelHandler, Channels, Connected, Connecting, Frame, Info, Joined, Joining, Message,
+    Mount, Options, RawAccepted, RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket,
+    Refused, SocketHandler, SocketOptions, Speech, Table, Target, Working,
 };
 use skep_presence::{Announce, Diff, Presence};
 use skep_pubsub::PubSub;
@@ -49,7 +49,7 @@ impl ChannelHandler for Guest {
         &self.0
     }
 
-    fn join(&self, channel: Channel, _: Body) -> Working<Result<Joined, Body>> {
+    fn join(&self, channel: Channel, _: Joining) -> Working<Result<Joined, Body>> {
         let name = serde_json::json!(channel.socket.name().map(TopicName::as_str)).to_string();
         Box::pin(async move { Ok(Ok(Joined { reply: Body::Json(name), assigns: None, actions: vec![] })) })
     }
