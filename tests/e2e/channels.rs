@@ -16,7 +16,7 @@ pub(crate) fn probe(plugin: &str, more: &str) -> String {
 }
 
 /// A plugin with one mount.
-fn mounted(plugin: &str, socket: &str) -> String {
+pub(crate) fn mounted(plugin: &str, socket: &str) -> String {
     probe(
         plugin,
         &format!("limits = {{ fuel = 200_000_000 }}\nsockets = {{ '{plugin}.test/socket' = {{ {socket} }} }}"),

@@ -8,6 +8,7 @@ mod architecture;
 mod behind;
 mod breaker;
 mod cache;
+mod channel_bounds;
 mod channel_processes;
 mod channels;
 mod chaos;

@@ -14,8 +14,6 @@ mod processes;
 
 /// Plugins that have a line; those that are busiest.
 const PLUGINS_MAX: usize = 8;
-/// Lines of the header.
-const HEADER: u16 = 3;
 /// Columns from which on tables have all that there is to say.
 const WIDE: u16 = 100;
 
@@ -29,7 +27,7 @@ pub fn draw(frame: &mut Frame<'_>, picture: &Picture, ui: &Ui) {
     let plugins = u16::try_from(picture.now.figures.plugins.len().min(PLUGINS_MAX)).unwrap_or(0);
     // On a low screen the processes go last: they are what it is looked at for.
     let [head, plugin_table, jobs, process_table, foot] = Layout::vertical([
-        Constraint::Length(HEADER),
+        Constraint::Length(header::height(picture)),
         Constraint::Length(plugins.saturating_add(1)),
         Constraint::Length(2),
         Constraint::Min(4),

@@ -26,6 +26,12 @@ pub struct Rates {
     pub failures: Option<f64>,
     /// Messages of processes.
     pub messages: Option<f64>,
+    /// Sockets that were opened.
+    pub sockets: Option<f64>,
+    /// Joins that went well.
+    pub joins: Option<f64>,
+    /// Joins and channels that crashed.
+    pub channel_crashes: Option<f64>,
     plugins: HashMap<String, (f64, f64)>,
     processes: HashMap<String, f64>,
 }
@@ -86,11 +92,17 @@ impl Rates {
         };
         let cpu = old.cpu_ms.zip(new.cpu_ms).and_then(|(old, new)| span.rate(old, new)).map(|ms| ms / 1000.0);
         let messages = old.processes.zip(new.processes);
+        let sockets = |of: fn(&skep_admin::api::SocketTotals) -> u64| {
+            old.sockets.zip(new.sockets).and_then(|(old, new)| span.rate(of(&old), of(&new)))
+        };
         Self {
             cpu,
             calls: span.rate(sum(old, |plugin| plugin.calls), sum(new, |plugin| plugin.calls)),
             failures: span.rate(sum(old, |plugin| plugin.failures), sum(new, |plugin| plugin.failures)),
             messages: messages.and_then(|(old, new)| span.rate(old.messages, new.messages)),
+            sockets: sockets(|totals| totals.opened),
+            joins: sockets(|totals| totals.joins),
+            channel_crashes: sockets(|totals| totals.crashes),
             plugins: plugins(old, new, span),
             processes: match (&before.processes, &now.processes) {
                 (Ok(old), Ok(new)) => processes(old, new, span),

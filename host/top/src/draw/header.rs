@@ -1,8 +1,8 @@
-//! The node in three lines, and its jobs in one.
+//! The node in some lines, and its jobs in one.
 
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
-use skep_admin::api::{JobCounts, JobState, NodeFigures, ProcessTotals};
+use skep_admin::api::{JobCounts, JobState, NodeFigures, ProcessTotals, SocketTotals};
 
 use super::{BAD, BOLD, WARN};
 use crate::format::{bytes, count, one_line, rate, span};
@@ -12,7 +12,18 @@ pub(super) fn widget(picture: &Picture) -> Paragraph<'static> {
     let (figures, rates) = (&picture.now.figures, &picture.rates);
     let mut lines = vec![node(figures, rates), calls(figures, rates)];
     lines.extend(figures.processes.as_ref().map(|totals| processes(totals, rates)));
+    lines.extend(used(figures).map(|totals| sockets(totals, rates)));
     Paragraph::new(lines)
+}
+
+/// How many lines that takes.
+pub(super) fn height(picture: &Picture) -> u16 {
+    3 + u16::from(used(&picture.now.figures).is_some())
+}
+
+/// The sockets of a node that has had any.
+fn used(figures: &NodeFigures) -> Option<&SocketTotals> {
+    figures.sockets.as_ref().filter(|totals| totals.opened > 0)
 }
 
 fn node(figures: &NodeFigures, rates: &Rates) -> Line<'static> {
@@ -57,6 +68,25 @@ fn processes(totals: &ProcessTotals, rates: &Rates) -> Line<'static> {
     let mut spans = vec![Span::raw(text)];
     if totals.waking > 0 {
         spans.push(Span::styled(format!("  waiting to wake {}", count(totals.waking)), WARN));
+    }
+    Line::from(spans)
+}
+
+fn sockets(totals: &SocketTotals, rates: &Rates) -> Line<'static> {
+    let text = format!(
+        "sockets {} of {}  longpoll {}  opened {}/s  joins {}/s",
+        count(totals.sockets),
+        count(totals.sockets_max),
+        count(totals.longpoll),
+        rate(rates.sockets),
+        rate(rates.joins)
+    );
+    let mut spans = vec![Span::raw(text)];
+    if totals.slow > 0 {
+        spans.push(Span::styled(format!("  closed as slow {}", count(totals.slow)), WARN));
+    }
+    if rates.channel_crashes.is_some_and(|crashes| crashes > 0.0) {
+        spans.push(Span::styled(format!("  channels crashed {}/s", rate(rates.channel_crashes)), BAD));
     }
     Line::from(spans)
 }

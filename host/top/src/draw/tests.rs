@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 use ratatui::style::{Color, Modifier};
 use skep_admin::api::{
     JobCounts, NodeFigures, PluginFigures, ProcessPage, ProcessSort, ProcessState, ProcessStatus, ProcessTotals,
-    QueueStatus,
+    QueueStatus, SocketTotals,
 };
 
 use super::draw;
@@ -121,6 +121,31 @@ fn a_node_at_work() {
     let ui = Ui::new(Wish { sort: ProcessSort::Mailbox, filter: String::new() });
     let lines = screen(&picture(), &ui);
     assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+}
+
+#[test]
+fn sockets_have_a_line_where_there_are_any() {
+    let with = |opened, slow| {
+        let mut look = look(100_000 + opened, 1000);
+        look.figures.sockets = Some(SocketTotals {
+            sockets: 1200,
+            sockets_max: 1_000_000,
+            longpoll: 3,
+            opened,
+            joins: 2 * opened,
+            crashes: slow,
+            slow,
+            ..SocketTotals::default()
+        });
+        look
+    };
+    let quiet = screen(&Picture::of(with(0, 0)), &Ui::default());
+    assert!(quiet[3].starts_with("PLUGIN"), "{}", quiet[3]);
+    let busy = screen(&Picture::of(with(2000, 0)).then(with(4000, 4)), &Ui::default());
+    let line =
+        "sockets 1,200 of 1.0M  longpoll 3  opened 1,000/s  joins 2,000/s  closed as slow 4  channels crashed 2.0/s";
+    assert_eq!(busy[3], line);
+    assert!(busy[4].starts_with("PLUGIN"), "{}", busy[4]);
 }
 
 #[test]
