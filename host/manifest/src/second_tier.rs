@@ -72,7 +72,8 @@ impl Read for SecondTier {
         match item.value {
             Value::String(_) => Some(Self { url: SecondTierUrl::read(item)?, ..Self::default() }),
             Value::Table(_) => read_table(item),
-            _ => item.expected("a URL such as \"redis://cache:6379\", or a table such as { url = \"…\", fresh = \"5s\" }"),
+            _ => item
+                .expected("a URL such as \"redis://cache:6379\", or a table such as { url = \"…\", fresh = \"5s\" }"),
         }
     }
 }
@@ -80,7 +81,8 @@ impl Read for SecondTier {
 fn read_table(item: &Item<'_>) -> Option<SecondTier> {
     let mut table = item.section()?;
     let url = table.require("url", "is needed: where the Redis is, as in \"redis://cache:6379\"");
-    let mut tier = SecondTier { username: table.get("username"), password: table.get("password"), ..SecondTier::default() };
+    let mut tier =
+        SecondTier { username: table.get("username"), password: table.get("password"), ..SecondTier::default() };
     if let Some(ca) = table.item("ca") {
         tier.ca = PathBuf::read(&ca);
         if matches!(&url, Some(SecondTierUrl::Written(url)) if !url.starts_with("rediss://")) {
@@ -110,7 +112,8 @@ impl Read for SecondTierUrl {
     fn read(item: &Item<'_>) -> Option<Self> {
         let Value::String(url) = item.value else { return SecretRef::read(item).map(Self::Secret) };
         // No message repeats the URL: it may have a password in it.
-        let Some(rest) = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)).filter(|rest| !rest.is_empty()) else {
+        let Some(rest) = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme)).filter(|rest| !rest.is_empty())
+        else {
             return item.fail(
                 "is no Redis: write `redis://HOST[:PORT][/DATABASE]`, `rediss://` for TLS, or `redis+unix:///PATH`",
             );

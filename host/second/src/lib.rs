@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`tiered`] | a bucket and what is behind it: every operation, through both |
+//! | [`any`] | a bucket with or without one |
 //! | [`port`] | what is asked of a second tier, and who listens to it |
 //! | [`redis`] | a Redis as the second tier: the connection, its breaker, the scripts |
 //! | [`form`] | how entries are named and written |
@@ -33,11 +34,13 @@
 //!
 //! Nothing in here knows wasm, HTTP or a manifest.
 
+pub mod any;
 pub mod form;
 pub mod port;
 pub mod redis;
 pub mod tiered;
 
+pub use any::AnyBucket;
 pub use form::NOTE_BYTES;
 pub use port::{Second, Standing};
 pub use tiered::{Options, Stats, Tiered};

@@ -10,9 +10,9 @@ use skep_manifest::{
     FileGrant, Grants, HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig,
     Longpoll, Missed, Overflow, Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess,
     ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecondTier,
-    SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig, SseOpen, StaticProcess,
-    StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig,
-    Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
+    SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig,
+    SseOpen, StaticProcess, StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig,
+    TaskRestart, TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 

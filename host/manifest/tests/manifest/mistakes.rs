@@ -449,10 +449,7 @@ fn mistakes_in_buckets_are_explained() {
         ("caches.x.l2 = 'rediss://cache#insecure'", "caches.x.l2: has parameters"),
         ("caches.x.l2 = 'redis://me:hunter2@cache'", "caches.x.l2: has a user or a password in it: a secret stays out"),
         ("caches.x.l2.fresh = '1s'", "caches.x.l2.url: is needed: where the Redis is"),
-        (
-            "caches.x.l2 = { url = 'redis://c', password = 'hunter2' }",
-            "caches.x.l2.password: a secret is a reference",
-        ),
+        ("caches.x.l2 = { url = 'redis://c', password = 'hunter2' }", "caches.x.l2.password: a secret is a reference"),
         ("caches.x.l2 = { url = { var = 'X' } }", "caches.x.l2.url.var: unknown key"),
         ("caches.x.l2 = { url = 'redis://c', prefix = 'a:b' }", "caches.x.l2.prefix: is 1 to 64 letters"),
         ("caches.x.l2 = { url = 'redis://c', ca = 'ca.pem' }", "caches.x.l2.ca: is for TLS: write `rediss://`"),
@@ -460,7 +457,10 @@ fn mistakes_in_buckets_are_explained() {
         ("caches.x.l2 = { url = 'redis://c', fresh = '2h' }", "caches.x.l2.fresh: must be at most 1h"),
         ("caches.x.l2 = { url = 'redis://c', in_flight = 0 }", "caches.x.l2.in_flight: must be at least 1"),
         ("caches.x.l2 = { url = 'redis://c', db = 1 }", "caches.x.l2.db: unknown key"),
-        ("caches.x = { kind = 'table', l2 = 'redis://c' }", "caches.x.l2: is for `kind = \"cache\"`: a table never loses"),
+        (
+            "caches.x = { kind = 'table', l2 = 'redis://c' }",
+            "caches.x.l2: is for `kind = \"cache\"`: a table never loses",
+        ),
         ("caches.x = { persist = true, l2 = 'redis://c' }", "caches.x.l2: cannot go with `persist`"),
         ("caches.x = { idle = '1s', l2 = 'redis://c' }", "caches.x.l2: cannot go with `idle`"),
         (

@@ -192,9 +192,10 @@ impl Link {
 impl Shared {
     fn judge(&self, epoch: u64, fault: Option<&Fault>) {
         let mut current = self.current.lock();
-        let opens = current.as_mut().filter(|current| current.epoch == epoch).is_some_and(|current| {
-            current.health.note(fault.is_some())
-        });
+        let opens = current
+            .as_mut()
+            .filter(|current| current.epoch == epoch)
+            .is_some_and(|current| current.health.note(fault.is_some()));
         drop(current);
         if opens {
             let why = fault.map_or_else(String::new, |fault| format!(": {fault}"));
@@ -306,7 +307,8 @@ impl Shared {
 
     fn changed(&self, name: &Value) {
         let Value::BulkString(name) = name else { return };
-        let Some((bucket, key)) = std::str::from_utf8(name).ok().and_then(|name| form::parse(&self.options.prefix, name))
+        let Some((bucket, key)) =
+            std::str::from_utf8(name).ok().and_then(|name| form::parse(&self.options.prefix, name))
         else {
             return;
         };

@@ -39,12 +39,6 @@ impl InRedis {
         Self { link, id, names, value_bytes: AtomicU64::new(value_bytes) }
     }
 
-    /// Whether it is the bucket behind this connection.
-    #[must_use]
-    pub fn is_behind(&self, link: &Arc<Link>) -> bool {
-        Arc::ptr_eq(&self.link, link)
-    }
-
     /// Another limit for values, from now on.
     pub fn set_value_bytes(&self, value_bytes: u64) {
         self.value_bytes.store(value_bytes, Relaxed);

@@ -100,11 +100,7 @@ impl Scripts {
         edited(call.invoke_async(connection).await?)
     }
 
-    pub(crate) async fn clear(
-        &self,
-        connection: &mut MultiplexedConnection,
-        names: &Names,
-    ) -> Result<(), RedisError> {
+    pub(crate) async fn clear(&self, connection: &mut MultiplexedConnection, names: &Names) -> Result<(), RedisError> {
         redis::cmd("SET").arg(names.generation()).arg(&generation()).query_async(connection).await
     }
 }
@@ -131,9 +127,7 @@ fn seen(value: &Value) -> Result<Seen, RedisError> {
         Value::Array(pair) => match pair.as_slice() {
             // Its time may have ended since the script looked at its length.
             [Value::Int(-2), _] => Ok(Seen::Absent),
-            [Value::Int(left), Value::BulkString(whole)] => {
-                Ok(decode(whole, *left).map_or(Seen::Foreign, Seen::Entry))
-            }
+            [Value::Int(left), Value::BulkString(whole)] => Ok(decode(whole, *left).map_or(Seen::Foreign, Seen::Entry)),
             _ => Err(unexpected()),
         },
         _ => Err(unexpected()),
@@ -164,5 +158,8 @@ fn number(text: &[u8]) -> Option<i64> {
 }
 
 fn unexpected() -> RedisError {
-    RedisError::from((ErrorKind::UnexpectedReturnType, "it is no Redis, or one of another kind: its answer makes no sense"))
+    RedisError::from((
+        ErrorKind::UnexpectedReturnType,
+        "it is no Redis, or one of another kind: its answer makes no sense",
+    ))
 }

@@ -176,7 +176,8 @@ impl Core {
 
     /// Takes a copy out of memory. Whoever loads the key goes on: what memory had says nothing of it.
     fn forget(&self, key: &str) {
-        let removed = self.bucket.update(key, |there| (if there.is_some() { Update::Delete } else { Update::Keep }, ()));
+        let removed =
+            self.bucket.update(key, |there| (if there.is_some() { Update::Delete } else { Update::Keep }, ()));
         // Removing needs no room, so nothing is refused.
         drop(removed);
     }

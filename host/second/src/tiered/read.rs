@@ -51,7 +51,8 @@ impl Tiered {
     pub async fn get_many<K: AsRef<str>>(&self, keys: &[K]) -> Vec<Option<Value>> {
         let copies: Vec<_> = keys.iter().map(|key| self.core.copy(key.as_ref())).collect();
         let pairs = || keys.iter().map(AsRef::as_ref).zip(&copies);
-        let unsure: Vec<_> = pairs().filter(|(_, copy)| matches!(copy, Copied::Unsure(_))).map(|(key, _)| key).collect();
+        let unsure: Vec<_> =
+            pairs().filter(|(_, copy)| matches!(copy, Copied::Unsure(_))).map(|(key, _)| key).collect();
         let looked = if unsure.is_empty() { HashMap::new() } else { self.core.look_up(&unsure).await };
         let value = |(key, copy): (&str, &Copied)| match (copy, looked.get(key)) {
             (Copied::Unsure(_), Some(Looked::Entry(entry))) | (Copied::Fresh(entry), _) => Some(entry.value.clone()),
@@ -141,7 +142,8 @@ impl Core {
                     rest = rest.get(seen.len().max(1)..).unwrap_or_default();
                     for ((visit, mark), seen) in asked.into_iter().zip(seen) {
                         let found = self.counted(seen);
-                        let answer = visit.settle_read(mark, |undisturbed| self.learn(visit.key(), found, note, undisturbed));
+                        let answer =
+                            visit.settle_read(mark, |undisturbed| self.learn(visit.key(), found, note, undisturbed));
                         looked.insert(visit.key().into(), answer);
                     }
                 }

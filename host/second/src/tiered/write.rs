@@ -92,7 +92,8 @@ impl Tiered {
             last.insert(key, value);
         }
         let options = PutOptions { ttl, condition: Condition::Always };
-        let puts = last.into_iter().map(|(key, value)| Ok(async move { self.put(key, value, options).await.map(drop) }));
+        let puts =
+            last.into_iter().map(|(key, value)| Ok(async move { self.put(key, value, options).await.map(drop) }));
         stream::iter(puts).try_buffer_unordered(AT_ONCE).try_collect().await
     }
 

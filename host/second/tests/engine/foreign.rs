@@ -16,9 +16,7 @@ async fn garbage_is_a_miss_and_is_written_over() {
         host.put_text("other", "1").await;
         server.say(&["GET", GENERATION]).await
     };
-    let of = |form: u8, generation: &[u8], rest: &[u8]| {
-        [&[form, b'0'][..], generation, rest].concat()
-    };
+    let of = |form: u8, generation: &[u8], rest: &[u8]| [&[form, b'0'][..], generation, rest].concat();
     let garbage: Vec<Vec<Vec<u8>>> = vec![
         vec![b"SET".to_vec(), vec![]],
         vec![b"SET".to_vec(), b"plain text of somebody else".to_vec()],
@@ -49,12 +47,20 @@ async fn garbage_is_a_miss_and_is_written_over() {
         assert_eq!(host.text("k").await, None, "{number}");
         let stats = host.stats();
         let is_void = number == 6;
-        assert_eq!((stats.misses, stats.foreign), (before.misses + 1, before.foreign + u64::from(!is_void)), "{number}");
+        assert_eq!(
+            (stats.misses, stats.foreign),
+            (before.misses + 1, before.foreign + u64::from(!is_void)),
+            "{number}"
+        );
         assert_eq!(stats.errors, before.errors);
         assert!(host.get_many(&["k", "other"]).await[1].is_some());
         assert!(host.take("k").await.is_none() && !host.touch("k", Ttl::Never).await);
         put().await;
-        assert_eq!(host.increment("k", 1, Ttl::Default).await, if number == 5 { over_long() } else { Ok(1) }, "{number}");
+        assert_eq!(
+            host.increment("k", 1, Ttl::Default).await,
+            if number == 5 { over_long() } else { Ok(1) },
+            "{number}"
+        );
         put().await;
         let Fetched::Miss(lease) = host.fetch("k", WAIT).await.unwrap() else { panic!("{number}") };
         if number == 5 {

@@ -50,7 +50,8 @@ impl std::ops::Deref for Host {
 
 /// Copies in memory are for ever fresh here, unless a test says otherwise: what another host changes is seen because Redis
 /// tells it.
-const FRESH: Options = Options { fresh: Duration::from_secs(3600), ttl: None, stale: Duration::ZERO, value_bytes: 1000 };
+const FRESH: Options =
+    Options { fresh: Duration::from_secs(3600), ttl: None, stale: Duration::ZERO, value_bytes: 1000 };
 
 fn link(server: &Server, timeout: Duration) -> skep_second::redis::Options {
     skep_second::redis::Options { url: server.url(), timeout, ..skep_second::redis::Options::default() }
