@@ -35,6 +35,7 @@ mod pubsub;
 mod rate_limit;
 mod reload;
 mod single_flight;
+mod second_tier;
 mod store;
 mod streams;
 mod subscribers;
