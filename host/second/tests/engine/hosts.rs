@@ -34,7 +34,10 @@ async fn what_one_writes_the_other_has_soon() {
 
 #[tokio::test]
 async fn without_being_told_a_copy_is_as_old_as_it_may_be() {
-    let Some(server) = Server::start(&["--user", "default on nopass ~* &* +@all -client|tracking"]) else { return };
+    let Some(server) = Server::start(&["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-client|tracking"])
+    else {
+        return;
+    };
     let fresh = Options { fresh: Duration::from_millis(50), ..FRESH };
     let (one, other) = (host(&server, fresh).await, host(&server, FRESH).await);
     assert!(one.stats().up && !one.stats().tells);
