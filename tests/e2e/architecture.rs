@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -18,6 +18,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("skep-jobs", &["skep-cron", "skep-store", "skep-types"]),
     ("skep-process", &["skep-store", "skep-supervision", "skep-types"]),
     ("skep-behind", &["skep-cache", "skep-store", "skep-types"]),
+    ("skep-second", &["skep-cache", "skep-types"]),
     ("skep-manifest", &["skep-cron", "skep-types"]),
     ("skep-bindings", &[]),
     (
@@ -31,6 +32,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "skep-presence",
             "skep-process",
             "skep-pubsub",
+            "skep-second",
             "skep-store",
             "skep-types",
         ],
@@ -51,6 +53,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
             "skep-process",
             "skep-pubsub",
             "skep-runtime",
+            "skep-second",
             "skep-store",
             "skep-supervision",
             "skep-types",

@@ -36,6 +36,7 @@ mod processes;
 mod pubsub;
 mod rate_limit;
 mod reload;
+mod second_tier;
 mod single_flight;
 mod store;
 mod streams;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
+pub use caches::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, SecondTierStatus, ValueText};
 pub use dead::{DeadLetter, PREVIEW_BYTES_MAX, Retried};
 pub use events::EventStatus;
 pub use figures::{NodeFigures, PluginFigures};

@@ -10,8 +10,19 @@ mod generated {
         world: "http",
         imports: {
             "skep:plugin/context.fuel-left": store,
+            "skep:plugin/cache.[method]bucket.get": async,
+            "skep:plugin/cache.[method]bucket.get-entry": async,
+            "skep:plugin/cache.[method]bucket.get-many": async,
+            "skep:plugin/cache.[method]bucket.put": async,
+            "skep:plugin/cache.[method]bucket.put-many": async,
+            "skep:plugin/cache.[method]bucket.delete": async,
+            "skep:plugin/cache.[method]bucket.take": async,
+            "skep:plugin/cache.[method]bucket.touch": async,
+            "skep:plugin/cache.[method]bucket.increment": async,
+            "skep:plugin/cache.[method]bucket.clear": async,
             "skep:plugin/cache.[method]bucket.fetch": async,
             "skep:plugin/cache.[method]bucket.lock": async,
+            "skep:plugin/cache.[method]lease.fill": async,
             "skep:plugin/tasks.[method]running.next": async,
             "skep:plugin/jobs": async,
             "skep:plugin/store": async,
@@ -74,14 +85,42 @@ world!(websockets, "websockets", Borrowing { duplicate_if_necessary: true });
 /// `wasi:keyvalue@0.2.0-draft`.
 #[allow(missing_docs)]
 pub mod keyvalue_draft {
-    wasmtime::component::bindgen!({ path: "wit/keyvalue-draft" });
+    // What may have to ask a second tier.
+    wasmtime::component::bindgen!({
+        path: "wit/keyvalue-draft",
+        imports: {
+            "wasi:keyvalue/store.[method]bucket.get": async,
+            "wasi:keyvalue/store.[method]bucket.set": async,
+            "wasi:keyvalue/store.[method]bucket.delete": async,
+            "wasi:keyvalue/store.[method]bucket.exists": async,
+            "wasi:keyvalue/atomics.increment": async,
+            "wasi:keyvalue/batch.get-many": async,
+            "wasi:keyvalue/batch.set-many": async,
+            "wasi:keyvalue/batch.delete-many": async,
+        },
+    });
     pub use self::wasi::keyvalue::{atomics, batch, store};
 }
 
 /// `wasi:keyvalue@0.2.0-draft2`, which changed records and functions under the same names.
 #[allow(missing_docs)]
 pub mod keyvalue_draft2 {
-    wasmtime::component::bindgen!({ path: "wit/keyvalue-draft2" });
+    wasmtime::component::bindgen!({
+        path: "wit/keyvalue-draft2",
+        imports: {
+            "wasi:keyvalue/store.[method]bucket.get": async,
+            "wasi:keyvalue/store.[method]bucket.set": async,
+            "wasi:keyvalue/store.[method]bucket.delete": async,
+            "wasi:keyvalue/store.[method]bucket.exists": async,
+            "wasi:keyvalue/atomics.increment": async,
+            "wasi:keyvalue/atomics.swap": async,
+            "wasi:keyvalue/atomics.[static]cas.new": async,
+            "wasi:keyvalue/atomics.[method]cas.current": async,
+            "wasi:keyvalue/batch.get-many": async,
+            "wasi:keyvalue/batch.set-many": async,
+            "wasi:keyvalue/batch.delete-many": async,
+        },
+    });
     pub use self::wasi::keyvalue::{atomics, batch, store};
 }
 

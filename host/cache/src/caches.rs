@@ -36,7 +36,7 @@ pub enum Change {
     Created,
     /// It was there, with its entries, and has the new options.
     Kept,
-    /// There was one of the other kind: it was replaced by an empty one. Who still holds the old one may use it on.
+    /// There was one of another kind or tag: it was replaced by an empty one. Who still holds the old one may use it on.
     Replaced,
 }
 
@@ -84,7 +84,7 @@ impl Caches {
         }
         let before = state.buckets.get(&id);
         let (bucket, change) = match before {
-            Some(held) if held.bucket.kind() == options.kind => {
+            Some(held) if held.bucket.fits(options) => {
                 held.bucket.configure(options)?;
                 (Arc::clone(&held.bucket), Change::Kept)
             }

@@ -21,6 +21,9 @@ pub enum Kind {
 pub struct BucketOptions {
     /// What happens when it is full. Default: [`Kind::Cache`].
     pub kind: Kind,
+    /// What its values are to whoever writes them. A bucket of another tag is not taken over, but replaced by an empty one.
+    /// Default: 0.
+    pub tag: u64,
     /// The most entries it holds. Default: as many as the bytes allow.
     pub entries: u64,
     /// The most bytes it holds: keys, values and [`ENTRY_OVERHEAD`](crate::ENTRY_OVERHEAD) each. Default: 16 MiB.
@@ -45,6 +48,7 @@ impl Default for BucketOptions {
     fn default() -> Self {
         Self {
             kind: Kind::Cache,
+            tag: 0,
             entries: u64::MAX,
             bytes: ByteSize::mib(16),
             value_bytes: ByteSize::mib(1),

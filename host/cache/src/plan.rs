@@ -37,7 +37,7 @@ pub struct Refused {
 /// What a plan changed.
 #[derive(Debug, Default)]
 pub struct Applied {
-    /// Buckets that are no longer in the registry: not in the plan, or replaced by one of the other kind.
+    /// Buckets that are no longer in the registry: not in the plan, or replaced by one of another kind or tag.
     pub removed: Vec<(BucketId, Arc<Bucket>)>,
 }
 
@@ -67,7 +67,7 @@ impl Caches {
     pub fn plan(&self, wanted: impl IntoIterator<Item = (BucketId, BucketOptions)>) -> Plan {
         let state = self.state.lock();
         let planned = |id: &BucketId, options: BucketOptions| match state.buckets.get(id) {
-            Some(held) if held.bucket.kind() == options.kind => {
+            Some(held) if held.bucket.fits(&options) => {
                 Planned { bucket: Arc::clone(&held.bucket), options, change: Change::Kept }
             }
             before => {

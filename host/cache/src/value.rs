@@ -20,8 +20,17 @@ impl Value {
         Self { data: Arc::clone(data), from: key_bytes }
     }
 
-    pub(crate) fn alone(bytes: &[u8]) -> Self {
+    /// A value of its own, which is in no bucket.
+    #[must_use]
+    pub fn alone(bytes: &[u8]) -> Self {
         Self { data: Arc::from(bytes), from: 0 }
+    }
+
+    /// The value without its first so many bytes, for who keeps a head in front of it. Nothing is copied.
+    #[must_use]
+    pub fn skip(mut self, bytes: usize) -> Self {
+        self.from = self.from.saturating_add(bytes).min(self.data.len());
+        self
     }
 }
 
@@ -76,6 +85,8 @@ mod tests {
         let value = Value::of_entry(&data, 3);
         assert_eq!(value, b"value");
         assert_eq!(format!("{value:?}"), "b\"value\"");
+        assert_eq!(value.clone().skip(2), b"lue");
+        assert!(value.skip(9).is_empty());
         assert!(Value::of_entry(&data, 8).is_empty());
     }
 }

@@ -7,6 +7,7 @@ use skep_types::{BucketId, BucketName, ByteSize};
 use toml::Value;
 
 use crate::read::{Item, Read, join};
+use crate::second_tier::{self, SecondTier};
 
 /// As long as anything in memory can be meant to live.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -53,6 +54,8 @@ pub struct CacheConfig {
     /// Whether changes of a table go to the plugin's store behind the writer's back, from where a start restores it, also
     /// after a kill. Default: they do not.
     pub write_behind: Option<WriteBehind>,
+    /// The Redis behind it, which several hosts share. Default: none.
+    pub l2: Option<SecondTier>,
 }
 
 /// How changes of a table go to the store.
@@ -87,6 +90,7 @@ impl Default for CacheConfig {
             stale: Duration::ZERO,
             persist: false,
             write_behind: None,
+            l2: None,
         }
     }
 }
@@ -149,6 +153,10 @@ impl Read for CacheConfig {
             if bucket.write_behind.is_some() {
                 bucket.check_write_behind(&item);
             }
+        }
+        if let Some(item) = table.item("l2") {
+            bucket.l2 = SecondTier::read(&item);
+            second_tier::check(&bucket, &item);
         }
         table.finish();
         Some(bucket)

@@ -109,8 +109,10 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
 }
 
 fn add_bucket(text: &mut Text, name: &str, bucket: &CacheConfig) {
-    // Whether it outlives a restart, and how, is the operator's affair: the code cannot tell, and does not see it in the store.
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _ } = bucket;
+    // Whether it outlives a restart, and how, is the operator's affair: the code cannot tell, and does not see it in the store. Nor
+    // can it tell who else reads and writes the bucket: a second tier only brings more of them.
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _, l2: _ } =
+        bucket;
     let kind = match kind {
         CacheKind::Cache => "cache",
         CacheKind::Table => "table",

@@ -7,6 +7,7 @@
 //! | [`plugin`] | `[plugins.NAME]`: source, routes, environment |
 //! | [`route`], [`cors`], [`watch`] | parts of a plugin's entry that have rules of their own |
 //! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
+//! | [`second_tier`] | the Redis behind a bucket |
 //! | [`store`], [`keys`] | what is kept durably; which keys of others a plugin may use |
 //! | [`jobs`], [`cron`] | durable work: queues, times, and what the calendar begins |
 //! | [`processes`] | kinds of stateful processes: what survives what, and how many there may be |
@@ -47,6 +48,7 @@ pub mod rate_limit;
 mod read;
 pub mod route;
 mod scalar;
+pub mod second_tier;
 pub mod secret;
 pub mod store;
 pub mod subscribers;
@@ -78,6 +80,7 @@ pub use processes::{
 };
 pub use rate_limit::{RateKey, RateLimit};
 pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
+pub use second_tier::{SecondTier, SecondTierUrl};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig};
 pub use subscribers::{Overflow, SubscriberConfig};

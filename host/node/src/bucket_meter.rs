@@ -4,7 +4,10 @@ use std::sync::{Arc, Weak};
 
 use metrics::{Counter, Gauge, Label};
 use skep_cache::{Bucket, Stats};
+use skep_second::Tiered;
 use skep_types::BucketId;
+
+use crate::second_meter::SecondMeter;
 
 /// Gauges: what is so now, by plugin and bucket.
 const ENTRIES: &str = "skep_cache_entries";
@@ -55,6 +58,8 @@ pub(crate) struct BucketMeter {
     locks: Gauge,
     dirty: Gauge,
     counters: [Counted; 10],
+    /// Of a bucket that has a second tier.
+    second: Option<SecondMeter>,
 }
 
 impl BucketMeter {
@@ -67,6 +72,7 @@ impl BucketMeter {
         };
         let plain = || labels(None);
         Self {
+            second: None,
             of: Weak::new(),
             last: Stats::default(),
             entries: metrics::gauge!(ENTRIES, plain()),
@@ -90,7 +96,11 @@ impl BucketMeter {
     }
 
     /// Adds what happened since the last time.
-    pub(crate) fn measure(&mut self, bucket: &Arc<Bucket>) {
+    pub(crate) fn measure(&mut self, id: &BucketId, bucket: &Arc<Bucket>, tiered: Option<&Arc<Tiered>>) {
+        match tiered {
+            Some(tiered) => self.second.get_or_insert_with(|| SecondMeter::new(id)).measure(tiered),
+            None => self.second.iter().for_each(SecondMeter::gone),
+        }
         if !std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(bucket)) {
             // Another bucket under the same name counts from zero.
             (self.of, self.last) = (Arc::downgrade(bucket), Stats::default());
@@ -106,6 +116,7 @@ impl BucketMeter {
     /// The bucket is gone, and holds nothing.
     pub(crate) fn gone(&self) {
         self.show(&Stats::default());
+        self.second.iter().for_each(SecondMeter::gone);
     }
 
     #[allow(clippy::cast_precision_loss)] // A gauge is a float; 2^53 entries are none that memory holds.

@@ -1,4 +1,4 @@
-//! The buckets of a node: from a manifest to the engine, and to disk or the store and back.
+//! The buckets of a node: from a manifest to the engine, and to disk, the store or a second tier and back.
 //!
 //! ```text
 //! DATA/caches/PLUGIN/BUCKET.skepcache    a bucket with `persist = true`, as the last graceful shutdown left it
@@ -15,11 +15,13 @@ use parking_lot::Mutex;
 use skep_cache::{Bucket, BucketOptions, Caches, CachesOptions, Change, Kind, Plan, SaveError};
 use skep_manifest::{CacheAccess, CacheConfig, CacheKind, Manifest};
 use skep_runtime::{Access, GrantedBucket};
+use skep_second::{AnyBucket, NOTE_BYTES, Tiered};
 use skep_store::Store;
-use skep_types::{BucketId, Clock, PluginName};
+use skep_types::{BucketId, ByteSize, Clock, PluginName};
 
 use crate::behinds::Behinds;
 use crate::bucket_meter::BucketMeter;
+use crate::seconds::{self, Seconds, Tiers};
 use crate::spec::Settings;
 
 /// Slots that one sweep looks at. Some ten nanoseconds each: a sweep never holds a worker for longer than a request.
@@ -31,6 +33,7 @@ type Configs = BTreeMap<BucketId, CacheConfig>;
 pub struct Buckets {
     caches: Caches,
     behinds: Behinds,
+    seconds: Seconds,
     folder: PathBuf,
     configs: ArcSwap<Configs>,
     meters: Mutex<BTreeMap<BucketId, BucketMeter>>,
@@ -40,6 +43,8 @@ pub struct Buckets {
 pub(crate) struct Wanted {
     plan: Plan,
     configs: Configs,
+    tiers: Tiers,
+    tier_options: BTreeMap<BucketId, skep_second::Options>,
 }
 
 /// Buckets that left with a manifest and are to be saved: they come back with their entries if it takes them up again.
@@ -50,6 +55,7 @@ impl Buckets {
     pub(crate) fn new(manifest: &Manifest, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
         Self {
             behinds: Behinds::new(store, Arc::clone(&clock)),
+            seconds: Seconds::new(Arc::clone(&clock)),
             caches: Caches::new(CachesOptions { memory: manifest.host.cache_memory, clock }),
             folder: manifest.host.data.join("caches"),
             configs: ArcSwap::default(),
@@ -61,14 +67,35 @@ impl Buckets {
     /// time.
     ///
     /// # Errors
-    /// When the store cannot be read: a table that began empty would take the place of what the store has.
+    /// When the store cannot be read: a table that began empty would take the place of what the store has; or a secret of a
+    /// second tier. That a second tier cannot be reached is no error.
     pub(crate) async fn prepare(&self, manifest: &Manifest) -> anyhow::Result<Wanted> {
         let of_plugin = |(owner, plugin): (&PluginName, &skep_manifest::PluginConfig)| {
             let id = |name: &skep_types::BucketName| BucketId { owner: owner.clone(), name: name.clone() };
             plugin.caches.iter().map(|(name, config)| (id(name), config.clone())).collect::<Vec<_>>()
         };
         let configs: Configs = manifest.plugins.iter().flat_map(of_plugin).collect();
-        let plan = self.caches.plan(configs.iter().map(|(id, config)| (id.clone(), options(config))));
+        let mut seconds = BTreeMap::new();
+        for (id, config) in &configs {
+            if let Some(settings) = self.seconds.read(id, config)? {
+                seconds.insert(id.clone(), settings);
+            }
+        }
+        let tier_options = seconds.iter().map(|(id, settings)| (id.clone(), settings.options())).collect();
+        let wanted = |(id, config): (&BucketId, &CacheConfig)| {
+            let second = seconds.get(id);
+            (id.clone(), options(config, second, self.seconds.tag(second)))
+        };
+        let plan = self.caches.plan(configs.iter().map(wanted));
+        let fresh: BTreeMap<_, _> = plan.fresh().map(|(id, bucket)| (id.clone(), Arc::clone(bucket))).collect();
+        let mut tiers = Tiers::new();
+        for (id, settings) in seconds {
+            let tier = match fresh.get(&id) {
+                Some(bucket) => Some(self.seconds.start(&id, bucket, settings)?),
+                None => self.seconds.tier(&id),
+            };
+            tiers.extend(tier.map(|tier| (id, tier)));
+        }
         for (id, bucket) in plan.fresh() {
             let Some(config) = configs.get(id) else { continue };
             if config.write_behind.is_some() {
@@ -77,7 +104,7 @@ impl Buckets {
                 restore(id, Arc::clone(bucket), self.file(id)).await;
             }
         }
-        Ok(Wanted { plan, configs })
+        Ok(Wanted { plan, configs, tiers, tier_options })
     }
 
     /// Puts prepared buckets in place of those that are there.
@@ -85,10 +112,11 @@ impl Buckets {
     /// # Errors
     /// When a table holds more than its new limits allow; nothing is changed then.
     pub(crate) fn put_in_place(&self, wanted: Wanted) -> anyhow::Result<Left> {
-        let Wanted { plan, configs } = wanted;
+        let Wanted { plan, configs, tiers, tier_options } = wanted;
         let applied = self.caches.apply(plan);
         let applied =
             applied.map_err(|refused| anyhow::anyhow!("{refused}: delete some first, or raise its limits"))?;
+        self.seconds.put_in_place(tiers, &tier_options);
         let before = self.configs.swap(Arc::new(configs));
         let now = self.configs.load();
         let behind = now.iter().filter_map(|(id, config)| Some((id.clone(), config.write_behind?)));
@@ -100,20 +128,28 @@ impl Buckets {
 
     /// What a plugin may open, of the buckets that are in place.
     pub(crate) fn granted(&self, settings: &Settings) -> Vec<GrantedBucket> {
-        granted(settings, |id| self.caches.get(id))
+        granted(settings, |id| self.any(id))
     }
 
     /// A bucket and its configuration.
-    pub(crate) fn get(&self, id: &BucketId) -> Option<(Arc<Bucket>, CacheConfig)> {
+    pub(crate) fn get(&self, id: &BucketId) -> Option<(AnyBucket, CacheConfig)> {
         let config = self.configs.load().get(id).cloned()?;
-        Some((self.caches.get(id)?, config))
+        Some((self.any(id)?, config))
+    }
+
+    fn any(&self, id: &BucketId) -> Option<AnyBucket> {
+        self.caches.get(id).map(|bucket| any(bucket, self.seconds.get(id)))
     }
 
     /// All buckets, by name.
-    pub(crate) fn list(&self) -> Vec<(BucketId, Arc<Bucket>, CacheConfig)> {
+    pub(crate) fn list(&self) -> Vec<(BucketId, AnyBucket, CacheConfig)> {
         let configs = self.configs.load();
-        let all = self.caches.list().into_iter();
-        all.filter_map(|(id, bucket)| configs.get(&id).cloned().map(|config| (id, bucket, config))).collect()
+        let known = |(id, bucket): (BucketId, Arc<Bucket>)| {
+            let config = configs.get(&id).cloned()?;
+            let bucket = any(bucket, self.seconds.get(&id));
+            Some((id, bucket, config))
+        };
+        self.caches.list().into_iter().filter_map(known).collect()
     }
 
     /// Frees what ended by its time, and brings the metrics up to date. To be called every few seconds.
@@ -146,14 +182,16 @@ impl Buckets {
             is_there
         });
         for (id, bucket) in all {
-            meters.entry(id).or_insert_with_key(BucketMeter::new).measure(&bucket);
+            let tiered = self.seconds.get(&id);
+            let meter = meters.entry(id.clone()).or_insert_with_key(BucketMeter::new);
+            meter.measure(&id, &bucket, tiered.as_ref());
         }
     }
 
     /// Saves all buckets that persist. What cannot be saved is said in the log and stops nothing.
     pub(crate) async fn save_all(&self) {
         let persistent = self.list().into_iter().filter(|(_, _, config)| config.persist);
-        self.save(Left(persistent.map(|(id, bucket, _)| (id, bucket)).collect())).await;
+        self.save(Left(persistent.map(|(id, bucket, _)| (id, Arc::clone(bucket.memory()))).collect())).await;
     }
 
     /// Saves buckets that left.
@@ -171,7 +209,8 @@ impl Buckets {
 impl Wanted {
     /// What a plugin may open once these buckets are in place.
     pub(crate) fn granted(&self, settings: &Settings) -> Vec<GrantedBucket> {
-        granted(settings, |id| self.plan.get(id).cloned())
+        let tiered = |id: &BucketId| self.tiers.get(id).map(|tier| Arc::clone(&tier.tiered));
+        granted(settings, |id| self.plan.get(id).map(|bucket| any(Arc::clone(bucket), tiered(id))))
     }
 
     /// Whether a plugin may open a bucket that is not the one that it has: a revision keeps the buckets that it was
@@ -197,22 +236,34 @@ fn ids(settings: &Settings) -> impl Iterator<Item = (BucketId, String, Access)> 
     own.chain(others)
 }
 
-fn granted(settings: &Settings, find: impl Fn(&BucketId) -> Option<Arc<Bucket>>) -> Vec<GrantedBucket> {
+/// A bucket with what is behind it. One that was replaced a moment ago is not taken for its successor.
+fn any(bucket: Arc<Bucket>, tiered: Option<Arc<Tiered>>) -> AnyBucket {
+    match tiered {
+        Some(tiered) if Arc::ptr_eq(tiered.bucket(), &bucket) => AnyBucket::Tiered(tiered),
+        _ => AnyBucket::Plain(bucket),
+    }
+}
+
+fn granted(settings: &Settings, find: impl Fn(&BucketId) -> Option<AnyBucket>) -> Vec<GrantedBucket> {
     let found = ids(settings)
         .filter_map(|(id, name, access)| Some(GrantedBucket { name: name.into(), bucket: find(&id)?, access }));
     found.collect()
 }
 
-fn options(config: &CacheConfig) -> BucketOptions {
-    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _ } = config;
+fn options(config: &CacheConfig, second: Option<&seconds::Settings>, tag: u64) -> BucketOptions {
+    let CacheConfig { kind, entries, bytes, value_bytes, ttl, idle, stale, persist: _, write_behind: _, l2: _ } =
+        config;
+    // What is in front of values is not the guest's to count.
+    let note = if second.is_some() { NOTE_BYTES as u64 } else { 0 };
     BucketOptions {
+        tag,
         kind: match kind {
             CacheKind::Cache => Kind::Cache,
             CacheKind::Table => Kind::Table,
         },
         entries: entries.unwrap_or(u64::MAX),
         bytes: *bytes,
-        value_bytes: *value_bytes,
+        value_bytes: ByteSize(value_bytes.0.saturating_add(note)),
         ttl: *ttl,
         idle: *idle,
         stale: *stale,

@@ -7,6 +7,7 @@
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
 //! | [`background`] | subscribers, detached tasks and the processes of the manifest, under supervision |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
+//! | `seconds` | the Redis behind a bucket, over reloads |
 //! | [`warmers`] | what fills caches at the start and on an interval |
 //! | `processes` | stateful processes: their kinds, what they hear, those that the manifest starts |
 //! | `topics` | the engines behind pubsub and presence |
@@ -34,6 +35,8 @@ pub mod node;
 pub mod plugin;
 mod processes;
 pub mod rate;
+mod second_meter;
+mod seconds;
 mod sockets;
 pub mod spec;
 pub mod store;

@@ -121,6 +121,7 @@ impl Node {
             })?;
         meter::describe();
         crate::bucket_meter::describe();
+        crate::second_meter::describe();
         crate::warmers::describe();
         crate::topics::describe();
         crate::streams::describe();

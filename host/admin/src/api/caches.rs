@@ -25,6 +25,9 @@ pub struct BucketStatus {
     /// Attempts to write them that failed.
     #[serde(default)]
     pub flush_failures: u64,
+    /// The second tier, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub l2: Option<SecondTierStatus>,
     /// Entries held now.
     pub entries: u64,
     /// The most entries; none where only the bytes count.
@@ -57,6 +60,33 @@ pub struct BucketStatus {
     pub leases: u64,
     /// Locks held now.
     pub locks: u64,
+}
+
+/// The second tier of a bucket, and what was counted of it since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondTierStatus {
+    /// Whether it answers; else the breaker is open, and memory serves alone.
+    pub up: bool,
+    /// Whether it tells what other hosts change.
+    pub tells: bool,
+    /// Why it is not up.
+    pub why: Option<String>,
+    /// Lookups that found an entry.
+    pub hits: u64,
+    /// Lookups that found none.
+    pub misses: u64,
+    /// Of these, lookups that found something that is no entry.
+    pub foreign: u64,
+    /// Changes that it took.
+    pub writes: u64,
+    /// Questions that it refused or did not answer in time.
+    pub errors: u64,
+    /// Operations that were done in memory without asking.
+    pub skipped: u64,
+    /// Changes of other hosts that it told.
+    pub told: u64,
+    /// Keys whose last change may not have reached it.
+    pub owed: u64,
 }
 
 impl BucketStatus {

@@ -26,17 +26,14 @@ pub trait CacheControl: Send + Sync + 'static {
         limit: usize,
     ) -> Result<KeyPage, ControlError>;
 
-    /// An entry. It counts as a read.
+    /// An entry, as this node's memory has it. It counts as a read.
     ///
     /// # Errors
     /// When there is no such bucket or entry.
     fn cache_entry(&self, bucket: &str, key: &str) -> Result<EntryStatus, ControlError>;
 
     /// Deletes an entry.
-    ///
-    /// # Errors
-    /// When there is no such bucket.
-    fn cache_delete(&self, bucket: &str, key: &str) -> Result<Deleted, ControlError>;
+    fn cache_delete(&self, bucket: String, key: String) -> ControlFuture<Deleted>;
 
     /// Removes all entries of a bucket.
     fn cache_clear(&self, bucket: String) -> ControlFuture<Cleared>;

@@ -63,5 +63,5 @@ async fn entry(State(admin): State<Admin>, Path((plugin, bucket, key)): Entry) -
 }
 
 async fn delete(State(admin): State<Admin>, Path((plugin, bucket, key)): Entry) -> Result<Response, ControlError> {
-    Ok(Json(admin.control.cache_delete(&id(&(plugin, bucket)), &key)?).into_response())
+    Ok(Json(admin.control.cache_delete(id(&(plugin, bucket)), key).await?).into_response())
 }

@@ -50,8 +50,8 @@ impl CacheControl for Fake {
     fn cache_entry(&self, _: &str, _: &str) -> Result<EntryStatus, ControlError> {
         missing()
     }
-    fn cache_delete(&self, _: &str, _: &str) -> Result<Deleted, ControlError> {
-        missing()
+    fn cache_delete(&self, _: String, _: String) -> ControlFuture<Deleted> {
+        later(missing())
     }
     fn cache_clear(&self, _: String) -> ControlFuture<Cleared> {
         later(missing())

@@ -207,6 +207,13 @@ impl Lease {
         &self.key
     }
 
+    /// Whether it still counts: a write or a delete of the key ends it, and its fill is a conflict then.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let shard = self.bucket.lock_of(self.hash);
+        shard.flights.get(&self.key).is_some_and(|line| line.holder == self.holder)
+    }
+
     /// Stores what was loaded, gives it to all who wait, and returns its version.
     ///
     /// # Errors

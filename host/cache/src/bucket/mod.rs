@@ -68,6 +68,7 @@ struct Padded<T>(T);
 /// No operation ever shows an entry whose time is over.
 pub struct Bucket {
     kind: Kind,
+    tag: u64,
     shards: Box<[Padded<Mutex<Shard>>]>,
     hasher: foldhash::fast::RandomState,
     usage: Usage,
@@ -104,6 +105,7 @@ impl Bucket {
         let shard = || Padded(Mutex::new(Shard::new(options.kind == Kind::Cache)));
         Arc::new_cyclic(|this| Self {
             kind: options.kind,
+            tag: options.tag,
             shards: std::iter::repeat_with(shard).take(shards).collect(),
             nonce: hasher.hash_one(first),
             hasher,
@@ -128,6 +130,11 @@ impl Bucket {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// Whether it can go on under these options, with its entries.
+    pub(crate) fn fits(&self, options: &BucketOptions) -> bool {
+        (self.kind, self.tag) == (options.kind, options.tag)
     }
 
     pub(crate) fn timeline(&self) -> &Timeline {

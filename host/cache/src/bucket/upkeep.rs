@@ -80,7 +80,7 @@ impl Bucket {
     }
 
     /// Applies new options to the entries that are there. Entries keep the end they were written with; limits, the idle
-    /// time and the stale time hold at once, and a cache evicts what is too much. `kind` is not looked at.
+    /// time and the stale time hold at once, and a cache evicts what is too much. `kind` and `tag` are not looked at.
     ///
     /// # Errors
     /// [`Error::Shrink`] if a table holds more than the new limits; nothing is changed then.

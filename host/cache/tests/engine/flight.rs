@@ -53,6 +53,16 @@ async fn first(bucket: &Bucket, key: &str) -> Lease {
     lease(bucket.fetch(key, NOW).await)
 }
 
+#[tokio::test]
+async fn a_lease_knows_whether_it_counts() {
+    let (bucket, _) = bucket(&BucketOptions::default());
+    let lease = first(&bucket, "key").await;
+    assert!(lease.holds());
+    put(&bucket, "key", "other");
+    assert!(!lease.holds());
+    assert_eq!(lease.fill(b"late", Ttl::Default), Err(Error::Conflict));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_thousand_callers_load_once() {
     let (bucket, _) = bucket(&BucketOptions::default());

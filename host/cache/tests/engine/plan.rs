@@ -50,6 +50,21 @@ fn another_kind_is_another_bucket() {
 }
 
 #[test]
+fn another_tag_is_another_bucket() {
+    let caches = caches();
+    let tagged = |tag| [(id("a/b"), BucketOptions { tag, ..of(Kind::Cache, 10) })];
+    caches.apply(caches.plan(tagged(1))).unwrap();
+    caches.get(&id("a/b")).unwrap().put("k", b"v", PutOptions::default()).unwrap();
+    caches.apply(caches.plan(tagged(1))).unwrap();
+    assert!(caches.get(&id("a/b")).unwrap().exists("k"));
+    assert_eq!(caches.plan(tagged(2)).change(&id("a/b")), Some(Change::Replaced));
+    caches.apply(caches.plan(tagged(2))).unwrap();
+    assert!(caches.get(&id("a/b")).unwrap().is_empty());
+    let [(_, options)] = tagged(3);
+    assert_eq!(caches.configure(id("a/b"), &options).unwrap().change, Change::Replaced);
+}
+
+#[test]
 fn a_table_that_cannot_shrink_stops_the_plan_and_nothing_is_changed() {
     let caches = caches();
     let all = |entries: u64, last: u64| {

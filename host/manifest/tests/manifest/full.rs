@@ -9,10 +9,10 @@ use skep_manifest::{
     Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, ChannelConfig, Cors, CronConfig, Durability,
     FileGrant, Grants, HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig,
     Longpoll, Missed, Overflow, Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess,
-    ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecretRef,
-    SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig, SseOpen, StaticProcess,
-    StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig,
-    Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
+    ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecondTier,
+    SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig,
+    SseOpen, StaticProcess, StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig,
+    TaskRestart, TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
 
@@ -158,6 +158,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         stale: Duration::from_secs(30),
         persist: true,
         write_behind: None,
+        l2: None,
     };
     let minutely = Some(QueueRate { jobs: 100, per: Duration::from_secs(60) });
     let mail_queue = QueueConfig { concurrency: 3, rate_limit: minutely, paused: false };
@@ -395,11 +396,24 @@ fn a_full_manifest_is_read_to_the_last_key() {
         write_behind: Some(WriteBehind { every: Duration::from_millis(ms) }),
         ..CacheConfig::default()
     };
+    let far = SecondTier { url: SecondTierUrl::Written("redis://cache/1".into()), ..SecondTier::default() };
+    let farther = SecondTier {
+        url: SecondTierUrl::Written("rediss://cache:6380".into()),
+        username: Some("skep".into()),
+        password: Some(SecretRef::Env("REDIS_PASSWORD".into())),
+        ca: Some("/srv/skep/redis-ca.pem".into()),
+        prefix: "staging".into(),
+        fresh: Duration::ZERO,
+        timeout: Duration::from_millis(20),
+        in_flight: 1000,
+    };
     let other = PluginConfig {
         sockets: BTreeMap::from([("/chat".parse().unwrap(), SocketConfig::default())]),
         caches: BTreeMap::from([
             (bucket("behind"), behind(500)),
             (bucket("counts"), CacheConfig::default()),
+            (bucket("far"), CacheConfig { l2: Some(far), ..CacheConfig::default() }),
+            (bucket("farther"), CacheConfig { l2: Some(farther), ..CacheConfig::default() }),
             (bucket("never"), CacheConfig { persist: true, ..CacheConfig::default() }),
             (bucket("shared"), shared),
             (bucket("soon"), behind(1000)),

@@ -213,6 +213,7 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         let table = fingerprint(&format!("caches.x = {{ kind = 'table', {more} }}"));
         assert_eq!(table, fingerprint("caches.x.kind = 'table'"), "{more}");
     }
+    assert_eq!(fingerprint("caches.x.l2 = 'redis://cache'"), fingerprint("caches.x = {}"));
     let order = |list: &str| fingerprint(&format!("grants = {{ http = {list} }}"));
     assert_eq!(order("['https://a.org', 'https://b.org']"), order("['https://b.org', 'https://a.org']"));
 }

@@ -1,18 +1,18 @@
 //! The admin listener's view of the buckets.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use skep_admin::api::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, ValueText};
+use skep_admin::api::{BucketStatus, Cleared, Deleted, EntryStatus, KeyPage, SecondTierStatus, ValueText};
 use skep_admin::{CacheControl, ControlError, ControlFuture};
-use skep_cache::{Bucket, PAGE_KEYS_MAX};
+use skep_cache::PAGE_KEYS_MAX;
 use skep_manifest::{CacheConfig, CacheKind};
+use skep_second::{AnyBucket, Tiered};
 use skep_types::BucketId;
 
 use super::{NodeControl, detached};
 
 impl NodeControl {
-    fn bucket(&self, bucket: &str) -> Result<(BucketId, Arc<Bucket>, CacheConfig), ControlError> {
+    fn bucket(&self, bucket: &str) -> Result<(BucketId, AnyBucket, CacheConfig), ControlError> {
         let id = bucket.parse::<BucketId>().ok();
         let found = id.and_then(|id| self.0.buckets.get(&id).map(|(bucket, config)| (id, bucket, config)));
         found.ok_or_else(|| {
@@ -23,8 +23,8 @@ impl NodeControl {
     }
 }
 
-fn status(id: &BucketId, bucket: &Bucket, config: &CacheConfig) -> BucketStatus {
-    let stats = bucket.stats();
+fn status(id: &BucketId, bucket: &AnyBucket, config: &CacheConfig) -> BucketStatus {
+    let stats = bucket.memory().stats();
     BucketStatus {
         plugin: id.owner.to_string(),
         bucket: id.name.to_string(),
@@ -37,6 +37,7 @@ fn status(id: &BucketId, bucket: &Bucket, config: &CacheConfig) -> BucketStatus 
         dirty: stats.dirty,
         flushed: stats.flushed,
         flush_failures: stats.flush_failures,
+        l2: bucket.tiered().map(|tiered| second_tier(tiered)),
         entries: stats.entries,
         entries_max: config.entries,
         bytes: stats.bytes,
@@ -53,6 +54,23 @@ fn status(id: &BucketId, bucket: &Bucket, config: &CacheConfig) -> BucketStatus 
         waiting: stats.waiting,
         leases: stats.leases,
         locks: stats.locks,
+    }
+}
+
+fn second_tier(tiered: &Tiered) -> SecondTierStatus {
+    let stats = tiered.stats();
+    SecondTierStatus {
+        up: stats.up,
+        tells: stats.tells,
+        why: stats.why.map(|why| why.to_string()),
+        hits: stats.hits,
+        misses: stats.misses,
+        foreign: stats.foreign,
+        writes: stats.writes,
+        errors: stats.errors,
+        skipped: stats.skipped,
+        told: stats.told,
+        owed: stats.owed,
     }
 }
 
@@ -74,14 +92,14 @@ impl CacheControl for NodeControl {
         limit: usize,
     ) -> Result<KeyPage, ControlError> {
         let (_, bucket, _) = self.bucket(bucket)?;
-        let page = bucket.keys(prefix, cursor, limit.clamp(1, PAGE_KEYS_MAX));
+        let page = bucket.memory().keys(prefix, cursor, limit.clamp(1, PAGE_KEYS_MAX));
         let page = page.map_err(|error| ControlError::Refused(error.to_string()))?;
         Ok(KeyPage { keys: page.keys, cursor: page.cursor })
     }
 
     fn cache_entry(&self, bucket: &str, key: &str) -> Result<EntryStatus, ControlError> {
         let (id, bucket, _) = self.bucket(bucket)?;
-        let entry = bucket.get_entry(key);
+        let entry = bucket.peek(key);
         let entry = entry.ok_or_else(|| ControlError::NotFound(format!("there is no entry `{key}` in `{id}`")))?;
         let millis = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         Ok(EntryStatus {
@@ -93,19 +111,25 @@ impl CacheControl for NodeControl {
         })
     }
 
-    fn cache_delete(&self, bucket: &str, key: &str) -> Result<Deleted, ControlError> {
-        let (id, bucket, _) = self.bucket(bucket)?;
-        let deleted = bucket.delete(key);
-        tracing::info!(bucket = %id, deleted, "an entry was deleted by command");
-        Ok(Deleted { deleted })
+    fn cache_delete(&self, bucket: String, key: String) -> ControlFuture<Deleted> {
+        let found = self.bucket(&bucket);
+        detached(async move {
+            let (id, bucket, _) = found?;
+            let deleted = bucket.delete(&key).await;
+            tracing::info!(bucket = %id, deleted, "an entry was deleted by command");
+            Ok(Deleted { deleted })
+        })
     }
 
     fn cache_clear(&self, bucket: String) -> ControlFuture<Cleared> {
         let found = self.bucket(&bucket);
         detached(async move {
             let (id, bucket, _) = found?;
-            // Millions of entries take a while to free.
-            let removed = tokio::task::spawn_blocking(move || bucket.clear()).await;
+            let removed = match bucket {
+                // Millions of entries take a while to free.
+                AnyBucket::Plain(bucket) => tokio::task::spawn_blocking(move || bucket.clear()).await,
+                AnyBucket::Tiered(tiered) => Ok(tiered.clear().await),
+            };
             let removed = removed.map_err(|error| ControlError::Refused(format!("the host failed: {error}")))?;
             tracing::info!(bucket = %id, removed, "a bucket was cleared by command");
             Ok(Cleared { removed })

@@ -1,13 +1,14 @@
-//! `skep:plugin/cache`: the guest's side of the buckets in `skep-cache`.
+//! `skep:plugin/cache`: the guest's side of the buckets in `skep-cache`, and of what is behind them in `skep-second`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use skep_bindings::cache::{self, Condition, Entry, Fetched, Lifetime, Page, Stats};
 use skep_bindings::types::Error;
-use skep_cache::{Bucket, FetchOptions, PutOptions, Ttl};
+use skep_cache::{FetchOptions, PutOptions, Ttl};
+use skep_second::AnyBucket;
 use wasmtime::component::Resource;
 
+use super::held::HeldLease;
 use super::take;
 use crate::state::CallState;
 
@@ -26,7 +27,7 @@ pub struct GrantedBucket {
     /// The name that the guest opens: "sessions" for its own, "shop/sessions" for another plugin's.
     pub name: Box<str>,
     /// The bucket.
-    pub bucket: Arc<Bucket>,
+    pub bucket: AnyBucket,
     /// What may be done with it.
     pub access: Access,
 }
@@ -37,11 +38,11 @@ impl CallState {
         self.env.buckets.get(handle as usize).ok_or(Error::NotFound)
     }
 
-    pub(super) fn readable(&self, handle: u32) -> Result<&Bucket, Error> {
+    pub(super) fn readable(&self, handle: u32) -> Result<&AnyBucket, Error> {
         Ok(&self.bucket(handle)?.bucket)
     }
 
-    pub(super) fn writable(&self, handle: u32) -> Result<&Bucket, Error> {
+    pub(super) fn writable(&self, handle: u32) -> Result<&AnyBucket, Error> {
         let granted = self.bucket(handle)?;
         match granted.access {
             Access::ReadWrite => Ok(&granted.bucket),
@@ -52,17 +53,18 @@ impl CallState {
         }
     }
 
-    /// The values of many keys, copied one by one: an answer that is too large is refused before it is all in memory.
-    pub(super) fn read_many(&self, handle: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        let bucket = self.readable(handle)?;
+    /// The values of many keys, copied a few at a time: an answer that is too large is refused before it is all in memory.
+    pub(super) async fn read_many(&mut self, handle: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Error> {
         let (mut values, mut bytes) = (Vec::new(), 0_usize);
-        for key in keys {
-            let value = bucket.get(key).map(|value| value.to_vec());
-            bytes += key.len() + value.as_ref().map_or(0, Vec::len);
-            if bytes > self.env.answer_bytes_max {
-                return Err(Error::TooLarge(self.env.answer_bytes_max as u64));
+        for some in keys.chunks(AnyBucket::MANY) {
+            let found = self.readable(handle)?.get_many(some).await;
+            for (key, value) in some.iter().zip(found) {
+                bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
+                if bytes > self.env.answer_bytes_max {
+                    return Err(Error::TooLarge(self.env.answer_bytes_max as u64));
+                }
+                values.push(value.map(|value| value.to_vec()));
             }
-            values.push(value);
         }
         self.stats.owe(bytes);
         Ok(values)
@@ -84,9 +86,9 @@ impl CallState {
         }
     }
 
-    fn hold_lease(&mut self, lease: skep_cache::Lease) -> Result<Resource<cache::Lease>, Error> {
+    fn hold_lease(&mut self, bucket: &AnyBucket, lease: skep_cache::Lease) -> Result<Resource<cache::Lease>, Error> {
         let number = self.held.number(self.env.handles_max)?;
-        self.held.leases.push((number, lease));
+        self.held.leases.push((number, HeldLease { bucket: bucket.clone(), lease }));
         Ok(Resource::new_own(number))
     }
 }
@@ -98,14 +100,14 @@ impl cache::Host for CallState {
 }
 
 impl cache::HostBucket for CallState {
-    fn get(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.readable(this.rep())?.get(&key).map(|value| value.to_vec());
+    async fn get(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.readable(this.rep())?.get(&key).await.map(|value| value.to_vec());
         self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
-    fn get_entry(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Entry>, Error> {
-        let entry = self.readable(this.rep())?.get_entry(&key);
+    async fn get_entry(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Entry>, Error> {
+        let entry = self.readable(this.rep())?.get_entry(&key).await;
         self.stats.owe(key.len() + entry.as_ref().map_or(0, |entry| entry.value.len()));
         Ok(entry.map(|entry| Entry {
             value: entry.value.to_vec(),
@@ -114,11 +116,15 @@ impl cache::HostBucket for CallState {
         }))
     }
 
-    fn get_many(&mut self, this: Resource<cache::Bucket>, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Error> {
-        self.read_many(this.rep(), &keys)
+    async fn get_many(
+        &mut self,
+        this: Resource<cache::Bucket>,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<Vec<u8>>>, Error> {
+        self.read_many(this.rep(), &keys).await
     }
 
-    fn put(
+    async fn put(
         &mut self,
         this: Resource<cache::Bucket>,
         key: String,
@@ -128,36 +134,36 @@ impl cache::HostBucket for CallState {
     ) -> Result<u64, Error> {
         self.stats.owe(key.len() + value.len());
         let options = PutOptions { ttl: ttl(lifetime), condition: if_so(condition) };
-        self.writable(this.rep())?.put(&key, &value, options).map_err(refused)
+        self.writable(this.rep())?.put(&key, &value, options).await.map_err(refused)
     }
 
-    fn put_many(
+    async fn put_many(
         &mut self,
         this: Resource<cache::Bucket>,
         entries: Vec<(String, Vec<u8>)>,
         lifetime: Lifetime,
     ) -> Result<(), Error> {
         self.stats.owe(entries.iter().map(|(key, value)| key.len() + value.len()).sum());
-        self.writable(this.rep())?.put_many(&entries, ttl(lifetime)).map_err(refused)
+        self.writable(this.rep())?.put_many(&entries, ttl(lifetime)).await.map_err(refused)
     }
 
-    fn delete(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<bool, Error> {
+    async fn delete(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<bool, Error> {
         self.stats.owe(key.len());
-        Ok(self.writable(this.rep())?.delete(&key))
+        Ok(self.writable(this.rep())?.delete(&key).await)
     }
 
-    fn take(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
-        let value = self.writable(this.rep())?.take(&key).map(|value| value.to_vec());
+    async fn take(&mut self, this: Resource<cache::Bucket>, key: String) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.writable(this.rep())?.take(&key).await.map(|value| value.to_vec());
         self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
-    fn touch(&mut self, this: Resource<cache::Bucket>, key: String, lifetime: Lifetime) -> Result<bool, Error> {
+    async fn touch(&mut self, this: Resource<cache::Bucket>, key: String, lifetime: Lifetime) -> Result<bool, Error> {
         self.stats.owe(key.len());
-        Ok(self.writable(this.rep())?.touch(&key, ttl(lifetime)))
+        Ok(self.writable(this.rep())?.touch(&key, ttl(lifetime)).await)
     }
 
-    fn increment(
+    async fn increment(
         &mut self,
         this: Resource<cache::Bucket>,
         key: String,
@@ -165,7 +171,7 @@ impl cache::HostBucket for CallState {
         lifetime: Lifetime,
     ) -> Result<i64, Error> {
         self.stats.owe(key.len());
-        self.writable(this.rep())?.increment(&key, by, ttl(lifetime)).map_err(refused)
+        self.writable(this.rep())?.increment(&key, by, ttl(lifetime)).await.map_err(refused)
     }
 
     fn keys(
@@ -175,17 +181,18 @@ impl cache::HostBucket for CallState {
         cursor: Option<String>,
         limit: u32,
     ) -> Result<Page, Error> {
-        let page = self.readable(this.rep())?.keys(&prefix, cursor.as_deref(), limit as usize).map_err(refused)?;
+        let memory = self.readable(this.rep())?.memory();
+        let page = memory.keys(&prefix, cursor.as_deref(), limit as usize).map_err(refused)?;
         self.stats.owe(page.keys.iter().map(String::len).sum::<usize>() + prefix.len());
         Ok(Page { keys: page.keys, cursor: page.cursor })
     }
 
-    fn clear(&mut self, this: Resource<cache::Bucket>) -> Result<u64, Error> {
-        Ok(self.writable(this.rep())?.clear())
+    async fn clear(&mut self, this: Resource<cache::Bucket>) -> Result<u64, Error> {
+        Ok(self.writable(this.rep())?.clear().await)
     }
 
     fn stats(&mut self, this: Resource<cache::Bucket>) -> Stats {
-        let stats = self.readable(this.rep()).map(Bucket::stats).unwrap_or_default();
+        let stats = self.readable(this.rep()).map(|bucket| bucket.memory().stats()).unwrap_or_default();
         Stats {
             entries: stats.entries,
             bytes: stats.bytes,
@@ -206,7 +213,8 @@ impl cache::HostBucket for CallState {
     ) -> Result<Fetched, Error> {
         self.stats.owe(key.len());
         let options = FetchOptions { wait: Duration::from_millis(wait), stale };
-        let fetched = self.writable(this.rep())?.fetch(&key, options).await.map_err(refused)?;
+        let bucket = self.writable(this.rep())?.clone();
+        let fetched = bucket.fetch(&key, options).await.map_err(refused)?;
         Ok(match fetched {
             skep_cache::Fetched::Hit(value) => {
                 self.stats.owe(value.len());
@@ -214,10 +222,10 @@ impl cache::HostBucket for CallState {
             }
             skep_cache::Fetched::Stale { value, lease } => {
                 self.stats.owe(value.len());
-                let lease = lease.map(|lease| self.hold_lease(lease)).transpose()?;
+                let lease = lease.map(|lease| self.hold_lease(&bucket, lease)).transpose()?;
                 Fetched::Stale((value.to_vec(), lease))
             }
-            skep_cache::Fetched::Miss(lease) => Fetched::Miss(self.hold_lease(lease)?),
+            skep_cache::Fetched::Miss(lease) => Fetched::Miss(self.hold_lease(&bucket, lease)?),
         })
     }
 
@@ -228,7 +236,7 @@ impl cache::HostBucket for CallState {
         wait: u64,
     ) -> Result<Resource<cache::Lock>, Error> {
         self.stats.owe(name.len());
-        let bucket = self.writable(this.rep())?;
+        let bucket = self.writable(this.rep())?.memory();
         let guard =
             if wait == 0 { bucket.try_lock(&name) } else { bucket.lock(&name, Duration::from_millis(wait)).await };
         let guard = guard.map_err(refused)?;
@@ -243,11 +251,11 @@ impl cache::HostBucket for CallState {
 }
 
 impl cache::HostLease for CallState {
-    fn fill(&mut self, this: Resource<cache::Lease>, value: Vec<u8>, lifetime: Lifetime) -> Result<u64, Error> {
+    async fn fill(&mut self, this: Resource<cache::Lease>, value: Vec<u8>, lifetime: Lifetime) -> Result<u64, Error> {
         self.stats.owe(value.len());
         // It is spent by the first fill, and gone with the call that it was given to.
-        let lease = take(&mut self.held.leases, this.rep()).ok_or(Error::NotFound)?;
-        lease.fill(&value, ttl(lifetime)).map_err(refused)
+        let held = take(&mut self.held.leases, this.rep()).ok_or(Error::NotFound)?;
+        held.bucket.fill(held.lease, &value, ttl(lifetime)).await.map_err(refused)
     }
 
     fn drop(&mut self, this: Resource<cache::Lease>) -> wasmtime::Result<()> {

@@ -2,6 +2,7 @@
 
 use skep_bindings::types::Error;
 use skep_cache::{Lease, LockGuard};
+use skep_second::AnyBucket;
 
 use super::keyvalue::Swap;
 use super::tasks::HeldTasks;
@@ -12,11 +13,17 @@ use super::tasks::HeldTasks;
 /// reaches nothing of a later one.
 #[derive(Default)]
 pub(crate) struct Held {
-    pub(super) leases: Vec<(u32, Lease)>,
+    pub(super) leases: Vec<(u32, HeldLease)>,
     pub(super) locks: Vec<(u32, LockGuard)>,
     pub(super) swaps: Vec<(u32, Swap)>,
     pub(super) tasks: HeldTasks,
     last: u32,
+}
+
+/// A lease, and the bucket that it fills.
+pub(super) struct HeldLease {
+    pub(super) bucket: AnyBucket,
+    pub(super) lease: Lease,
 }
 
 impl Held {

@@ -90,6 +90,19 @@ fn stats(bucket: &BucketStatus, json: bool) -> anyhow::Result<()> {
     ] {
         println!("  {name:<9} {text}");
     }
+    if let Some(l2) = &bucket.l2 {
+        let state = match (&l2.why, l2.tells) {
+            (Some(why), _) => format!("down ({why}); memory serves alone"),
+            (None, true) => "up, tells what other hosts change".to_owned(),
+            (None, false) => "up, does not tell what other hosts change".to_owned(),
+        };
+        println!("  {:<9} {state}", "l2");
+        println!(
+            "  {:<9} {} hits, {} misses ({} of them foreign), {} writes, {} told",
+            "", l2.hits, l2.misses, l2.foreign, l2.writes, l2.told
+        );
+        println!("  {:<9} {} errors, {} skipped, {} keys owed", "", l2.errors, l2.skipped, l2.owed);
+    }
     if bucket.write_behind {
         let (flushed, failures) = (bucket.flushed, bucket.flush_failures);
         println!(

@@ -16,12 +16,12 @@ store!(Option<String>, |bucket, cursor: Option<String>| {
 });
 
 impl atomics::Host for CallState {
-    fn increment(&mut self, bucket: Bucket, key: String, delta: i64) -> Result<i64, store::Error> {
-        Ok(self.store_increment(bucket.rep(), &key, delta)?)
+    async fn increment(&mut self, bucket: Bucket, key: String, delta: i64) -> Result<i64, store::Error> {
+        Ok(self.store_increment(bucket.rep(), &key, delta).await?)
     }
 
-    fn swap(&mut self, cas: Cas, value: Vec<u8>) -> Result<(), atomics::CasError> {
-        match self.finish_swap(cas.rep(), &value) {
+    async fn swap(&mut self, cas: Cas, value: Vec<u8>) -> Result<(), atomics::CasError> {
+        match self.finish_swap(cas.rep(), &value).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(again)) => Err(atomics::CasError::CasFailed(Resource::new_own(again))),
             Err(refusal) => Err(atomics::CasError::StoreError(refusal.into())),
@@ -30,12 +30,12 @@ impl atomics::Host for CallState {
 }
 
 impl atomics::HostCas for CallState {
-    fn new(&mut self, bucket: Bucket, key: String) -> Result<Cas, store::Error> {
-        Ok(Resource::new_own(self.begin_swap(bucket.rep(), key)?))
+    async fn new(&mut self, bucket: Bucket, key: String) -> Result<Cas, store::Error> {
+        Ok(Resource::new_own(self.begin_swap(bucket.rep(), key).await?))
     }
 
-    fn current(&mut self, this: Cas) -> Result<Option<Vec<u8>>, store::Error> {
-        Ok(self.swap_current(this.rep())?)
+    async fn current(&mut self, this: Cas) -> Result<Option<Vec<u8>>, store::Error> {
+        Ok(self.swap_current(this.rep()).await?)
     }
 
     fn drop(&mut self, this: Cas) -> wasmtime::Result<()> {
@@ -45,16 +45,20 @@ impl atomics::HostCas for CallState {
 }
 
 impl batch::Host for CallState {
-    fn get_many(&mut self, bucket: Bucket, keys: Vec<String>) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
-        let values = self.store_get_many(bucket.rep(), &keys)?;
+    async fn get_many(
+        &mut self,
+        bucket: Bucket,
+        keys: Vec<String>,
+    ) -> Result<Vec<(String, Option<Vec<u8>>)>, store::Error> {
+        let values = self.store_get_many(bucket.rep(), &keys).await?;
         Ok(keys.into_iter().zip(values).collect())
     }
 
-    fn set_many(&mut self, bucket: Bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), store::Error> {
-        Ok(self.store_set_many(bucket.rep(), &key_values)?)
+    async fn set_many(&mut self, bucket: Bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), store::Error> {
+        Ok(self.store_set_many(bucket.rep(), &key_values).await?)
     }
 
-    fn delete_many(&mut self, bucket: Bucket, keys: Vec<String>) -> Result<(), store::Error> {
-        Ok(self.store_delete_many(bucket.rep(), &keys)?)
+    async fn delete_many(&mut self, bucket: Bucket, keys: Vec<String>) -> Result<(), store::Error> {
+        Ok(self.store_delete_many(bucket.rep(), &keys).await?)
     }
 }

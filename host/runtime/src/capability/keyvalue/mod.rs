@@ -26,20 +26,20 @@ macro_rules! store {
         }
 
         impl store::HostBucket for CallState {
-            fn get(&mut self, this: Bucket, key: String) -> Result<Option<Vec<u8>>, store::Error> {
-                Ok(self.store_get(this.rep(), &key)?)
+            async fn get(&mut self, this: Bucket, key: String) -> Result<Option<Vec<u8>>, store::Error> {
+                Ok(self.store_get(this.rep(), &key).await?)
             }
 
-            fn set(&mut self, this: Bucket, key: String, value: Vec<u8>) -> Result<(), store::Error> {
-                Ok(self.store_set(this.rep(), &key, &value)?)
+            async fn set(&mut self, this: Bucket, key: String, value: Vec<u8>) -> Result<(), store::Error> {
+                Ok(self.store_set(this.rep(), &key, &value).await?)
             }
 
-            fn delete(&mut self, this: Bucket, key: String) -> Result<(), store::Error> {
-                Ok(self.store_delete(this.rep(), &key)?)
+            async fn delete(&mut self, this: Bucket, key: String) -> Result<(), store::Error> {
+                Ok(self.store_delete(this.rep(), &key).await?)
             }
 
-            fn exists(&mut self, this: Bucket, key: String) -> Result<bool, store::Error> {
-                Ok(self.store_exists(this.rep(), &key)?)
+            async fn exists(&mut self, this: Bucket, key: String) -> Result<bool, store::Error> {
+                Ok(self.store_exists(this.rep(), &key).await?)
             }
 
             fn list_keys(&mut self, this: Bucket, cursor: $cursor) -> Result<store::KeyResponse, store::Error> {
@@ -112,32 +112,32 @@ impl CallState {
         })
     }
 
-    fn store_get(&self, store: u32, key: &str) -> Result<Option<Vec<u8>>, Refusal> {
-        let value = self.readable(store)?.get(key).map(|value| value.to_vec());
+    async fn store_get(&mut self, store: u32, key: &str) -> Result<Option<Vec<u8>>, Refusal> {
+        let value = self.readable(store)?.get(key).await.map(|value| value.to_vec());
         self.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
         Ok(value)
     }
 
-    fn store_exists(&self, store: u32, key: &str) -> Result<bool, Refusal> {
+    async fn store_exists(&mut self, store: u32, key: &str) -> Result<bool, Refusal> {
         self.stats.owe(key.len());
-        Ok(self.readable(store)?.exists(key))
+        Ok(self.readable(store)?.exists(key).await)
     }
 
-    fn store_set(&self, store: u32, key: &str, value: &[u8]) -> Result<(), Refusal> {
+    async fn store_set(&mut self, store: u32, key: &str, value: &[u8]) -> Result<(), Refusal> {
         self.stats.owe(key.len() + value.len());
-        self.writable(store)?.put(key, value, PutOptions::default()).map_err(refused)?;
+        self.writable(store)?.put(key, value, PutOptions::default()).await.map_err(refused)?;
         Ok(())
     }
 
-    fn store_delete(&self, store: u32, key: &str) -> Result<(), Refusal> {
+    async fn store_delete(&mut self, store: u32, key: &str) -> Result<(), Refusal> {
         self.stats.owe(key.len());
-        self.writable(store)?.delete(key);
+        self.writable(store)?.delete(key).await;
         Ok(())
     }
 
-    fn store_increment(&self, store: u32, key: &str, delta: i64) -> Result<i64, Refusal> {
+    async fn store_increment(&mut self, store: u32, key: &str, delta: i64) -> Result<i64, Refusal> {
         self.stats.owe(key.len());
-        Ok(self.writable(store)?.increment(key, delta, Ttl::Default).map_err(refused)?)
+        Ok(self.writable(store)?.increment(key, delta, Ttl::Default).await.map_err(refused)?)
     }
 
     /// A page of keys, read as the draft's cursor wants it.
@@ -147,27 +147,31 @@ impl CallState {
         cursor: C,
         page: impl FnOnce(&Bucket, C) -> Result<(Vec<String>, C), skep_cache::Error>,
     ) -> Result<(Vec<String>, C), Refusal> {
-        let (keys, cursor) = page(self.readable(store)?, cursor).map_err(refused)?;
+        let memory: &Bucket = self.readable(store)?.memory();
+        let (keys, cursor) = page(memory, cursor).map_err(refused)?;
         self.stats.owe(keys.iter().map(String::len).sum());
         Ok((keys, cursor))
     }
 
-    fn store_get_many(&self, store: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Refusal> {
-        Ok(self.read_many(store, keys)?)
+    async fn store_get_many(&mut self, store: u32, keys: &[String]) -> Result<Vec<Option<Vec<u8>>>, Refusal> {
+        Ok(self.read_many(store, keys).await?)
     }
 
-    fn store_set_many(&self, store: u32, entries: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
+    async fn store_set_many(&mut self, store: u32, entries: &[(String, Vec<u8>)]) -> Result<(), Refusal> {
         self.stats.owe(entries.iter().map(|(key, value)| key.len() + value.len()).sum());
-        Ok(self.writable(store)?.put_many(entries, Ttl::Default).map_err(refused)?)
+        Ok(self.writable(store)?.put_many(entries, Ttl::Default).await.map_err(refused)?)
     }
 
-    fn store_delete_many(&self, store: u32, keys: &[String]) -> Result<(), Refusal> {
-        keys.iter().try_for_each(|key| self.store_delete(store, key))
+    async fn store_delete_many(&mut self, store: u32, keys: &[String]) -> Result<(), Refusal> {
+        for key in keys {
+            self.store_delete(store, key).await?;
+        }
+        Ok(())
     }
 
     /// Notes the version of a key as it is now.
-    fn begin_swap(&mut self, store: u32, key: String) -> Result<u32, Refusal> {
-        let version = self.readable(store)?.get_entry(&key).map(|entry| entry.version);
+    async fn begin_swap(&mut self, store: u32, key: String) -> Result<u32, Refusal> {
+        let version = self.readable(store)?.get_entry(&key).await.map(|entry| entry.version);
         self.stats.owe(key.len());
         let number = self.held.number(self.env.handles_max)?;
         self.held.swaps.push((number, Swap { store, key, version }));
@@ -175,10 +179,10 @@ impl CallState {
     }
 
     /// The value of a swap's key; from here on the swap is about this value.
-    fn swap_current(&mut self, number: u32) -> Result<Option<Vec<u8>>, Refusal> {
+    async fn swap_current(&mut self, number: u32) -> Result<Option<Vec<u8>>, Refusal> {
         let swap = self.held.swaps.iter().find(|(other, _)| *other == number);
-        let (_, swap) = swap.ok_or_else(ended)?;
-        let entry = self.readable(swap.store)?.get_entry(&swap.key);
+        let (_, swap) = swap.cloned().ok_or_else(ended)?;
+        let entry = self.readable(swap.store)?.get_entry(&swap.key).await;
         let version = entry.as_ref().map(|entry| entry.version);
         let value = entry.map(|entry| entry.value.to_vec());
         self.stats.owe(value.as_ref().map_or(0, Vec::len));
@@ -189,14 +193,15 @@ impl CallState {
     }
 
     /// Swaps, or gives a new swap that is about the value as it is now.
-    fn finish_swap(&mut self, number: u32, value: &[u8]) -> Result<Result<(), u32>, Refusal> {
+    async fn finish_swap(&mut self, number: u32, value: &[u8]) -> Result<Result<(), u32>, Refusal> {
         let swap = take(&mut self.held.swaps, number).ok_or_else(ended)?;
         self.stats.owe(value.len());
         let condition = swap.version.map_or(Condition::IfAbsent, Condition::IfVersion);
         let options = PutOptions { ttl: Ttl::Default, condition };
-        match self.writable(swap.store)?.put(&swap.key, value, options) {
+        let put = self.writable(swap.store)?.put(&swap.key, value, options).await;
+        match put {
             Ok(_) => Ok(Ok(())),
-            Err(skep_cache::Error::Conflict) => self.begin_swap(swap.store, swap.key).map(Err),
+            Err(skep_cache::Error::Conflict) => self.begin_swap(swap.store, swap.key).await.map(Err),
             Err(error) => Err(refused(error).into()),
         }
     }
