@@ -1,5 +1,7 @@
 //! Writing: the second tier first, then memory; in memory alone if it gives no answer.
 
+use std::pin::Pin;
+
 use futures_util::{TryStreamExt as _, stream};
 use skep_cache::{Condition, Error, Lease, PutOptions, Ttl, Update, Value};
 use tokio::sync::OwnedMutexGuard;
@@ -13,6 +15,9 @@ use crate::port::{Edit, Edited, Fault};
 
 /// Writes of one `put_many` under way at once.
 const AT_ONCE: usize = 16;
+
+/// One of them.
+type Put<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
 /// A change that the second tier was asked for.
 pub(super) struct Asked {
@@ -92,9 +97,12 @@ impl Tiered {
             last.insert(key, value);
         }
         let options = PutOptions { ttl, condition: Condition::Always };
-        let puts =
-            last.into_iter().map(|(key, value)| Ok(async move { self.put(key, value, options).await.map(drop) }));
-        stream::iter(puts).try_buffer_unordered(AT_ONCE).try_collect().await
+        // Boxed: as closures they would not be known to be `Send`.
+        let mut puts: Vec<Put<'_>> = Vec::with_capacity(last.len());
+        for (key, value) in last {
+            puts.push(Box::pin(async move { self.put(key, value, options).await.map(drop) }));
+        }
+        stream::iter(puts.into_iter().map(Ok)).try_buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// Removes an entry. Returns whether there was one.
