@@ -34,11 +34,14 @@ const clients = [
 async function runClient({ name, command, manifest = rooms }, at) {
   const host = new Host(skep, manifest, path.join(target, `clients-${at}`));
   const lines = [];
+  let child;
+  running = { end: () => (end(child), host.kill()) };
   try {
     await host.start();
     const env = { ...process.env, HOST: `127.0.0.1:${host.port}`, WALL: await host.wall(), CONTROL: await host.control(), TARGET: target };
-    const child = spawn(command[0], command.slice(1), { cwd: here, env, stdio: ["ignore", "pipe", "inherit"] });
-    const timer = setTimeout(() => child.kill("SIGKILL"), CLIENT_MS);
+    // A group of its own, so that a browser that it has started ends with it.
+    child = spawn(command[0], command.slice(1), { cwd: here, env, stdio: ["ignore", "pipe", "inherit"], detached: true });
+    const timer = setTimeout(() => end(child), CLIENT_MS);
     const exit = new Promise((resolve, reject) => child.once("error", reject).once("close", (code, signal) => resolve(code ?? signal)));
     for await (const line of readline.createInterface({ input: child.stdout })) {
       const [word, what, ms, why] = line.split("\t");
@@ -56,11 +59,28 @@ async function runClient({ name, command, manifest = rooms }, at) {
   } catch (error) {
     lines.push({ name, word: "FAILED", what: "the client itself", ms: 0, why: String(error?.stack ?? error) });
   } finally {
+    end(child);
     await host.stop();
   }
   const failed = lines.some(({ word }) => word === "FAILED");
   if (failed) console.log(fs.readFileSync(host.log, "utf8").split("\n").slice(-60).join("\n"));
   return lines;
+}
+
+function end(child) {
+  try {
+    if (child?.pid) process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // Nobody of the group is left.
+  }
+}
+
+let running;
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    running?.end();
+    process.exit(1);
+  });
 }
 
 const began = performance.now();
