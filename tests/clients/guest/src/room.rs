@@ -11,8 +11,10 @@
 //! | `shout` | any, binary too | to all in the room |
 //! | `broadcast` | any, binary too | to all others in the room |
 //! | `whisper` | any, binary too | back to this client only |
+//! | `bytes` | `{"values"}` | these as bytes: the reply, and as `whisper` and `shout` |
 //! | `mood` | `{"mood"}` | updates the client's presence |
 //! | `crash` | | dies |
+//! | `poison` | | the channels of all others in the room die: they intercept it |
 //! | `stop` | | closes the channel |
 //! | `kick` | `{"user"}` | closes the sockets of that user |
 //!
@@ -49,6 +51,11 @@ struct Answer {
     key: String,
     status: String,
     body: Value,
+}
+
+#[derive(Deserialize)]
+struct Values {
+    values: Vec<u8>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -93,10 +100,17 @@ impl Member {
             "shout" => socket.broadcast_payload("shout", payload),
             "broadcast" => socket.broadcast_from_payload("broadcast", payload),
             "whisper" => socket.push_payload("whisper", payload),
+            "bytes" => {
+                let bytes: Payload = payload.read::<Values>()?.values.into();
+                socket.push_payload("whisper", bytes.clone());
+                socket.broadcast_payload("shout", bytes.clone());
+                return Ok(Reply::Now(Status::Ok, bytes));
+            }
             "mood" => {
                 Presence::update(socket, &self.user, &payload.read::<Mood>()?)?;
             }
             "crash" => panic!("a client asked for it"),
+            "poison" => socket.broadcast_from("poison", &json!({}))?,
             "stop" => socket.stop("normal"),
             "kick" => channel::disconnect(&format!("user:{}", payload.read::<Kick>()?.user))?,
             unknown => return Err(unknown_event(unknown)),
@@ -108,7 +122,7 @@ impl Member {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Room(Member);
 
-#[skep::channel("room:*", part)]
+#[skep::channel("room:*", part, intercept = ["poison"])]
 impl Room {
     fn join(params: Value, socket: &mut Socket) -> Result<Joined<Self>> {
         Ok(Member::join(params, socket)?.map(Self))
@@ -117,12 +131,16 @@ impl Room {
     fn handle_in(&mut self, event: &str, payload: Payload, socket: &mut Socket) -> Result<Reply> {
         self.0.said(event, payload, socket)
     }
+
+    fn handle_out(&mut self, event: &str, _: Payload, _: &mut Socket) -> Result<()> {
+        panic!("{event}")
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Realtime(Member);
 
-#[skep::channel("realtime:*", part)]
+#[skep::channel("realtime:*", part, intercept = ["poison"])]
 impl Realtime {
     fn join(params: Value, socket: &mut Socket) -> Result<Joined<Self>> {
         Ok(Member::join(params, socket)?.map(Self))
@@ -130,5 +148,9 @@ impl Realtime {
 
     fn handle_in(&mut self, event: &str, payload: Payload, socket: &mut Socket) -> Result<Reply> {
         self.0.said(event, payload, socket)
+    }
+
+    fn handle_out(&mut self, event: &str, _: Payload, _: &mut Socket) -> Result<()> {
+        panic!("{event}")
     }
 }
