@@ -27,12 +27,13 @@ const steps = {
     for (const page of [anna, ben]) await page.until(is(there, "anna,ben"));
   },
   "sees the other type": async () => {
-    await type(ben, "hello anna");
-    await anna.until(is(there, "anna,ben typing"));
+    // It is shown for as long as somebody types.
+    await anna.until(is(there, "anna,ben typing"), () => type(ben, "."));
     await anna.picture(picture.replace(".png", "-typing.png"));
   },
   "hears the other": async () => {
-    await ben.enter();
+    await ben.value('document.getElementById("body").value = ""');
+    await say(ben, "hello anna");
     for (const page of [anna, ben]) await page.until(is(said, "ben hello anna"));
     await anna.until(is(there, "anna,ben"));
     await say(anna, "hi ben");

@@ -7,6 +7,7 @@ import readline from "node:readline";
 
 import { load } from "./packages.mjs";
 
+const PATIENCE_MS = 30_000;
 const CDP = load("chrome-remote-interface");
 
 export class Chromium {
@@ -71,10 +72,11 @@ class Page {
     return result.value;
   }
 
-  // Waits until an expression is true.
-  async until(expression, patienceMs = 30_000) {
-    const deadline = Date.now() + patienceMs;
+  // Waits until an expression is true; what is done meanwhile is done again and again.
+  async until(expression, meanwhile = () => {}) {
+    const deadline = Date.now() + PATIENCE_MS;
     while (!(await this.value(expression))) {
+      await meanwhile();
       if (Date.now() > deadline) throw new Error(`never true: ${expression}; the page says: ${await this.value("document.body.innerText")}`);
       await new Promise(resolve => setTimeout(resolve, 20));
     }
