@@ -12,10 +12,11 @@ import { report } from "./report.mjs";
 
 const read = (...file) => fs.readFileSync(path.join(...file), "utf8");
 const here = path.dirname(fileURLToPath(import.meta.url));
-const address = source => `data:text/javascript;base64,${Buffer.from(source).toString("base64")}`;
+// A module as an address, under a name of its own in stacks.
+const address = (source, name) => `data:text/javascript;base64,${Buffer.from(`${source}\n//# sourceURL=${name}`).toString("base64")}`;
 const phoenix = read(folder, process.argv[2], "priv/static/phoenix.min.js");
 // One file out of two, because a page has no folder to import from.
-const cases = read(here, "cases.mjs").replace("./test.mjs", address(read(here, "test.mjs")));
+const cases = address(read(here, "cases.mjs").replace("./test.mjs", address(read(here, "test.mjs"), "test.mjs")), "cases.mjs");
 const { HOST, WALL, CONTROL } = process.env;
 
 const chromium = await Chromium.start();
@@ -26,7 +27,7 @@ try {
       // `var Phoenix = ..` becomes the page's.
       await page.value(`(0, eval)(${JSON.stringify(phoenix)}), typeof Phoenix`);
       const place = `{ phoenix: Phoenix, host: "", control: ${JSON.stringify(CONTROL)} }`;
-      return await page.value(`import(${JSON.stringify(address(cases))}).then(({ run }) => run(${JSON.stringify(name)}, ${place}))`);
+      return await page.value(`import(${JSON.stringify(cases)}).then(({ run }) => run(${JSON.stringify(name)}, ${place}))`);
     } finally {
       await page.close();
     }

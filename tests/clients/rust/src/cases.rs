@@ -30,7 +30,7 @@ pub async fn case(name: &str, run: impl Future<Output = Result<()>>) {
     let ended = tokio::time::timeout(2 * PATIENCE, run).await.unwrap_or_else(|late| Err(late.into()));
     let (word, why) = match ended {
         Ok(()) => ("ok", String::new()),
-        Err(error) => ("FAILED", format!("{error:?}").split_whitespace().collect::<Vec<_>>().join(" ")),
+        Err(error) => ("FAILED", format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")),
     };
     println!("{word}\t{name}\t{}\t{why}", began.elapsed().as_millis());
 }
