@@ -38,6 +38,7 @@ const steps = {
     await anna.until(is(there, "anna,ben"));
     await say(anna, "hi ben");
     for (const page of [anna, ben]) await page.until(is(said, "ben hello anna|anna hi ben"));
+    await anna.until(is(there, "anna,ben"));
     await anna.picture(picture);
   },
   "sees the other go, and come again": async () => {
