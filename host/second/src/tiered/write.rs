@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use skep_cache::{Condition, Error, Lease, PutOptions, Ttl, Update, Value};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
@@ -102,7 +102,7 @@ impl Tiered {
         for (key, value) in last {
             puts.push(Box::pin(async move { self.put(key, value, options).await.map(drop) }));
         }
-        stream::iter(puts.into_iter().map(Ok)).try_buffer_unordered(AT_ONCE).try_collect().await
+        stream::iter(puts).buffer_unordered(AT_ONCE).try_collect().await
     }
 
     /// Removes an entry. Returns whether there was one.
