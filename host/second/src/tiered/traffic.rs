@@ -69,11 +69,6 @@ impl Traffic {
         let all: Vec<_> = self.keys.lock().values().cloned().collect();
         all.iter().for_each(|(_, busy)| busy.state.lock().change());
     }
-
-    #[cfg(test)]
-    pub(super) fn is_quiet(&self) -> bool {
-        self.keys.lock().is_empty()
-    }
 }
 
 impl State {

@@ -319,6 +319,25 @@ async fn what_did_not_arrive_is_stored_later() {
 }
 
 #[tokio::test]
+async fn a_clear_that_was_cut_off_is_made_up_for() {
+    let (held, tiered) = held(LONG);
+    held.hold(false);
+    put(&tiered, "old").await.unwrap();
+    held.hold(true);
+    let mut clear = Box::pin(tiered.clear());
+    assert!(poll(&mut clear).is_pending());
+    drop(clear);
+    // It was done there, and nobody knows that here: memory goes on alone until it is done again.
+    assert_eq!((held.has("k"), text(&tiered).await.as_deref()), (None, Some("old")));
+    asked(&held, &["clear", "clear"]).await;
+    held.hold(false);
+    held.release("clear", Ok(()));
+    held.release("clear", Ok(()));
+    eventually(async || tiered.stats().owed == 0).await;
+    assert_eq!(text(&tiered).await, None);
+}
+
+#[tokio::test]
 async fn one_that_comes_back_is_asked_about_everything_anew() {
     let (held, tiered) = held(LONG);
     held.hold(false);
