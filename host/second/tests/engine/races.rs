@@ -16,11 +16,13 @@ use tokio::sync::{oneshot, watch};
 use crate::{FRESH, eventually};
 
 type Entries = HashMap<String, (Vec<u8>, u64)>;
+/// A question, and what lets its answer go.
+type Asked = (String, oneshot::Sender<Result<(), Fault>>);
 
 struct Held {
     entries: Mutex<Entries>,
     /// Answers that wait for the test, in the order of their questions.
-    waiting: Mutex<VecDeque<(String, oneshot::Sender<Result<(), Fault>>)>>,
+    waiting: Mutex<VecDeque<Asked>>,
     holds: Mutex<bool>,
     standing: watch::Sender<Standing>,
     listener: Mutex<Option<Weak<dyn Listener>>>,
@@ -70,13 +72,13 @@ impl Held {
 
 impl Second for Held {
     fn read<'a>(&'a self, keys: &'a [Box<str>]) -> Answer<'a, Vec<Seen>> {
-        let seen = |key: &Box<str>| match self.entries.lock().unwrap().get(&**key) {
+        let seen = |key: &str| match self.entries.lock().unwrap().get(key) {
             Some((value, version)) => {
                 Seen::Entry(Found { value: value.clone(), version: *version, left: Some(Left::Endless) })
             }
             None => Seen::Absent,
         };
-        let all = keys.iter().map(seen).collect();
+        let all = keys.iter().map(|key| seen(key)).collect();
         Box::pin(self.answer(format!("read {}", keys.join(" ")), all))
     }
 
