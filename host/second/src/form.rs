@@ -88,6 +88,17 @@ pub(crate) fn decode(whole: &[u8], left_ms: i64) -> Option<Found> {
     Some(Found { value: value.to_vec(), version: number(10)?, left })
 }
 
+/// An entry as it is in Redis.
+pub(crate) fn encode(endless: bool, generation: u64, version: u64, stale_ms: u64, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + value.len());
+    bytes.extend_from_slice(&[1, if endless { b'1' } else { b'0' }]);
+    for number in [generation, version, stale_ms] {
+        bytes.extend_from_slice(&number.to_le_bytes());
+    }
+    bytes.extend_from_slice(value);
+    bytes
+}
+
 /// What memory knows of an entry's copy in the second tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
@@ -143,11 +154,8 @@ mod tests {
 
     #[test]
     fn entries_are_read_and_what_is_none_is_not() {
-        let mut whole = vec![1, b'0'];
-        for number in [7_u64, 8, 500] {
-            whole.extend_from_slice(&number.to_le_bytes());
-        }
-        whole.extend_from_slice(b"value");
+        let mut whole = encode(false, 7, 8, 500, b"value");
+        assert_eq!(encode(true, 7, 8, 500, b"value")[1], b'1');
         let found = |left| Some(Found { value: b"value".to_vec(), version: 8, left });
         assert_eq!(decode(&whole, 1500), found(Some(Left::For(Duration::from_secs(1)))));
         assert_eq!(decode(&whole, 500), found(None));

@@ -30,6 +30,9 @@
 //! is newer. So no host ever sees a value come back that was overwritten, except after a host that was killed while it owed.
 //! Over [`OWED_MAX`](tiered::OWED_MAX) keys all entries of the bucket are made void instead.
 //!
+//! What is stored without a condition, or by a fill, stays in memory as well; after every other change of this host the next
+//! read asks Redis, which tells what its scripts do to the host that runs them too.
+//!
 //! That a key is *not* in Redis is not remembered: the next miss asks again. A failing Redis is never an error to the caller.
 //!
 //! Nothing in here knows wasm, HTTP or a manifest.

@@ -367,9 +367,10 @@ fn said(error: &RedisError) -> String {
 }
 
 fn fault(error: &RedisError) -> Fault {
-    if error.is_io_error() || error.is_connection_dropped() || error.is_timeout() || error.is_unrecoverable_error() {
-        Fault::NoAnswer
-    } else {
-        Fault::Refused(said(error))
-    }
+    if is_no_answer(error) { Fault::NoAnswer } else { Fault::Refused(said(error)) }
+}
+
+/// Whether Redis did not say it: then nobody knows what it has done.
+pub(super) fn is_no_answer(error: &RedisError) -> bool {
+    error.is_io_error() || error.is_connection_dropped() || error.is_timeout() || error.is_unrecoverable_error()
 }

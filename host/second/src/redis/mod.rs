@@ -5,9 +5,11 @@
 //! | `link` | the connection and its breaker; who is told of changes |
 //! | `health` | when the breaker opens |
 //! | `scripts` | the questions and their answers |
+//! | `plain` | storing without a script |
 
 mod health;
 mod link;
+mod plain;
 mod scripts;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -29,6 +31,8 @@ pub struct InRedis {
     id: BucketId,
     names: Names,
     value_bytes: AtomicU64,
+    /// The generation as it was last seen; 0 if it is not known.
+    generation: AtomicU64,
 }
 
 impl InRedis {
@@ -36,7 +40,7 @@ impl InRedis {
     #[must_use]
     pub fn new(link: Arc<Link>, id: BucketId, value_bytes: u64) -> Self {
         let names = Names::new(&link.options().prefix, &id);
-        Self { link, id, names, value_bytes: AtomicU64::new(value_bytes) }
+        Self { link, id, names, value_bytes: AtomicU64::new(value_bytes), generation: AtomicU64::new(0) }
     }
 
     /// Another limit for values, from now on.
@@ -45,7 +49,7 @@ impl InRedis {
     }
 
     fn asked(&self) -> Asked<'_> {
-        Asked { names: &self.names, value_bytes: self.value_bytes.load(Relaxed) }
+        Asked { names: &self.names, value_bytes: self.value_bytes.load(Relaxed), generation: &self.generation }
     }
 }
 

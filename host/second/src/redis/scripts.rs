@@ -1,9 +1,12 @@
 //! The two scripts, and what they say. Each is one step in Redis, which a GET and a PTTL would not be.
 
+use std::sync::atomic::AtomicU64;
+
 use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisError, Script, Value};
 use skep_cache::Condition;
 
+use super::plain;
 use crate::form::{ENDLESS, Names, decode};
 use crate::port::{Edit, Edited, Left, Life, Seen};
 
@@ -26,6 +29,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) names: &'a Names,
     /// The longest value.
     pub(crate) value_bytes: u64,
+    /// The generation as it was last seen; 0 if it is not known.
+    pub(crate) generation: &'a AtomicU64,
 }
 
 /// What an operation says to the script, beside its name and value.
@@ -65,6 +70,9 @@ impl Scripts {
         key: &str,
         edit: Edit<'_>,
     ) -> Result<Edited, RedisError> {
+        if let Some(edited) = plain::put(connection, asked, key, edit).await? {
+            return Ok(edited);
+        }
         let number;
         let (what, words, value) = match edit {
             Edit::Put { value, version, life, condition } => {
@@ -111,11 +119,11 @@ impl Words {
 
 const NO_LIFE: Life = Life { left: Left::Endless, keep: false, stale: std::time::Duration::ZERO };
 
-fn generation() -> [u8; 8] {
-    fastrand::u64(..).to_le_bytes()
+pub(super) fn generation() -> [u8; 8] {
+    fastrand::u64(1..).to_le_bytes()
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+pub(super) fn millis(time: std::time::Duration) -> u64 {
     // Rounded up, so that a time that is not zero stays so; and a number that scripts can hold exactly.
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX).min(1 << 50)
 }

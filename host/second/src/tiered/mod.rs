@@ -174,6 +174,12 @@ impl Core {
         }
     }
 
+    /// Copies in memory are to be asked about again, one by one: removing them all would hold up who reads answers.
+    fn all_void(&self) {
+        self.void_until.store(self.now(), SeqCst);
+        self.traffic.all_changed();
+    }
+
     /// Takes a copy out of memory. Whoever loads the key goes on: what memory had says nothing of it.
     fn forget(&self, key: &str) {
         let removed =
@@ -225,9 +231,7 @@ impl Listener for Core {
 
     fn cleared(&self) {
         count(&self.counts.told);
-        // Copies are asked about again one by one: removing them here would hold up who reads answers.
-        self.void_until.store(self.now(), SeqCst);
-        self.traffic.all_changed();
+        self.all_void();
     }
 }
 

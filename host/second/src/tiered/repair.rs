@@ -45,6 +45,8 @@ impl Core {
         match due {
             Due::All(number) => {
                 self.second.clear().await?;
+                // Copies in memory are void too: nobody tells this host what it did itself.
+                self.all_void();
                 self.owed.paid_all(number);
                 Ok(())
             }

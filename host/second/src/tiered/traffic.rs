@@ -10,13 +10,16 @@ use tokio::sync::OwnedMutexGuard;
 use super::read::Looked;
 
 /// A lookup that several callers wait for. Whoever waits drives it, so it ends when nobody does.
-pub(super) type Lookup = Shared<BoxFuture<'static, Arc<HashMap<Box<str>, Looked>>>>;
+pub(super) type Lookup = Shared<Looking>;
+type Looking = BoxFuture<'static, Arc<HashMap<Box<str>, Looked>>>;
+
+/// A key's state, and how many are at work on it.
+type Visited = (usize, Arc<Busy>);
 
 /// All keys that somebody is at work on. There are as many as there are operations under way, which are calls of guests.
 #[derive(Default)]
 pub(super) struct Traffic {
-    // Each with the number of visits.
-    keys: Mutex<HashMap<Box<str>, (usize, Arc<Busy>)>>,
+    keys: Mutex<HashMap<Box<str>, Visited>>,
 }
 
 #[derive(Default)]
@@ -29,7 +32,7 @@ struct Busy {
 struct State {
     /// Changes of the entry since somebody came, whoever made them.
     changes: u64,
-    lookup: Option<WeakShared<BoxFuture<'static, Arc<HashMap<Box<str>, Looked>>>>>,
+    lookup: Option<WeakShared<Looking>>,
 }
 
 /// Being at work on a key.
@@ -68,11 +71,6 @@ impl Traffic {
     pub(super) fn all_changed(&self) {
         let all: Vec<_> = self.keys.lock().values().cloned().collect();
         all.iter().for_each(|(_, busy)| busy.state.lock().change());
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_quiet(&self) -> bool {
-        self.keys.lock().is_empty()
     }
 }
 

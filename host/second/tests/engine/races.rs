@@ -16,11 +16,13 @@ use tokio::sync::{oneshot, watch};
 use crate::{FRESH, eventually};
 
 type Entries = HashMap<String, (Vec<u8>, u64)>;
+/// A question, and what lets its answer go.
+type Asked = (String, oneshot::Sender<Result<(), Fault>>);
 
 struct Held {
     entries: Mutex<Entries>,
     /// Answers that wait for the test, in the order of their questions.
-    waiting: Mutex<VecDeque<(String, oneshot::Sender<Result<(), Fault>>)>>,
+    waiting: Mutex<VecDeque<Asked>>,
     holds: Mutex<bool>,
     standing: watch::Sender<Standing>,
     listener: Mutex<Option<Weak<dyn Listener>>>,
@@ -70,13 +72,13 @@ impl Held {
 
 impl Second for Held {
     fn read<'a>(&'a self, keys: &'a [Box<str>]) -> Answer<'a, Vec<Seen>> {
-        let seen = |key: &Box<str>| match self.entries.lock().unwrap().get(&**key) {
+        let seen = |key: &str| match self.entries.lock().unwrap().get(key) {
             Some((value, version)) => {
                 Seen::Entry(Found { value: value.clone(), version: *version, left: Some(Left::Endless) })
             }
             None => Seen::Absent,
         };
-        let all = keys.iter().map(seen).collect();
+        let all = keys.iter().map(|key| seen(key)).collect();
         Box::pin(self.answer(format!("read {}", keys.join(" ")), all))
     }
 
@@ -316,6 +318,25 @@ async fn what_did_not_arrive_is_stored_later() {
     eventually(async || tiered.stats().owed == 0).await;
     assert_eq!((in_memory(&tiered).as_deref(), held.has("k").as_deref()), (Some("new"), Some("new")));
     assert_eq!(tiered.stats().errors, 2);
+}
+
+#[tokio::test]
+async fn a_clear_that_was_cut_off_is_made_up_for() {
+    let (held, tiered) = held(LONG);
+    held.hold(false);
+    put(&tiered, "old").await.unwrap();
+    held.hold(true);
+    let mut clear = Box::pin(tiered.clear());
+    assert!(poll(&mut clear).is_pending());
+    drop(clear);
+    // It was done there, and nobody knows that here: memory goes on alone until it is done again.
+    assert_eq!((held.has("k"), text(&tiered).await.as_deref()), (None, Some("old")));
+    asked(&held, &["clear", "clear"]).await;
+    held.hold(false);
+    held.release("clear", Ok(()));
+    held.release("clear", Ok(()));
+    eventually(async || tiered.stats().owed == 0).await;
+    assert_eq!(text(&tiered).await, None);
 }
 
 #[tokio::test]
