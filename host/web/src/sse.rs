@@ -196,7 +196,10 @@ mod tests {
         closing.cancel();
         let last = body.frame().await.unwrap().unwrap().into_data().unwrap();
         let last = std::str::from_utf8(&last).unwrap();
-        assert!(last.starts_with("retry: 5\n\n") && last.contains("data: one\n") && last.contains("data: two\n"), "{last}");
+        assert!(
+            last.starts_with("retry: 5\n\n") && last.contains("data: one\n") && last.contains("data: two\n"),
+            "{last}"
+        );
         publish("three, for whoever serves next");
         assert!(body.frame().await.is_none());
     }
