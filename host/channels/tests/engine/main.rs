@@ -6,6 +6,7 @@ mod bounds;
 mod ends;
 mod guests;
 mod joins;
+mod line;
 mod messages;
 mod presence;
 mod pubsub;

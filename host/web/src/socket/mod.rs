@@ -18,6 +18,8 @@ mod longpoll;
 mod origin;
 mod read;
 mod task;
+#[cfg(test)]
+mod task_tests;
 mod write;
 
 pub use endpoint::{EndpointOptions, SocketEndpoint};
