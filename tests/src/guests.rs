@@ -125,6 +125,9 @@ guest!(
     /// Its channels and WebSockets do as they are told, by the SDK.
     channel_probe, "channel_probe.wasm");
 guest!(
+    /// Channels for measurements.
+    channel_bench, "channel_bench.wasm");
+guest!(
     /// Listens, and answers no HTTP requests.
     subscriber_only, "subscriber_only.wasm");
 guest!(

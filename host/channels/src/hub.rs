@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -21,7 +21,7 @@ use crate::longpoll::Sessions;
 use crate::mount::{Mount, Speech, Target};
 use crate::options::Options;
 use crate::port::{Body, Connected, Connecting, Crash, Refused};
-use crate::socket::{Close, Early, Mail, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
+use crate::socket::{Close, Early, Flusher, Mail, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
 use crate::wire::{Ref, Version, events};
 
 mod raw;
@@ -45,6 +45,8 @@ pub(crate) struct Hub {
     draining: AtomicBool,
     emptied: Notify,
     pub(crate) sessions: Sessions,
+    /// Of the runtime in which the first socket was opened.
+    flusher: OnceLock<Option<Arc<Flusher>>>,
 }
 
 /// How sockets are closed when the host goes away.
@@ -82,6 +84,7 @@ impl Channels {
             next: AtomicU64::new(fastrand::u64(..) & !0xffff_ffff),
             draining: AtomicBool::new(false),
             emptied: Notify::new(),
+            flusher: OnceLock::new(),
         }))
     }
 
@@ -123,8 +126,8 @@ impl Channels {
         let hub = &self.0;
         let id = SocketId(hub.next.fetch_add(1, Relaxed));
         let (since, speaks) = (hub.options.clock.wall(), Speaks::Phoenix(version));
-        let shared = Shared::new(id, name, Arc::clone(mount), options, peer, since, transport, speaks, assigns);
-        let shared = Arc::new(shared);
+        let (mount, flusher) = (Arc::clone(mount), hub.flusher());
+        let shared = Shared::new(id, name, mount, options, peer, since, transport, speaks, assigns, flusher);
         let named = shared.name.clone().map(|name| {
             let selector = TopicSelector { owner, pattern: TopicPattern::Exact(name) };
             hub.options.pubsub.subscribe_sink(selector, Arc::clone(&shared) as _, 0)
@@ -278,6 +281,10 @@ impl Hub {
             socket.close(Close::DRAIN.code, "service restart");
         }
         socket
+    }
+
+    fn flusher(&self) -> Option<Arc<Flusher>> {
+        self.flusher.get_or_init(Flusher::new).clone()
     }
 
     pub(crate) fn find(&self, id: SocketId) -> Option<Arc<Shared>> {

@@ -45,6 +45,6 @@ pub use port::{
     Action, Channel, ChannelHandler, Connected, Connecting, Crash, Info, Joined, Joining, Message, RawAccepted,
     RawAction, RawDecision, RawHandler, RawOpening, RawRefusal, RawRequest, RawSocket, Refused, SocketHandler, Working,
 };
-pub use socket::{Close, Socket, SocketRef, Transport};
+pub use socket::{Close, Line, Outbound, Socket, SocketRef, Transport};
 pub use view::{SocketFilter, SocketInfo, SocketPage};
 pub use wire::{Body, Frame, Ref, UnknownVersion, Version};

@@ -17,6 +17,7 @@ mod process;
 mod processes;
 mod redis;
 mod soak;
+mod sockets;
 mod table;
 mod topics;
 
@@ -51,6 +52,12 @@ struct Cli {
     /// Measure stateful processes, and nothing else
     #[arg(long)]
     processes: bool,
+    /// Measure sockets and their channels, and nothing else
+    #[arg(long)]
+    sockets: bool,
+    /// Sockets at most; the machine may allow fewer
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(101..=200_000))]
+    most: u32,
     /// Named processes that sleep
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..=20_000_000))]
     count: u64,
@@ -60,10 +67,10 @@ struct Cli {
     /// The file that it is drawn into, instead of `rows.svg` in the build's folder
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// Event streams of one topic
+    /// Event streams or sockets of one topic
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=28_000))]
     clients: u32,
-    /// The `skep` program whose topics or processes are measured, instead of the release build
+    /// The `skep` program whose topics, processes or sockets are measured, instead of the release build
     #[arg(long, value_name = "PROGRAM")]
     skep: Option<PathBuf>,
     /// Hostile calls of the soak
@@ -94,6 +101,13 @@ impl From<Cli> for topics::Args {
     }
 }
 
+impl From<Cli> for sockets::Args {
+    fn from(cli: Cli) -> Self {
+        let Cli { check, skep, rounds, seconds, clients, most, .. } = cli;
+        Self { check, skep, rounds, seconds, clients: clients as usize, sockets: most as usize }
+    }
+}
+
 impl From<Cli> for processes::Args {
     fn from(cli: Cli) -> Self {
         let Cli { check, skep, rounds, seconds, connections, count, .. } = cli;
@@ -121,8 +135,10 @@ fn main() -> anyhow::Result<ExitCode> {
     match cli.role.as_deref() {
         Some("axum") => process::serve_axum().map(|()| ExitCode::SUCCESS),
         Some("load") => process::run_load(&cli.url, cli.host, cli.connections, cli.seconds).map(|()| ExitCode::SUCCESS),
+        Some("floor") => sockets::serve_floor(cli.connections as usize, cli.rounds).map(|()| ExitCode::SUCCESS),
         _ if cli.cache => cache::run(cli.rounds, cli.check),
         _ if cli.topics => topics::run(&cli.into()),
+        _ if cli.sockets => sockets::run(&cli.into()),
         _ if cli.jobs => jobs::run(cli.rounds, cli.seconds, cli.check),
         _ if cli.processes => processes::run(&cli.into()),
         _ if cli.rows.is_some() => rows(cli),

@@ -59,7 +59,7 @@ impl Server {
     }
 
     /// Starts a server and waits for the line that says where it listens.
-    fn start(command: &mut Command, says: &str) -> anyhow::Result<Self> {
+    pub(crate) fn start(command: &mut Command, says: &str) -> anyhow::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
         let started = Instant::now();
         let mut child = command.stdin(Stdio::null()).spawn().with_context(|| format!("starting {command:?}"))?;

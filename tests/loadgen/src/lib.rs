@@ -13,6 +13,7 @@
 //! | `connection` | one keep-alive connection at work |
 //! | `run` | threads and their connections |
 //! | `report` | the numbers, for people and for machines |
+//! | [`sockets`] | clients of Phoenix's socket protocol, in place of requests |
 
 mod connection;
 mod histogram;
@@ -21,6 +22,7 @@ mod parser;
 mod report;
 mod request;
 mod run;
+pub mod sockets;
 mod target;
 
 pub use histogram::Histogram;

@@ -56,9 +56,10 @@ impl Channels {
         let (id, since, peer) =
             (SocketId(hub.next.fetch_add(1, Relaxed)), hub.options.clock.wall(), request.call.client);
         let (transport, speaks) = (Transport::WebSocket, Speaks::Raw);
-        let shared = Shared::new(id, None, Arc::clone(mount), options, peer, since, transport, speaks, Bytes::new());
+        let (mount, flusher) = (Arc::clone(mount), hub.flusher());
+        let shared = Shared::new(id, None, mount, options, peer, since, transport, speaks, Bytes::new(), flusher);
         // If the client leaves, or is refused, it is dropped, and was never there.
-        let mut socket = hub.enter(place, Arc::new(shared), None);
+        let mut socket = hub.enter(place, shared, None);
         let id = socket.own_presences(handler.owner()).map_err(|crash| failure(full(crash.reason)))?;
         let protocols = request.protocols.clone();
         let asked = AssertUnwindSafe(async { handler.open(RawOpening { id, request }).await }).catch_unwind().await;

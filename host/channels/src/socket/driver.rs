@@ -13,7 +13,7 @@ use super::next::{Call, Next};
 use super::rate::Bucket;
 use super::receive::Received;
 use super::ties::Tie;
-use super::{Close, Shared, SocketRef};
+use super::{Close, Line, Shared, SocketRef};
 use crate::address::{ChannelId, ReplyRef};
 use crate::call::{Running, Work, begin, terminate};
 use crate::hub::Hub;
@@ -114,16 +114,14 @@ impl Socket {
     }
 
     /// Takes frames for the client: at least one if there is one, and then up to so many bytes.
-    pub fn take(&mut self, bytes_max: usize, mut into: impl FnMut(Frame)) {
-        self.shared.update(|state| {
-            let mut bytes = 0;
-            while bytes < bytes_max
-                && let Some(frame) = state.pop_frame()
-            {
-                bytes += frame.bytes().len();
-                into(frame);
-            }
-        });
+    pub fn take(&mut self, bytes_max: usize, into: impl FnMut(Frame)) {
+        self.shared.update(|state| state.take(bytes_max, into));
+    }
+
+    /// Lets others write to the connection while this socket's task has nothing to do; only the first line counts. Without
+    /// one, the task is woken for each frame.
+    pub fn write_by(&self, line: Arc<dyn Line>) {
+        _ = self.shared.line.set(line);
     }
 
     /// Calls guests and looks at the clock. It is ready when there is something to [take](Self::take) or the socket is

@@ -7,6 +7,7 @@
 //! | `deliver` | what a message of pubsub does |
 //! | `next` | which call of a guest is next, and how channels end |
 //! | `driver` | [`Socket`]: what a transport holds and polls |
+//! | `line` | frames that go out without a turn of the socket's own task |
 //! | `ties` | what lives as long as a channel or its socket, and the end of both |
 //! | `act` | what the guests' answers do |
 //! | `raw` | the same for sockets without channels |
@@ -17,6 +18,7 @@
 mod act;
 mod deliver;
 mod driver;
+mod line;
 mod next;
 mod rate;
 pub(crate) mod raw;
@@ -27,7 +29,7 @@ mod ties;
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -41,6 +43,8 @@ use crate::wire::Version;
 
 pub(crate) use act::{checked, publish};
 pub use driver::Socket;
+pub(crate) use line::Flusher;
+pub use line::{Line, Outbound};
 pub(crate) use state::{Early, Mail, Phase, State};
 
 /// Why a socket is closed, as its client sees it.
@@ -113,6 +117,10 @@ pub(crate) struct Shared {
     /// What every channel begins with.
     pub(crate) assigns: Bytes,
     state: Mutex<State>,
+    line: OnceLock<Arc<dyn Line>>,
+    flusher: Option<Arc<Flusher>>,
+    /// This, for flushers.
+    me: Weak<Self>,
 }
 
 impl Shared {
@@ -127,21 +135,52 @@ impl Shared {
         transport: Transport,
         speaks: Speaks,
         assigns: Bytes,
-    ) -> Self {
+        flusher: Option<Arc<Flusher>>,
+    ) -> Arc<Self> {
         let mut state = State::default();
         if speaks == Speaks::Raw {
             state.channels.extend(Self::raw_record());
             state.next_serial = 1;
         }
         let state = Mutex::new(state);
-        Self { id, name, mount, options, peer, since, transport, speaks, assigns, state }
+        let line = OnceLock::new();
+        Arc::new_cyclic(|me| Self {
+            id,
+            name,
+            mount,
+            options,
+            peer,
+            since,
+            transport,
+            speaks,
+            assigns,
+            state,
+            line,
+            flusher,
+            me: Weak::clone(me),
+        })
     }
 
-    /// Changes the state, and wakes the driver if the change asks for it.
+    /// Changes the state, and wakes the driver if the change asks for it. Where it has only brought frames, the driver sleeps
+    /// on, and a flusher writes them.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock();
         let result = change(&mut state);
-        let waker = if std::mem::take(&mut state.wake) { state.waker.take() } else { None };
+        let (wakes, flushes) = (std::mem::take(&mut state.wake), std::mem::take(&mut state.flush));
+        if !(wakes || flushes) || state.waker.is_none() {
+            // A driver that is awake looks at everything.
+            return result;
+        }
+        let flusher = self.flusher.as_ref().filter(|_| !wakes && self.line.get().is_some());
+        if let Some(flusher) = flusher {
+            let is_known = std::mem::replace(&mut state.flushing, true);
+            drop(state);
+            if let (false, Some(me)) = (is_known, self.me.upgrade()) {
+                flusher.push(me);
+            }
+            return result;
+        }
+        let waker = state.waker.take();
         // The woken driver may run on another core at once and would meet the lock.
         drop(state);
         if let Some(waker) = waker {

@@ -24,6 +24,10 @@ pub(crate) struct State {
     pub(crate) waker: Option<Waker>,
     /// The change that was made asks for the driver.
     pub(crate) wake: bool,
+    /// Something was put into the outbound queue.
+    pub(crate) flush: bool,
+    /// A flusher has been told of that and has not come yet.
+    pub(crate) flushing: bool,
     out: VecDeque<Queued>,
     out_bytes: u64,
     pub(crate) closing: Option<Close>,
@@ -255,7 +259,7 @@ impl State {
         }
         self.out.push_back(Queued { frame, droppable });
         self.out_bytes += bytes;
-        self.wake = true;
+        self.flush = true;
         kept_all
     }
 
@@ -274,7 +278,18 @@ impl State {
         true
     }
 
-    pub(crate) fn pop_frame(&mut self) -> Option<Frame> {
+    /// Takes frames for the client: at least one if there is one, and then up to so many bytes.
+    pub(crate) fn take(&mut self, bytes_max: usize, mut into: impl FnMut(Frame)) {
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(frame) = self.pop_frame()
+        {
+            bytes += frame.bytes().len();
+            into(frame);
+        }
+    }
+
+    fn pop_frame(&mut self) -> Option<Frame> {
         let Queued { frame, .. } = self.out.pop_front()?;
         self.out_bytes -= frame.bytes().len() as u64 + FRAME_OVERHEAD;
         self.sent += 1;

@@ -7,6 +7,7 @@ mod early;
 mod ends;
 mod guests;
 mod joins;
+mod line;
 mod messages;
 mod presence;
 mod pubsub;

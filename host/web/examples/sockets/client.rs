@@ -1,124 +1,54 @@
-//! Many clients in one process, as lean as can be: frames are written and read by hand.
+//! The clients: a process of one thread.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, Lines, StdinLock};
+use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::TcpStream;
-use tokio::sync::{Notify, Semaphore};
+use skep_loadgen::sockets::{Crowd, Door, ask, talk, text_frame};
 
 const WARM: usize = 100;
-const BROADCASTS: usize = 10;
-const ECHOES: usize = 20_000;
+const BROADCASTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(30);
 
-fn frame(text: &str) -> Vec<u8> {
-    assert!(text.len() < 126);
-    // Masked with zeros, which changes nothing.
-    [&[0x81, 0x80 | u8::try_from(text.len()).unwrap(), 0, 0, 0, 0], text.as_bytes()].concat()
+pub(crate) fn run(address: &str, count: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let tasks = tokio::task::LocalSet::new();
+    tasks.block_on(&runtime, measure(address, count));
 }
 
-/// The payload of one short frame.
-async fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> usize {
-    stream.read_exact(&mut buffer[..2]).await.unwrap();
-    let len = usize::from(buffer[1]);
-    assert!(len < 126);
-    stream.read_exact(&mut buffer[..len]).await.unwrap();
-    len
+/// Says how far it is, and goes on when it is told to.
+fn wait(told: &mut Lines<StdinLock<'_>>, how_far: &str) {
+    println!("{how_far}");
+    told.next().unwrap().unwrap();
 }
 
-async fn join(address: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let request = format!(
-        "GET /socket/websocket?vsn=2.0.0 HTTP/1.1\r\nhost: {address}\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.unwrap());
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-    stream.write_all(&frame(r#"["1","1","room:a","phx_join",{}]"#)).await.unwrap();
-    read(&mut stream, &mut [0; 128]).await;
-    stream
-}
-
-async fn join_many(address: &str, count: usize) -> Vec<TcpStream> {
-    let at_once = Arc::new(Semaphore::new(64));
-    let joins: Vec<_> = (0..count)
-        .map(|_| {
-            let (address, at_once) = (address.to_owned(), Arc::clone(&at_once));
-            tokio::spawn(async move {
-                let _place = at_once.acquire().await.unwrap();
-                join(&address).await
-            })
-        })
-        .collect();
-    let mut streams = Vec::new();
-    for one in joins {
-        streams.push(one.await.unwrap());
-    }
-    streams
-}
-
-pub(crate) async fn run(address: &str, count: usize) {
-    let mut told = BufReader::new(tokio::io::stdin()).lines();
-    let mut streams = join_many(address, WARM).await;
-    println!("warm");
-    told.next_line().await.unwrap();
-    streams.extend(join_many(address, count - WARM).await);
-    println!("joined");
-    told.next_line().await.unwrap();
-    let mut author = streams.pop().unwrap();
+async fn measure(address: &str, count: usize) {
+    let mut told = std::io::stdin().lock().lines();
+    let door = Door::new(address.parse().unwrap(), "/socket", "room:a");
+    let mut streams = door.open_many(WARM).await.streams;
+    wait(&mut told, "warm");
+    let opened = door.open_many(count - WARM).await;
+    assert!(opened.stopped.is_none(), "{:?}", opened.stopped);
+    let rate = opened.streams.len() as f64 / opened.took.as_secs_f64();
+    streams.extend(opened.streams);
+    wait(&mut told, &format!("{rate:.0} joins/s"));
+    let author = streams.pop().unwrap();
     // Echo, with all the others idle beside it.
-    let (echo, mut buffer) = (frame(r#"["1","2","room:a","echo",{"text":"hello"}]"#), [0; 128]);
-    let mut times = Vec::new();
-    let start = Instant::now();
-    for _ in 0..ECHOES {
-        let start = Instant::now();
-        author.write_all(&echo).await.unwrap();
-        read(&mut author, &mut buffer).await;
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
-    println!(
-        "echo p50 {:?} p99 {:?}, {:.0}/s",
-        times[ECHOES / 2],
-        times[ECHOES * 99 / 100],
-        ECHOES as f64 / start.elapsed().as_secs_f64()
-    );
-    broadcasts(author, streams).await;
-}
-
-async fn broadcasts(mut author: TcpStream, streams: Vec<TcpStream>) {
-    let count = streams.len();
-    let (heard, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    for mut stream in streams {
-        let (heard, all) = (Arc::clone(&heard), Arc::clone(&all));
-        tokio::spawn(async move {
-            let mut buffer = [0; 128];
-            loop {
-                // A short frame that was written at once comes at once.
-                let len = stream.read(&mut buffer).await.unwrap();
-                assert_eq!(len, 2 + usize::from(buffer[1]));
-                if heard.fetch_add(1, Ordering::AcqRel) + 1 == count {
-                    all.notify_one();
-                }
-            }
-        });
-    }
+    let echo = text_frame(r#"["1","2","room:a","echo",{"text":"hello"}]"#);
+    let (said, mut authors) = talk(vec![author], &echo, Duration::ZERO, Duration::from_secs(2)).await.unwrap();
+    let micros = |quantile| said.latencies.quantile(quantile) as f64 / 1e3;
+    println!("echo p50 {:.1} us, p99 {:.1} us, {} of them", micros(50_000), micros(99_000), said.latencies.count());
+    let shout = text_frame(r#"["1","3","room:a","shout",{"text":"hello everybody"}]"#);
+    let (mut author, crowd) = (authors.pop().unwrap(), Crowd::listen(streams));
     let mut times = Vec::new();
     for _ in 0..BROADCASTS {
-        let start = Instant::now();
-        author.write_all(&frame(r#"["1","3","room:a","shout",{"text":"hello everybody"}]"#)).await.unwrap();
-        read(&mut author, &mut [0; 128]).await;
-        all.notified().await;
-        times.push(start.elapsed());
-        heard.store(0, Ordering::Release);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(PAUSE).await;
+        crowd.expect(1);
+        // The author's own copy.
+        ask(&mut author, &shout, 1).await.unwrap();
+        times.push(crowd.heard(PATIENCE).await.unwrap().took);
     }
     times.sort_unstable();
-    println!("broadcast to {count}: fastest {:?}, median {:?}", times[0], times[BROADCASTS / 2]);
+    let (first, middle, last) = (times[0], times[times.len() / 2], times[times.len() - 1]);
+    println!("{BROADCASTS} broadcasts to {}: {first:?}, median {middle:?}, worst {last:?}", crowd.len());
 }

@@ -11,16 +11,21 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::{Parts as Upgrade, downcast};
 use skep_channels::{
     Channels, Connecting, Mount, RawOpened, RawRefusal, RawRequest, Refused, Socket, Transport, Version,
 };
 use skep_types::{Call, Failure, FailureKind, Phase};
+use tokio::net::TcpStream;
 use tungstenite::handshake::derive_accept_key;
 
+use super::connection::{Plain, Whole};
 use super::origin::Origins;
 use super::task::WebSocket;
 use crate::handler::RequestBody;
+use crate::watch::Watched;
 
 /// In front of a token among the subprotocols, as phoenix.js sends it.
 const TOKEN_PREFIX: &str = "base64url.bearer.phx.";
@@ -76,7 +81,7 @@ impl SocketEndpoint {
         };
         tokio::spawn(async move {
             match upgrade.await {
-                Ok(upgraded) => WebSocket::new(TokioIo::new(upgraded), socket).await,
+                Ok(upgraded) => run(upgraded, socket).await,
                 Err(error) => tracing::debug!(%error, "a client left before it had its socket"),
             }
         });
@@ -141,6 +146,22 @@ impl SocketEndpoint {
         }
         Connecting { uri: uri(parts, call.secure), params, headers, token, peer: call.client }
     }
+}
+
+/// Lets a socket live until its connection is over.
+async fn run(upgraded: Upgraded, socket: Socket) {
+    match downcast(upgraded) {
+        Ok(parts) => plain(parts, socket).await,
+        // In a box, so that sockets without TLS have no room for it.
+        Err(upgraded) => Box::pin(WebSocket::new(Whole::new(TokioIo::new(upgraded)), &[], socket)).await,
+    }
+}
+
+/// It keeps nothing of hyper's: neither its read buffer, nor the timeouts, which are those of requests.
+fn plain(parts: Upgrade<TokioIo<Watched<TcpStream>>>, socket: Socket) -> WebSocket<Plain> {
+    let connection = Plain::new(parts.io.into_inner().inner);
+    socket.write_by(connection.wire());
+    WebSocket::new(connection, &parts.read_buf, socket)
 }
 
 /// What became of a handshake.

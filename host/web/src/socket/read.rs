@@ -1,6 +1,7 @@
 //! Frames of a client. What was read and is no whole frame yet waits in a buffer, which is not there otherwise.
 
 use std::io::Cursor;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -62,15 +63,14 @@ impl Reader {
             self.unread.reserve(GROW_BYTES);
             return poll_read_buf(Pin::new(stream), cx, &mut self.unread);
         }
-        let mut scratch = [0; READ_BYTES];
-        let mut buf = ReadBuf::new(&mut scratch);
+        let mut scratch = [const { MaybeUninit::uninit() }; READ_BYTES];
+        let mut buf = ReadBuf::uninit(&mut scratch);
         ready!(Pin::new(stream).poll_read(cx, &mut buf))?;
         self.unread.extend_from_slice(buf.filled());
         Poll::Ready(Ok(buf.filled().len()))
     }
 
-    /// What was read, without a stream.
-    #[cfg(test)]
+    /// What was read, by somebody else.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
         self.unread.extend_from_slice(bytes);
     }

@@ -4,23 +4,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use skep_channels::{Close, Socket};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 use tokio::time::{Instant, Sleep};
 
+use super::connection::{Connection, TAKE_BYTES};
 use super::read::{Event, Reader};
-use super::write::Writer;
 
-/// What is taken from the socket's queue at once.
-const TAKE_BYTES: usize = 64 << 10;
 /// Rounds before other tasks get their turn.
 const ROUNDS: usize = 16;
 
 /// A WebSocket. It resolves when the connection is over; dropping it cuts the connection.
-pub(crate) struct WebSocket<S> {
-    stream: S,
+pub(crate) struct WebSocket<C> {
+    connection: C,
     socket: Socket,
     reader: Reader,
-    writer: Writer,
     end: End,
 }
 
@@ -31,40 +28,34 @@ enum End {
     Closing { sent: bool, heard: bool, until: Pin<Box<Sleep>> },
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    pub(crate) fn new(stream: S, socket: Socket) -> Self {
-        let reader = Reader::new(socket.options().frame_bytes_max.0);
-        Self { stream, socket, reader, writer: Writer::default(), end: End::Open }
+impl<C: Connection> WebSocket<C> {
+    /// With what was read of its frames already.
+    pub(crate) fn new(connection: C, unread: &[u8], socket: Socket) -> Self {
+        let mut reader = Reader::new(socket.options().frame_bytes_max.0);
+        reader.feed(unread);
+        Self { connection, socket, reader, end: End::Open }
     }
 
     /// Takes what is to be written, and writes it; whether all of it is gone. None if the connection is.
     fn write(&mut self, cx: &mut Context<'_>) -> Option<bool> {
-        loop {
-            if self.writer.is_empty() {
-                let writer = &mut self.writer;
-                self.socket.take(TAKE_BYTES, |frame| writer.frame(frame));
+        let Self { connection, socket, end, .. } = self;
+        let written = connection.outgoing(|writer, stream| {
+            loop {
+                if writer.is_empty() {
+                    socket.take(TAKE_BYTES, |frame| writer.frame(frame));
+                }
+                if writer.is_empty() {
+                    let Some(close) = end.close_frame(socket) else { return Some(true) };
+                    writer.close(&close);
+                }
+                match writer.poll_write(stream, cx) {
+                    Poll::Ready(Ok(())) => {}
+                    Poll::Ready(Err(_)) => return None,
+                    Poll::Pending => return Some(false),
+                }
             }
-            if self.writer.is_empty() {
-                let Some(close) = self.close_frame() else { return Some(true) };
-                self.writer.close(&close);
-            }
-            match self.writer.poll_write(&mut self.stream, cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return None,
-                Poll::Pending => return Some(false),
-            }
-        }
-    }
-
-    /// The close frame, once, when everything before it is written.
-    fn close_frame(&mut self) -> Option<Close> {
-        match &mut self.end {
-            End::Closing { sent, .. } if !*sent => {
-                *sent = true;
-                self.socket.closing()
-            }
-            _ => None,
-        }
+        });
+        written?
     }
 
     /// Reads and hands in; whether there was anything. None if the connection is over.
@@ -80,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                     any = true;
                     self.heard(event);
                 }
-                Ok(None) => match self.reader.poll_read(&mut self.stream, cx) {
+                Ok(None) => match self.reader.poll_read(self.connection.incoming(), cx) {
                     Poll::Ready(Ok(0) | Err(_)) => return None,
                     Poll::Ready(Ok(_)) => any = true,
                     Poll::Pending => return Some(any),
@@ -102,7 +93,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             (Event::Frame(frame), End::Open) => self.socket.receive(frame),
             (Event::Ping(payload), End::Open) => {
                 self.socket.heard();
-                self.writer.pong(payload);
+                self.connection.outgoing(|writer, _| writer.pong(payload));
             }
             (Event::Pong, End::Open) => self.socket.heard(),
             (Event::Close(code), End::Open) => {
@@ -121,7 +112,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Future for WebSocket<S> {
+impl End {
+    /// The close frame, once, when everything before it is written.
+    fn close_frame(&mut self, socket: &Socket) -> Option<Close> {
+        match self {
+            Self::Closing { sent, .. } if !*sent => {
+                *sent = true;
+                socket.closing()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl<C: Connection> Future for WebSocket<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -137,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for WebSocket<S> {
                 let said = *sent && written;
                 if (said && *heard) || until.as_mut().poll(cx).is_ready() {
                     // The client sees the end of the stream behind the close frame.
-                    _ = Pin::new(&mut this.stream).poll_shutdown(cx);
+                    this.connection.outgoing(|_, stream| _ = Pin::new(stream).poll_shutdown(cx));
                     return Poll::Ready(());
                 }
             }

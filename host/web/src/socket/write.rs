@@ -15,6 +15,8 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 const HEAD_BYTES: usize = 10;
 /// Slices of one write: headers and payloads.
 const SLICES: usize = 32;
+/// What is gathered on the stack for one plain write, which costs less than one of slices.
+const SMALL_BYTES: usize = 512;
 /// Pongs that wait. A client that pings and does not read gets no more.
 const PIECES_MAX: usize = 256;
 /// The longest reason of a close frame, so that its payload has at most 125 bytes.
@@ -101,16 +103,29 @@ impl Writer {
         stream: &mut S,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.write(|slices| match slices {
+            [one] => Pin::new(&mut *stream).poll_write(cx, one),
+            many => Pin::new(&mut *stream).poll_write_vectored(cx, many),
+        }))?;
+        if self.unflushed {
+            ready!(Pin::new(stream).poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes all of it, by whatever takes slices of it.
+    pub(crate) fn write(
+        &mut self,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let mut count = 0;
-            let parts = self.pieces.iter().flat_map(|piece| [piece.head(), &piece.payload[..]]);
-            for (slice, part) in slices.iter_mut().zip(parts.filter(|part| !part.is_empty())) {
-                *slice = IoSlice::new(part);
-                count += 1;
-            }
-            let slices = slices.get(..count).unwrap_or_default();
-            let mut written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, slices))?;
+            let mut small = [0; SMALL_BYTES];
+            let written = match self.gather(&mut small) {
+                Some(bytes) => write(&[IoSlice::new(bytes)]),
+                None => self.write_slices(&mut write),
+            };
+            let mut written = ready!(written)?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -125,10 +140,34 @@ impl Writer {
         }
         // An idle socket keeps nothing.
         self.pieces = VecDeque::new();
-        if self.unflushed {
-            ready!(Pin::new(stream).poll_flush(cx))?;
-            self.unflushed = false;
-        }
         Poll::Ready(Ok(()))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().flat_map(|piece| [piece.head(), &piece.payload[..]]).filter(|part| !part.is_empty())
+    }
+
+    /// All of it in one place, if it is small.
+    fn gather<'a>(&self, room: &'a mut [u8; SMALL_BYTES]) -> Option<&'a [u8]> {
+        let mut len = 0;
+        for part in self.parts() {
+            let end = len + part.len();
+            room.get_mut(len..end)?.copy_from_slice(part);
+            len = end;
+        }
+        room.get(..len)
+    }
+
+    fn write_slices(
+        &self,
+        write: &mut impl FnMut(&[IoSlice<'_>]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(self.parts()) {
+            *slice = IoSlice::new(part);
+            count += 1;
+        }
+        write(slices.get(..count).unwrap_or_default())
     }
 }

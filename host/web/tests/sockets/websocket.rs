@@ -2,7 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::StatusCode;
-use skep_channels::{Drain, SocketOptions};
+use skep_channels::{Body, Drain, SocketOptions};
 use skep_types::ByteSize;
 use skep_web::{EndpointOptions, Origins};
 use tokio::net::TcpStream;
@@ -103,6 +103,44 @@ async fn everybody_in_the_room_hears_a_broadcast() {
     say(&mut all[0], r#"["1","2","room:a","shout",[1]]"#).await;
     for client in &mut all {
         sees(client, r#"[null,null,"room:a","shouted",[1]]"#).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_flushers_and_the_task_write_is_in_order_and_whole() {
+    const BROADCASTS: usize = 300;
+    let options = SocketOptions { queue: 10_000, queue_bytes: ByteSize::mib(64), ..SocketOptions::default() };
+    let rig = rig_with(options, EndpointOptions::default()).await;
+    let topic = "chat/room:a".parse().unwrap();
+    // Some larger than what is gathered for one write, and all of them more than the system's buffers hold.
+    let text = |number: usize| format!("\"{number} {}\"", "x".repeat(number * 7919 % 40_000));
+    let mut reading = Vec::new();
+    for _ in 0..5 {
+        let mut client = joined(&rig).await;
+        reading.push(tokio::spawn(async move {
+            let (mut heard, mut answered) = (0, 0);
+            while heard < BROADCASTS || answered < heard {
+                let message = client.next().await.unwrap().unwrap();
+                let said = message.to_text().unwrap();
+                if said.contains("phx_reply") {
+                    let reply = format!("\"1\",\"{answered}\",\"room:a\",\"phx_reply\"");
+                    assert!(said.contains(&reply), "{said}");
+                    answered += 1;
+                    continue;
+                }
+                assert_eq!(said, format!("[null,null,\"room:a\",\"shouted\",{}]", text(heard)));
+                // Its task has something to write meanwhile.
+                say(&mut client, &format!("[\"1\",\"{heard}\",\"room:a\",\"echo\",1]")).await;
+                heard += 1;
+            }
+        }));
+    }
+    for number in 0..BROADCASTS {
+        rig.channels.broadcast(&topic, "shouted", Body::Json(text(number))).unwrap();
+        tokio::task::yield_now().await;
+    }
+    for client in reading {
+        client.await.unwrap();
     }
 }
 
