@@ -86,6 +86,7 @@ async fn what_a_connection_does_not_take_is_left_to_the_task_in_order() {
     line.stuck.store(false, Ordering::Relaxed);
     shout(&rig, 3);
     shout(&rig, 4);
+    until(|| !line.frames.lock().unwrap().is_empty()).await;
     client.sees(&shouted(4)).await;
     assert_eq!(line.take(), [shouted(3)]);
 }

@@ -32,6 +32,8 @@ struct Took {
 pub(super) async fn measure(args: &Args, server: &Server, idle: Idle, bars: &mut Bars) -> anyhow::Result<()> {
     let author = open(&door(server, "/socket", TOPIC)?, 1).await?.streams.remove(0);
     let shout = push(TOPIC, "shout", SAYS);
+    // The author hears itself. One crowd after the other: each takes as many open files as there may be.
+    let ours = broadcasts(server, author, idle.listening, &shout, 1).await?;
     let mut floors = Vec::new();
     for threads in [1, std::thread::available_parallelism()?.get()] {
         let bare = Bare::start(args.clients, threads)?;
@@ -39,8 +41,6 @@ pub(super) async fn measure(args: &Args, server: &Server, idle: Idle, bars: &mut
         let took = broadcasts(&bare.server, author, listening, &[Floor::All as u8], 0).await?;
         floors.push((threads, took));
     }
-    // The author hears itself.
-    let ours = broadcasts(server, author, idle.listening, &shout, 1).await?;
     println!("one broadcast until the last of {} clients has it, {BROADCASTS} times", args.clients);
     println!("{:<34} {:>9} {:>9} {:>9} {:>12}", "", "best ms", "median ms", "worst ms", "cpu us each");
     ours.print("skep");
@@ -79,6 +79,7 @@ async fn broadcasts(
         times.push(millis(crowd.heard(PATIENCE).await?.took));
     }
     let cpu_us = (server.cpu_us()? - before) / (BROADCASTS * crowd.len()) as f64;
+    crowd.hang_up().await;
     Ok(Took { times, cpu_us })
 }
 

@@ -68,5 +68,6 @@ async fn readers(args: &Args, server: &Server, stalled: usize) -> anyhow::Result
     }
     let heard = crowd.heard(PATIENCE).await?;
     drop(stalled);
+    crowd.hang_up().await;
     Ok((micros(heard.ages.quantile(50_000)), micros(heard.ages.quantile(99_000))))
 }

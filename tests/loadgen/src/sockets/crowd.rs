@@ -68,6 +68,11 @@ impl Crowd {
         self.clients.len()
     }
 
+    /// Hangs up; all connections are closed when it returns.
+    pub async fn hang_up(mut self) {
+        self.clients.shutdown().await;
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
