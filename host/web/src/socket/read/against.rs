@@ -160,7 +160,12 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut);
         }
-        let (ours, theirs) = (ours(&bytes, step), theirs(&bytes));
+        let (ours, mut theirs) = (ours(&bytes, step), theirs(&bytes));
+        if ours.end == End::Broken && theirs.events.last() == Some(&Event::Close(Some(1002))) {
+            // A close code that is none: the library closes with this one in its place, and we refuse the frame.
+            theirs.events.pop();
+            theirs.end = End::Broken;
+        }
         if theirs.end == End::NoText {
             // Nothing of such a text is given to anybody, and no text behind it.
             let (same, more) = ours.events.split_at(theirs.events.len().min(ours.events.len()));
