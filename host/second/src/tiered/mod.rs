@@ -47,7 +47,7 @@ pub struct Options {
     pub ttl: Option<Duration>,
     /// How long past its end an entry is kept for callers of `fetch` who take a stale value. Default: not at all.
     pub stale: Duration,
-    /// The longest value. The bucket itself is to take [`NOTE_BYTES`](crate::NOTE_BYTES) more. Default 1 MiB.
+    /// The longest value. The bucket itself is to take [`NOTE_BYTES`] more. Default 1 MiB.
     pub value_bytes: u64,
 }
 
@@ -106,7 +106,7 @@ impl Tiered {
         *self.core.options.lock() = options;
     }
 
-    /// The bucket in memory. What is in it is for [`value_of`](crate::form::value_of); it is not to be changed.
+    /// The bucket in memory. What is in it is for [`value_of`]; it is not to be changed.
     #[must_use]
     pub fn bucket(&self) -> &Arc<Bucket> {
         &self.core.bucket
