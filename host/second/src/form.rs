@@ -22,7 +22,7 @@
 //! on the time. One that does not end by time is kept for [`ENDLESS`] there, so that nothing of a bucket that is gone stays
 //! for ever.
 //!
-//! In memory there is a [`Note`] in front of the value.
+//! In memory there is a note in front of the value.
 
 use std::time::Duration;
 
