@@ -22,7 +22,7 @@
 //! on the time. One that does not end by time is kept for [`ENDLESS`] there, so that nothing of a bucket that is gone stays
 //! for ever.
 //!
-//! In memory there is a [`Note`] in front of the value.
+//! In memory a note of 24 bytes is in front of the value: when Redis last had it, and its version.
 
 use std::time::Duration;
 
