@@ -1,0 +1,79 @@
+//! Where a database is: in a file, or in a PostgreSQL that the manifest names.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::{SIZE_MAX, SIZE_MIN, SqlPlace};
+use crate::read::{Item, Read, Section};
+use crate::secret::SecretRef;
+
+const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+/// Keys that are for a PostgreSQL only.
+const ONLY_WITH_URL: [&str; 2] = ["password", "ca"];
+
+/// A PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresConfig {
+    /// Where it is.
+    pub url: PostgresUrl,
+    /// The password. Default: the one in the URL if that is a secret, or none.
+    pub password: Option<SecretRef>,
+    /// A file with certificates, in PEM, of who may have signed the server's. Default: the public ones.
+    pub ca: Option<PathBuf>,
+}
+
+/// Where a PostgreSQL is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PostgresUrl {
+    /// As it is written, without a password.
+    Written(String),
+    /// In a secret, with or without one.
+    Secret(SecretRef),
+}
+
+/// Reads what says where a database is.
+pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
+    let mut max_size = match SqlPlace::default() {
+        SqlPlace::Sqlite { max_size } => max_size,
+        SqlPlace::Postgres(_) => SIZE_MAX,
+    };
+    table.bounded("max_size", &mut max_size, SIZE_MIN..=SIZE_MAX);
+    let url = table.item("url");
+    let password = table.get("password");
+    let ca = table.get("ca");
+    let Some(url) = url else {
+        for item in ONLY_WITH_URL.iter().filter_map(|key| table.item(key)) {
+            item.fail::<()>("is for a PostgreSQL: write its `url`, or leave this away for a SQLite file");
+        }
+        return SqlPlace::Sqlite { max_size };
+    };
+    if let Some(size) = table.item("max_size") {
+        size.fail::<()>("is for a SQLite file; how much a PostgreSQL holds is said there");
+    }
+    let url = PostgresUrl::read(&url);
+    // One that cannot be read is a problem by itself; the rest is read on, so that all problems are told.
+    url.map_or(SqlPlace::Sqlite { max_size }, |url| SqlPlace::Postgres(PostgresConfig { url, password, ca }))
+}
+
+impl Read for PostgresUrl {
+    fn read(item: &Item<'_>) -> Option<Self> {
+        let Value::String(url) = item.value else { return SecretRef::read(item).map(Self::Secret) };
+        // No message repeats the URL: it may have a password in it.
+        let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
+        let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
+            return item.fail(
+                "is no PostgreSQL: write `postgres://[USER@]HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
+            );
+        };
+        let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+        let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
+        if user.contains(':') || parameters.split('&').any(|pair| pair.starts_with("password=")) {
+            return item.fail(
+                "has a password in it: a secret stays out of the manifest. Write `password = { env = \"NAME\" }` beside it, or \
+                 `url = { env = \"NAME\" }` for the whole",
+            );
+        }
+        Some(Self::Written(url.clone()))
+    }
+}
