@@ -107,6 +107,9 @@ impl Database {
     /// # Ok::<_, Error>(())
     /// ```
     ///
+    /// A statement that is refused undoes the transaction at once, whatever `work` makes of it: its commit is refused for the same
+    /// reason. What should happen in its place is asked for (`insert … on conflict …`), or done in another transaction.
+    ///
     /// A call has one transaction of a database at a time, and while it is open everything goes through it: what is asked of the
     /// database itself is [`Invalid`](CapabilityError::Invalid).
     ///

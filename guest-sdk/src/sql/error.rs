@@ -5,7 +5,7 @@ use std::fmt;
 use super::host;
 use crate::{Error, StatusCode, capability::refused};
 
-/// A rule of the schema does not hold; the statement changed nothing. [`Error::violation`](crate::Error::violation) finds it.
+/// A rule of the schema does not hold; the statement changed nothing, and neither does the transaction that it was part of. [`Error::violation`](crate::Error::violation) finds it.
 ///
 /// `?` makes it a 409 if it is a key that is taken or that is not there, and a 500 otherwise: what a client sends is checked
 /// before it becomes a row.

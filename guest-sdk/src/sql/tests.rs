@@ -206,6 +206,16 @@ fn a_transaction_is_all_or_nothing() {
         tx.query_one::<u32>("select count(*) from bees", ())
     });
     assert_eq!((left.unwrap(), count()), (2, 2));
+    // What fails undoes all of it, whatever the work makes of that.
+    let mut second = None;
+    let error = db.transaction(|tx| {
+        tx.execute("delete from bees", ())?;
+        let failed = tx.execute("insert into cells values ('maja', 0)", ());
+        second = tx.execute("delete from cells", ()).unwrap_err().violation().cloned();
+        failed.or(Ok::<_, Error>(0))
+    });
+    assert_eq!(error.unwrap_err().violation().unwrap().constraint, Constraint::Check);
+    assert_eq!((second.unwrap().constraint, count()), (Constraint::Check, 2));
     // A rule that is checked at the commit.
     test::database("main").run("create table late (bee text references bees deferrable initially deferred)");
     let error = db.transaction(|tx| tx.execute("insert into late values ('nobody')", ())).unwrap_err();
@@ -283,10 +293,11 @@ fn what_is_not_granted_is_denied() {
         let error = Database::open(name).unwrap_err();
         assert!(matches!(error.capability(), Some(CapabilityError::Denied(_))), "{name}");
     }
-    for statement in ["begin", "  ROLLBACK", "pragma foreign_keys = off", "attach 'a' as a"] {
+    for statement in ["begin", "  ROLLBACK", "pragma foreign_keys = off", "/* a */ attach 'a' as a"] {
         let error = Database::open("own").unwrap().execute(statement, ()).unwrap_err();
         assert!(matches!(error.capability(), Some(CapabilityError::Denied(_))), "{statement}: {error}");
     }
+    assert!(db.query_all::<Row>("pragma table_info(bees)", ()).is_ok());
     let error = empty().execute("select 1; select 2", ()).unwrap_err();
     assert!(matches!(error.capability(), Some(CapabilityError::Invalid(_))), "{error}");
 }
