@@ -216,11 +216,13 @@ fn add_database(text: &mut Text, name: &str, database: &SqlConfig) {
         statement_timeout,
         transaction_timeout,
         max_rows,
+        value_bytes,
         connections: _,
         queue: _,
+        wait: _,
     } = database;
     let dialect = match place {
-        SqlPlace::Sqlite { max_size: _ } => "sqlite",
+        SqlPlace::Sqlite(_) => "sqlite",
         SqlPlace::Postgres(_) => "postgres",
     };
     text.pair("sql", name, dialect);
@@ -230,6 +232,7 @@ fn add_database(text: &mut Text, name: &str, database: &SqlConfig) {
     text.add("sql.statement_timeout", &statement_timeout.as_nanos());
     text.add("sql.transaction_timeout", &transaction_timeout.as_nanos());
     text.add("sql.max_rows", max_rows);
+    text.add("sql.value_bytes", &value_bytes.0);
 }
 
 fn add_process(text: &mut Text, kind: &str, process: &ProcessConfig, limits: &Limits) {

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::{SIZE_MAX, SIZE_MIN, SqlPlace};
+use super::{SIZE_MAX, SIZE_MIN, SqlPlace, SqliteConfig};
 use crate::read::{Item, Read, Section};
 use crate::secret::SecretRef;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 /// Keys that are for a PostgreSQL only.
 const ONLY_WITH_URL: [&str; 2] = ["password", "ca"];
+/// Keys that are for a SQLite file only.
+const ONLY_WITHOUT_URL: [&str; 2] = ["max_size", "durability"];
 
 /// A PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +36,9 @@ pub enum PostgresUrl {
 
 /// Reads what says where a database is.
 pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
-    let mut max_size = match SqlPlace::default() {
-        SqlPlace::Sqlite { max_size } => max_size,
-        SqlPlace::Postgres(_) => SIZE_MAX,
-    };
-    table.bounded("max_size", &mut max_size, SIZE_MIN..=SIZE_MAX);
+    let mut sqlite = SqliteConfig::default();
+    table.bounded("max_size", &mut sqlite.max_size, SIZE_MIN..=SIZE_MAX);
+    table.set("durability", &mut sqlite.durability);
     let url = table.item("url");
     let password = table.get("password");
     let ca = table.get("ca");
@@ -46,14 +46,14 @@ pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
         for item in ONLY_WITH_URL.iter().filter_map(|key| table.item(key)) {
             item.fail::<()>("is for a PostgreSQL: write its `url`, or leave this away for a SQLite file");
         }
-        return SqlPlace::Sqlite { max_size };
+        return SqlPlace::Sqlite(sqlite);
     };
-    if let Some(size) = table.item("max_size") {
-        size.fail::<()>("is for a SQLite file; how much a PostgreSQL holds is said there");
+    for item in ONLY_WITHOUT_URL.iter().filter_map(|key| table.item(key)) {
+        item.fail::<()>("is for a SQLite file; that of a PostgreSQL is said there");
     }
     let url = PostgresUrl::read(&url);
     // One that cannot be read is a problem by itself; the rest is read on, so that all problems are told.
-    url.map_or(SqlPlace::Sqlite { max_size }, |url| SqlPlace::Postgres(PostgresConfig { url, password, ca }))
+    url.map_or(SqlPlace::Sqlite(sqlite), |url| SqlPlace::Postgres(PostgresConfig { url, password, ca }))
 }
 
 impl Read for PostgresUrl {

@@ -11,9 +11,9 @@ use skep_manifest::{
     Longpoll, Missed, Overflow, Persistence, PluginConfig, PostgresConfig, PostgresUrl, PresenceDetail,
     ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio,
     Retain, Route, SecondTier, SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins,
-    SocketOverflow, SqlAccess, SqlConfig, SqlPlace, SseConfig, SseOpen, StaticProcess, StoreAccess, StoreConfig,
-    Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig, Tls, TopicAccess,
-    TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
+    SocketOverflow, SqlAccess, SqlConfig, SqlPlace, SqliteConfig, SseConfig, SseOpen, StaticProcess, StoreAccess,
+    StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig, Tls,
+    TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, DatabaseName, HandlerName, Instances, Limits, TopicName};
 
@@ -223,14 +223,16 @@ fn a_full_manifest_is_read_to_the_last_key() {
     let ledger = ProcessConfig { persistence: Persistence::Durable, ..plain.clone() };
     let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
     let main = SqlConfig {
-        place: SqlPlace::Sqlite { max_size: ByteSize::mib(64) },
+        place: SqlPlace::Sqlite(SqliteConfig { max_size: ByteSize::mib(64), durability: Durability::Normal }),
         read_only: false,
         migrations: Some("/srv/skep/migrations".into()),
         statement_timeout: Duration::from_millis(250),
         transaction_timeout: Duration::from_secs(2),
         max_rows: 500,
-        connections: 2,
+        value_bytes: ByteSize::mib(2),
+        connections: number(2),
         queue: 50,
+        wait: Duration::from_millis(100),
     };
     let crm = PostgresConfig {
         url: PostgresUrl::Written("postgres://app@db.example:5433/crm?sslmode=require".into()),

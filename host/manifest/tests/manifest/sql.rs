@@ -37,8 +37,11 @@ fn mistakes_in_databases_are_explained() {
         ("sql.main.url = {}", "sql.main.url: write exactly one of"),
         (
             "sql.main = { url = 'postgres://db/crm', max_size = '1MiB' }",
-            "sql.main.max_size: is for a SQLite file; how much a PostgreSQL holds",
+            "sql.main.max_size: is for a SQLite file; that of a PostgreSQL is said there",
         ),
+        ("sql.main.durability = 'half'", "sql.main.durability: `half` is not known here"),
+        ("sql.main.value_bytes = '9MiB'", "sql.main.value_bytes: must be at most 8 MiB"),
+        ("sql.main.wait = '2h'", "sql.main.wait: must be at most 1h"),
         ("grants.sql = ['b/z']", "grants.sql: expected a table such as { \"shop/main\" = \"read\" }, found an array"),
         ("grants.sql = { z = 'read' }", "grants.sql.z: `z` names no database: write the plugin and its database"),
         (
@@ -89,10 +92,23 @@ fn what_the_code_can_tell_makes_a_revision() {
         manifest.plugins[&name("a")].settings_fingerprint()
     };
     let plain = of("");
-    for noticed in ["url = 'postgres://db/crm'", "read_only = true", "max_rows = 7", "statement_timeout = '7s'"] {
+    for noticed in [
+        "url = 'postgres://db/crm'",
+        "read_only = true",
+        "max_rows = 7",
+        "statement_timeout = '7s'",
+        "value_bytes = '7KiB'",
+    ] {
         assert_ne!(of(noticed), plain, "{noticed}");
     }
-    for operators in ["connections = 7", "queue = 7", "max_size = '7MiB'", "migrations = 'm'"] {
+    for operators in [
+        "connections = 7",
+        "queue = 7",
+        "max_size = '7MiB'",
+        "migrations = 'm'",
+        "wait = '7s'",
+        "durability = 'normal'",
+    ] {
         assert_eq!(of(operators), plain, "{operators}");
     }
     assert_eq!(of("url = 'postgres://db/crm'"), of("url = { env = 'CRM_URL' }"));
