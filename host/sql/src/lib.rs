@@ -13,14 +13,20 @@
 //!
 //! Nothing in here knows wasm, HTTP or a manifest.
 
+mod backend;
+mod check;
 pub mod cursor;
 pub mod database;
 pub mod error;
+mod gate;
 pub mod migrations;
 pub mod options;
+mod page;
 pub mod session;
+mod sqlite;
 pub mod stats;
 pub mod value;
+mod words;
 
 pub use cursor::Cursor;
 pub use database::Database;

@@ -22,6 +22,10 @@ pub struct SqliteOptions {
     pub size_max: ByteSize,
     /// Pages of the database that each connection keeps in memory. Default: 4 MiB.
     pub page_cache: ByteSize,
+    /// By how much SQLite's memory in this process may grow while one statement works: sorting and intermediate results are
+    /// kept in memory, never in files. SQLite counts for the process, so another statement that works at the same time may be
+    /// refused for it, as [`TooLarge`](crate::Error::TooLarge). Default: 128 MiB.
+    pub memory_max: ByteSize,
     /// A connection that nobody has used for so long is closed, with its thread. Default: 60 s.
     pub idle: Duration,
 }
@@ -75,6 +79,9 @@ pub struct SessionLimits {
     pub params_max: usize,
     /// The longest value, as a parameter or in a row. Default: 1 MiB.
     pub value_bytes_max: ByteSize,
+    /// The longest row, as it is kept and as it is read. In SQLite no value of an expression is longer either, in the middle of
+    /// a statement. Default: 8 MiB.
+    pub row_bytes_max: ByteSize,
     /// The most bytes of a statement's parameters. Default: 8 MiB.
     pub params_bytes_max: ByteSize,
     /// The most rows of a page. Default: 1,000.
@@ -124,6 +131,7 @@ impl SqliteOptions {
             waiting_max: 256,
             size_max: ByteSize::mib(1_024),
             page_cache: ByteSize::mib(4),
+            memory_max: ByteSize::mib(128),
             idle: Duration::from_secs(60),
         }
     }
@@ -164,6 +172,7 @@ impl Default for SessionLimits {
             sql_bytes_max: ByteSize::kib(64),
             params_max: 1_000,
             value_bytes_max: ByteSize::mib(1),
+            row_bytes_max: ByteSize::mib(8),
             params_bytes_max: ByteSize::mib(8),
             page_rows_max: 1_000,
             page_bytes_max: ByteSize::mib(1),

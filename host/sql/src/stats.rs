@@ -1,5 +1,10 @@
 //! What is counted.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::error::Error;
+
 /// Counts of one database since it was opened. They only grow, except `connections`, `in_use` and `waiting`, which say what
 /// is so now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,4 +41,70 @@ pub struct ErrorCounts {
     pub full: u64,
     pub unavailable: u64,
     pub outcome_unknown: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    statements: AtomicU64,
+    transactions: AtomicU64,
+    rows: AtomicU64,
+    nanos: AtomicU64,
+    errors: [AtomicU64; 10],
+}
+
+impl Counts {
+    pub(crate) fn statement(&self, took: Duration) {
+        self.statements.fetch_add(1, Relaxed);
+        self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn transaction(&self) {
+        self.transactions.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn rows(&self, rows: usize) {
+        self.rows.fetch_add(rows as u64, Relaxed);
+    }
+
+    pub(crate) fn error(&self, error: &Error) {
+        let [invalid, constraint, denied, busy, timeout, too_large, conflict, full, unavailable, unknown] = &self.errors;
+        let counter = match error {
+            Error::Invalid(_) => invalid,
+            Error::Constraint { .. } => constraint,
+            Error::Denied(_) => denied,
+            Error::Busy => busy,
+            Error::Timeout => timeout,
+            Error::TooLarge(_) => too_large,
+            Error::Conflict => conflict,
+            Error::Full => full,
+            Error::Unavailable(_) => unavailable,
+            Error::OutcomeUnknown => unknown,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Relaxed);
+        let [invalid, constraint, denied, busy, timeout, too_large, conflict, full, unavailable, outcome_unknown] =
+            self.errors.each_ref().map(read);
+        Stats {
+            statements: read(&self.statements),
+            transactions: read(&self.transactions),
+            rows: read(&self.rows),
+            nanos: read(&self.nanos),
+            errors: ErrorCounts {
+                invalid,
+                constraint,
+                denied,
+                busy,
+                timeout,
+                too_large,
+                conflict,
+                full,
+                unavailable,
+                outcome_unknown,
+            },
+            ..Stats::default()
+        }
+    }
 }
