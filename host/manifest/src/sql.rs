@@ -126,8 +126,7 @@ pub(crate) fn read(item: &Item<'_>) -> Option<BTreeMap<DatabaseName, SqlConfig>>
 impl Read for SqlConfig {
     fn read(item: &Item<'_>) -> Option<Self> {
         let mut table = item.section()?;
-        let mut database = Self::default();
-        database.place = postgres::read_place(&mut table);
+        let mut database = Self { place: postgres::read_place(&mut table), ..Self::default() };
         table.set("read_only", &mut database.read_only);
         if let Some(folder) = table.item("migrations") {
             database.migrations = PathBuf::read(&folder);

@@ -124,6 +124,7 @@ impl Control for NodeControl {
     fn metrics(&self) -> String {
         // Up to date at every scrape, and not a few seconds behind.
         self.0.buckets.measure();
+        self.0.databases.measure();
         (self.0.metrics)()
     }
 

@@ -1,7 +1,5 @@
 //! Where a database is: in a file, or in a PostgreSQL that the manifest names.
 
-use std::path::PathBuf;
-
 use toml::Value;
 
 use super::{SIZE_MAX, SIZE_MIN, SqlPlace, SqliteConfig};
@@ -9,8 +7,6 @@ use crate::read::{Item, Read, Section};
 use crate::secret::SecretRef;
 
 const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-/// Keys that are for a PostgreSQL only.
-const ONLY_WITH_URL: [&str; 2] = ["password", "ca"];
 /// Keys that are for a SQLite file only.
 const ONLY_WITHOUT_URL: [&str; 2] = ["max_size", "durability"];
 
@@ -19,10 +15,8 @@ const ONLY_WITHOUT_URL: [&str; 2] = ["max_size", "durability"];
 pub struct PostgresConfig {
     /// Where it is.
     pub url: PostgresUrl,
-    /// The password. Default: the one in the URL if that is a secret, or none.
+    /// The password of the user in the URL. Default: the one in the URL if that is a secret, or none.
     pub password: Option<SecretRef>,
-    /// A file with certificates, in PEM, of who may have signed the server's. Default: the public ones.
-    pub ca: Option<PathBuf>,
 }
 
 /// Where a PostgreSQL is.
@@ -41,9 +35,8 @@ pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
     table.set("durability", &mut sqlite.durability);
     let url = table.item("url");
     let password = table.get("password");
-    let ca = table.get("ca");
     let Some(url) = url else {
-        for item in ONLY_WITH_URL.iter().filter_map(|key| table.item(key)) {
+        if let Some(item) = table.item("password") {
             item.fail::<()>("is for a PostgreSQL: write its `url`, or leave this away for a SQLite file");
         }
         return SqlPlace::Sqlite(sqlite);
@@ -53,7 +46,20 @@ pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
     }
     let url = PostgresUrl::read(&url);
     // One that cannot be read is a problem by itself; the rest is read on, so that all problems are told.
-    url.map_or(SqlPlace::Sqlite(sqlite), |url| SqlPlace::Postgres(PostgresConfig { url, password, ca }))
+    if let (Some(PostgresUrl::Written(url)), Some(item)) = (&url, table.item("password"))
+        && password.is_some()
+        && user(url).is_empty()
+    {
+        item.fail::<()>("is a user's: write who it is in the URL, as in \"postgres://app@db.example/crm\"");
+    }
+    url.map_or(SqlPlace::Sqlite(sqlite), |url| SqlPlace::Postgres(PostgresConfig { url, password }))
+}
+
+/// Who is in front of the host, maybe with a password.
+fn user(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    rest.get(..end).and_then(|authority| authority.rsplit_once('@')).map_or("", |(user, _)| user)
 }
 
 impl Read for PostgresUrl {
@@ -66,9 +72,8 @@ impl Read for PostgresUrl {
                 "is no PostgreSQL: write `postgres://[USER@]HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
             );
         };
-        let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
         let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
-        if user.contains(':') || parameters.split('&').any(|pair| pair.starts_with("password=")) {
+        if user(url).contains(':') || parameters.split('&').any(|pair| pair.starts_with("password=")) {
             return item.fail(
                 "has a password in it: a secret stays out of the manifest. Write `password = { env = \"NAME\" }` beside it, or \
                  `url = { env = \"NAME\" }` for the whole",

@@ -235,13 +235,14 @@ fn a_full_manifest_is_read_to_the_last_key() {
         wait: Duration::from_millis(100),
     };
     let crm = PostgresConfig {
-        url: PostgresUrl::Written("postgres://app@db.example:5433/crm?sslmode=require".into()),
+        url: PostgresUrl::Written(
+            "postgres://app@db.example:5433/crm?sslmode=verify-full&sslrootcert=/etc/crm.pem".into(),
+        ),
         password: Some(SecretRef::Env("CRM_PASSWORD".into())),
-        ca: Some("/srv/skep/crm-ca.pem".into()),
     };
     let crm = SqlConfig { place: SqlPlace::Postgres(crm), read_only: true, ..SqlConfig::default() };
     let far = PostgresUrl::Secret(SecretRef::File("/srv/skep/secrets/far".into()));
-    let far_away = PostgresConfig { url: far, password: None, ca: None };
+    let far_away = PostgresConfig { url: far, password: None };
     let expected = PluginConfig {
         source: "/srv/skep/web.wasm".into(),
         build: Some("cargo build --release".into()),

@@ -24,8 +24,7 @@ fn mistakes_in_databases_are_explained() {
             "sql.main = { read_only = true, migrations = 'm' }",
             "sql.main.migrations: cannot go with `read_only`: a migration writes",
         ),
-        ("sql.main.ca = 'ca.pem'", "sql.main.ca: is for a PostgreSQL: write its `url`"),
-        ("sql.main.password = { env = 'A' }", "sql.main.password: is for a PostgreSQL"),
+        ("sql.main.password = { env = 'A' }", "sql.main.password: is for a PostgreSQL: write its `url`"),
         ("sql.main.url = 'mysql://db/crm'", "sql.main.url: is no PostgreSQL: write `postgres://[USER@]HOST"),
         ("sql.main.url = 'postgres://'", "sql.main.url: is no PostgreSQL"),
         ("sql.main.url = 'postgres://me:hunter2@db/crm'", "sql.main.url: has a password in it: a secret stays out"),
@@ -33,6 +32,10 @@ fn mistakes_in_databases_are_explained() {
         (
             "sql.main = { url = 'postgres://db/crm', password = 'hunter2' }",
             "sql.main.password: a secret is a reference",
+        ),
+        (
+            "sql.main = { url = 'postgres://db/crm', password = { env = 'A' } }",
+            "sql.main.password: is a user's: write who it is in the URL",
         ),
         ("sql.main.url = {}", "sql.main.url: write exactly one of"),
         (

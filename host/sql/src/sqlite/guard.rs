@@ -98,8 +98,7 @@ fn may(asked: &AuthContext<'_>) -> bool {
         | A::DropTempView { .. } => false,
         A::Pragma { pragma_name, pragma_value } => {
             let is = |known: &&str| known.eq_ignore_ascii_case(pragma_name);
-            PRAGMAS_THAT_ASK.iter().any(is)
-                || (pragma_value.is_none() && PRAGMAS_THAT_TELL.iter().any(is))
+            PRAGMAS_THAT_ASK.iter().any(is) || (pragma_value.is_none() && PRAGMAS_THAT_TELL.iter().any(is))
         }
         A::CreateVtable { module_name, .. } | A::DropVtable { module_name, .. } => {
             MODULES.iter().any(|known| known.eq_ignore_ascii_case(module_name))
