@@ -284,6 +284,19 @@ fn granted(settings: &Settings, all: &Opened) -> Vec<GrantedDatabase> {
     found.collect()
 }
 
+/// Whether the migrations of a plugin can be read. It blocks.
+///
+/// # Errors
+/// What is wrong with a folder or a file in it; what is wrong with the SQL shows when it is applied.
+pub fn check_migrations(plugin: &PluginConfig) -> anyhow::Result<()> {
+    for (name, config) in &plugin.sql {
+        if let Some(folder) = &config.migrations {
+            Migrations::from_folder(folder).with_context(|| format!("the migrations of the database `{name}`"))?;
+        }
+    }
+    Ok(())
+}
+
 async fn migrate(all: &Opened, plugin: &PluginName) -> anyhow::Result<()> {
     for (id, open) in all.iter().filter(|(id, _)| id.owner == *plugin) {
         let Some(folder) = open.config.migrations.clone() else { continue };

@@ -15,7 +15,9 @@ use parking_lot::Mutex;
 use skep_admin::api::Deployed;
 use skep_admin::{Endpoint, LogHub};
 use skep_manifest::{Machine, Manifest};
-use skep_runtime::{CallBody, CodeCache, GrantedBucket, GrantedDatabase, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions};
+use skep_runtime::{
+    CallBody, CodeCache, GrantedBucket, GrantedDatabase, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions,
+};
 use skep_supervision::{Bus, Environment, Spec, Supervisor};
 use skep_types::{ByteSize, Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;

@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route, SocketConnect, SseOpen};
-use skep_runtime::{GrantedBucket, GrantedDatabase, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants};
+use skep_runtime::{
+    GrantedBucket, GrantedDatabase, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants,
+};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 

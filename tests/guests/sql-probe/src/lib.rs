@@ -8,6 +8,7 @@
 //! | `/count` | how many rows it gives, fetched page by page |
 //! | `/transaction` | the statements of the body, one a line, in a transaction; `fail=1` undoes it at the end |
 //! | `/add?n=` | adds 1 to `counter.value` so often, each time in a transaction that reads it first; answers the value |
+//! | `/add-serializable?n=` | the same, in transactions that see nothing of others |
 //! | `/beside` | begins a transaction, sends the statement beside it, and answers what came of that |
 //! | `/hold?what=&end=` | begins a `transaction` and executes the statement, or opens a `cursor`; then ends as told while it holds it: `return`, `trap`, `panic`, `spin` |
 //! | `/keep` | begins a transaction, executes the statement, and keeps the handles for the next call of the instance |
@@ -24,7 +25,7 @@ mod hold;
 use hostile_common::Query;
 use skep_sdk::{
     prelude::*,
-    sql::{Database, Params, Row, Value},
+    sql::{Database, Isolation, Params, Row, TransactionOptions, Value},
 };
 
 #[skep::http]
@@ -72,7 +73,11 @@ fn operate(route: &str, query: &Query, statement: &str) -> Result<String> {
             })?;
             "ok".to_owned()
         }
-        "add" => add(&open()?, query.number("n", 1))?,
+        "add" => add(&open()?, TransactionOptions::new(), query.number("n", 1))?,
+        "add-serializable" => {
+            let serializable = TransactionOptions::new().isolation(Isolation::Serializable);
+            add(&open()?, serializable, query.number("n", 1))?
+        }
         "beside" => open()?.transaction(|tx| {
             tx.query_one::<i64>("select 1", ())?;
             Ok::<_, Error>(match open()?.execute(statement, ()) {
@@ -90,9 +95,9 @@ fn operate(route: &str, query: &Query, statement: &str) -> Result<String> {
 }
 
 /// What is lost if two read the same value.
-fn add(db: &Database, times: u64) -> Result<String> {
+fn add(db: &Database, options: TransactionOptions, times: u64) -> Result<String> {
     for _ in 0..times {
-        db.transaction(|tx| {
+        db.transaction_with(options, |tx| {
             let value: i64 = tx.query_one("select value from counter", ())?;
             tx.execute(&format!("update counter set value = {}", value + 1), ())
         })?;
