@@ -68,5 +68,7 @@ impl Drop for Rest {
 }
 
 pub(crate) fn closed() -> Error {
-    Error::Invalid("the cursor is closed: its transaction or its session has ended, or it was open for too long".to_owned())
+    Error::Invalid(
+        "the cursor is closed: its transaction or its session has ended, or it was open for too long".to_owned(),
+    )
 }

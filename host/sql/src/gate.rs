@@ -24,12 +24,7 @@ struct Waiting<'a>(&'a AtomicUsize);
 impl Gate {
     pub(crate) fn new(places: usize, waiting_max: usize) -> Self {
         let places = places.min(Semaphore::MAX_PERMITS);
-        Self {
-            places: Arc::new(Semaphore::new(places)),
-            places_max: places,
-            waiting: AtomicUsize::new(0),
-            waiting_max,
-        }
+        Self { places: Arc::new(Semaphore::new(places)), places_max: places, waiting: AtomicUsize::new(0), waiting_max }
     }
 
     /// Waits for a place. Whoever finds the line full, or waits for longer than this, is turned away.

@@ -67,7 +67,8 @@ impl Counts {
     }
 
     pub(crate) fn error(&self, error: &Error) {
-        let [invalid, constraint, denied, busy, timeout, too_large, conflict, full, unavailable, unknown] = &self.errors;
+        let [invalid, constraint, denied, busy, timeout, too_large, conflict, full, unavailable, unknown] =
+            &self.errors;
         let counter = match error {
             Error::Invalid(_) => invalid,
             Error::Constraint { .. } => constraint,

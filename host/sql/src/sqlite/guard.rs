@@ -12,7 +12,9 @@ use rusqlite::limits::Limit;
 pub(super) const MIGRATIONS_TABLE: &str = "skep_migrations";
 
 /// Pragmas that only tell, and only of the database itself. Those in the second list have no argument, which would write.
-const PRAGMAS_THAT_ASK: [&str; 9] = [
+const PRAGMAS_THAT_ASK: [&str; 10] = [
+    // It lasts as long as its transaction, whose commit looks again.
+    "defer_foreign_keys",
     "foreign_key_check",
     "foreign_key_list",
     "index_info",
@@ -98,8 +100,7 @@ fn may(asked: &AuthContext<'_>) -> bool {
         | A::DropTempView { .. } => false,
         A::Pragma { pragma_name, pragma_value } => {
             let is = |known: &&str| known.eq_ignore_ascii_case(pragma_name);
-            PRAGMAS_THAT_ASK.iter().any(is)
-                || (pragma_value.is_none() && PRAGMAS_THAT_TELL.iter().any(is))
+            PRAGMAS_THAT_ASK.iter().any(is) || (pragma_value.is_none() && PRAGMAS_THAT_TELL.iter().any(is))
         }
         A::CreateVtable { module_name, .. } | A::DropVtable { module_name, .. } => {
             MODULES.iter().any(|known| known.eq_ignore_ascii_case(module_name))

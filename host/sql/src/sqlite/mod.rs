@@ -5,14 +5,15 @@
 
 mod fault;
 mod guard;
+mod migrate;
 mod open;
 mod serve;
 mod statement;
 mod watch;
 mod worker;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;

@@ -42,12 +42,7 @@ pub(super) fn open(
     connect(options, role, guard, watch).map_err(|error| at(explain(&error)))
 }
 
-fn connect(
-    options: &SqliteOptions,
-    role: Role,
-    guard: &Guard,
-    watch: &Arc<Watch>,
-) -> rusqlite::Result<Connection> {
+fn connect(options: &SqliteOptions, role: Role, guard: &Guard, watch: &Arc<Watch>) -> rusqlite::Result<Connection> {
     // No URIs: a path is a path.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&options.path, flags)?;

@@ -188,7 +188,8 @@ impl<'c> Serving<'c> {
         statement.reset();
         self.uses += 1;
         if self.prepared.len() >= STATEMENTS_MAX
-            && let Some(oldest) = self.prepared.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| Arc::clone(sql))
+            && let Some(oldest) =
+                self.prepared.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| Arc::clone(sql))
         {
             self.prepared.remove(&oldest);
         }

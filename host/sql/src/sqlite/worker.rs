@@ -184,11 +184,7 @@ impl Thread {
         first(Ok(&mut serving));
         let mut is_held = true;
         loop {
-            let job = if is_held {
-                self.inbox.recv().ok()
-            } else {
-                self.inbox.recv_timeout(self.options.idle).ok()
-            };
+            let job = if is_held { self.inbox.recv().ok() } else { self.inbox.recv_timeout(self.options.idle).ok() };
             match job {
                 Some(Job::Work(work)) => {
                     is_held = true;

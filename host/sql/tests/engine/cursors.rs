@@ -18,7 +18,8 @@ async fn rows_come_in_pages_and_in_order() {
             if in_transaction {
                 session.begin(TransactionMode::default()).await.unwrap();
             }
-            for (first, page, least_pages) in [(1, 1, 100), (7, 10, 11), (100, 3, 34), (99, 100, 2), (1_000, 1_000, 1)] {
+            for (first, page, least_pages) in [(1, 1, 100), (7, 10, 11), (100, 3, 34), (99, 100, 2), (1_000, 1_000, 1)]
+            {
                 let mut cursor = session.query(ALL, vec![], first).await.unwrap();
                 let (mut found, mut pages) = (Vec::new(), 0);
                 while !cursor.is_done() {

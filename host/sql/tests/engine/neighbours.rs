@@ -37,7 +37,10 @@ async fn many_sessions_share_few_connections() {
                     for n in 0..10 {
                         let number = vec![int(1_000 + task * 100 + n)];
                         assert_eq!(run(&session, "INSERT INTO numbers VALUES ($1)", number.clone()).await, Ok(1));
-                        assert_eq!(one(&session, "SELECT n FROM numbers WHERE n = $1", number.clone()).await, Ok(number[0].clone()));
+                        assert_eq!(
+                            one(&session, "SELECT n FROM numbers WHERE n = $1", number.clone()).await,
+                            Ok(number[0].clone())
+                        );
                     }
                 })
             })

@@ -9,6 +9,7 @@ use crate::fixture::{Fixture, Kind, all, blob, each, int, one, run, sqlite, text
 async fn table(fixture: &Fixture) {
     let bytes = match fixture.kind {
         Kind::Sqlite => "BLOB",
+        Kind::Postgres => "BYTEA",
     };
     let sql = format!(
         "CREATE TABLE kept (id BIGINT PRIMARY KEY, b BOOLEAN, i BIGINT, r DOUBLE PRECISION, t TEXT, x {bytes})"
@@ -22,7 +23,14 @@ async fn every_kind_of_value_comes_back_as_it_was() {
         table(&fixture).await;
         let session = fixture.session();
         let rows = [
-            vec![int(1), Value::Boolean(true), int(i64::MIN), Value::Real(-0.1), text("grüße, 世界 ' \" \\"), blob(b"\0\xff")],
+            vec![
+                int(1),
+                Value::Boolean(true),
+                int(i64::MIN),
+                Value::Real(-0.1),
+                text("grüße, 世界 ' \" \\"),
+                blob(b"\0\xff"),
+            ],
             vec![int(2), Value::Boolean(false), int(i64::MAX), Value::Real(f64::MAX), text(""), blob(b"")],
             vec![int(3), Value::Null, Value::Null, Value::Null, Value::Null, Value::Null],
         ];
@@ -45,7 +53,8 @@ async fn columns_have_names_and_types() {
         let cursor = fixture.session().query("SELECT id AS \"Nr.\", b, t FROM kept", vec![], 1).await.unwrap();
         let names: Vec<_> = cursor.columns().iter().map(|column| column.name.as_str()).collect();
         assert_eq!(names, ["Nr.", "b", "t"]);
-        let types: Vec<_> = cursor.columns().iter().map(|column| column.declared.clone().unwrap().to_lowercase()).collect();
+        let types: Vec<_> =
+            cursor.columns().iter().map(|column| column.declared.clone().unwrap().to_lowercase()).collect();
         assert_eq!(types, ["bigint", "boolean", "text"]);
         assert!(cursor.is_done());
     })
@@ -129,7 +138,9 @@ async fn constraints_say_which_they_are() {
 async fn a_mistake_is_told_in_the_words_of_the_database() {
     each(async |fixture| {
         let session = fixture.session();
-        for (sql, words) in [("SELEC 1", "syntax error"), ("SELECT * FROM nowhere", "nowhere"), ("SELECT nocol", "nocol")] {
+        for (sql, words) in
+            [("SELEC 1", "syntax error"), ("SELECT * FROM nowhere", "nowhere"), ("SELECT nocol", "nocol")]
+        {
             let refused = all(&session, sql, vec![]).await;
             assert!(matches!(&refused, Err(Error::Invalid(why)) if why.contains(words)), "{sql}: {refused:?}");
         }
