@@ -1,16 +1,23 @@
 //! A database that sessions are opened of.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use skep_types::clock::Clock;
 
-use crate::backend::Backend;
+use crate::backend::{Alone, Backend};
 use crate::error::Error;
 use crate::migrations::{Migrated, Migrations, MigrationsError};
 use crate::options::{Access, PostgresOptions, SessionLimits, SqliteOptions};
+use crate::postgres::Pool;
 use crate::session::Session;
 use crate::sqlite::Sqlite;
 use crate::stats::{Counts, Stats};
+
+/// How long one migration may take.
+pub const MIGRATION_TIME_MAX: Duration = Duration::from_secs(600);
+/// How long migrations wait for a connection.
+const MIGRATION_WAIT: Duration = Duration::from_secs(60);
 
 /// A database. A clone is the same one; what it holds ends with the last clone and the last session.
 #[derive(Clone)]
@@ -35,8 +42,8 @@ impl Database {
     ///
     /// # Errors
     /// The URL is none; the message does not repeat it.
-    pub fn postgres(_options: PostgresOptions, _clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Err(Error::Unavailable("not written yet".to_owned()))
+    pub fn postgres(options: PostgresOptions, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Ok(Self::new(Backend::Postgres(Pool::new(options, &clock)?), clock))
     }
 
     fn new(backend: Backend, clock: Arc<dyn Clock>) -> Self {
@@ -48,7 +55,9 @@ impl Database {
     /// # Errors
     /// [`Error::Unavailable`], with what to do.
     pub async fn check(&self) -> Result<(), Error> {
-        self.shared.backend.check(SessionLimits::default().wait).await
+        let SessionLimits { wait, statement, .. } = SessionLimits::default();
+        let clock = Arc::clone(&self.shared.clock);
+        self.shared.backend.check(&Alone { read_only: true, wait, statement, clock }).await
     }
 
     /// What one call of a guest holds. It is cheap, and has no connection until it needs one. It is used in a runtime of tokio's.
@@ -61,8 +70,18 @@ impl Database {
     ///
     /// # Errors
     /// Which file, which line, and what to do.
-    pub async fn migrate(&self, _migrations: &Migrations) -> Result<Migrated, MigrationsError> {
-        Err(MigrationsError("not written yet".to_owned()))
+    pub async fn migrate(&self, migrations: &Migrations) -> Result<Migrated, MigrationsError> {
+        let clock = Arc::clone(&self.shared.clock);
+        let now_ms = clock.wall().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+        let now_ms = i64::try_from(now_ms).unwrap_or(i64::MAX);
+        let alone = Alone { read_only: false, wait: MIGRATION_WAIT, statement: MIGRATION_TIME_MAX, clock };
+        match &self.shared.backend {
+            Backend::Sqlite(sqlite) => {
+                let migrations = Arc::new(migrations.clone());
+                sqlite.migrate(&migrations, alone.wait, || alone.until(), now_ms).await
+            }
+            Backend::Postgres(pool) => pool.migrate(migrations, &alone, now_ms).await,
+        }
     }
 
     /// What was counted.

@@ -22,6 +22,7 @@ mod gate;
 pub mod migrations;
 pub mod options;
 mod page;
+mod postgres;
 pub mod session;
 mod sqlite;
 pub mod stats;

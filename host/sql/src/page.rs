@@ -70,6 +70,11 @@ impl Filling {
         None
     }
 
+    /// Rows and bytes that there is room for.
+    pub(crate) fn room(&self) -> (usize, u64) {
+        (self.rows_max - self.page.rows.len().min(self.rows_max), self.limits.bytes_max.saturating_sub(self.bytes))
+    }
+
     pub(crate) fn finish(mut self, done: bool) -> Page {
         self.page.done = done;
         self.page

@@ -1,6 +1,8 @@
 //! The first word of a statement. It decides nothing that has to be safe: it says what is refused with a better message than
 //! the database's, and where a statement is tried first.
 
+use crate::error::Error;
+
 /// The first word in capitals, behind blanks, comments, semicolons and brackets; empty if there is none.
 pub(crate) fn first(sql: &str) -> String {
     let mut rest = sql;
@@ -52,6 +54,10 @@ pub(crate) fn counts(first: &str) -> bool {
 /// Whether it begins or ends transactions.
 pub(crate) fn is_transaction(first: &str) -> bool {
     matches!(first, "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE")
+}
+
+pub(crate) fn refuse_transaction(first: &str) -> Error {
+    Error::Denied(format!("`{first}` is no statement here: a transaction begins and ends by calls"))
 }
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Wire {
     ) -> Result<Answer, Trouble> {
         self.send().await?;
         let mut answer = Answer::default();
-        let mut failed: Option<ServerError> = None;
+        let mut failed: Option<Box<ServerError>> = None;
         loop {
             match self.receive().await? {
                 Message::DataRow(body) => row(&body).map_err(Trouble::Refused)?,
@@ -164,6 +164,11 @@ impl Wire {
     pub(super) async fn say(&mut self, sql: &str) -> Result<Answer, Trouble> {
         frontend::query(sql, &mut self.outgoing).map_err(|error| Trouble::Lost(error.to_string()))?;
         self.ask(|_| Ok(())).await
+    }
+
+    /// The server has said that it waits for the first question.
+    pub(super) fn answered(&mut self) {
+        self.asking = false;
     }
 
     /// A farewell; nobody waits for the answer.

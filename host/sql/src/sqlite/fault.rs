@@ -37,6 +37,8 @@ pub(super) fn tell(error: &rusqlite::Error, interrupted: impl FnOnce() -> Error,
              temporary tables",
             message(error)
         )),
+        // What the guard says of a function comes as a mistake of the statement's.
+        ErrorCode::Unknown if message(error).starts_with("not authorized") => Error::Denied(message(error)),
         ErrorCode::ReadOnly => Error::Denied("this only reads".to_owned()),
         ErrorCode::TooBig => Error::TooLarge(length_max),
         ErrorCode::DiskFull => Error::Full,

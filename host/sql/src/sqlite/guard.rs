@@ -12,7 +12,9 @@ use rusqlite::limits::Limit;
 pub(super) const MIGRATIONS_TABLE: &str = "skep_migrations";
 
 /// Pragmas that only tell, and only of the database itself. Those in the second list have no argument, which would write.
-const PRAGMAS_THAT_ASK: [&str; 9] = [
+const PRAGMAS_THAT_ASK: [&str; 10] = [
+    // It lasts as long as its transaction, whose commit looks again.
+    "defer_foreign_keys",
     "foreign_key_check",
     "foreign_key_list",
     "index_info",

@@ -5,6 +5,7 @@
 
 mod fault;
 mod guard;
+mod migrate;
 mod open;
 mod serve;
 mod statement;

@@ -46,9 +46,7 @@ impl<'c> Statement<'c> {
     pub(super) fn prepare(connection: &'c Connection, sql: &str) -> Result<Self, Stop> {
         let first = words::first(sql);
         if words::is_transaction(&first) {
-            return Err(Stop::Refused(Error::Denied(format!(
-                "`{first}` is no statement here: a transaction begins and ends by calls"
-            ))));
+            return Err(Stop::Refused(words::refuse_transaction(&first)));
         }
         // Not `prepare`: that looks for more statements by calling itself, once for each semicolon.
         let mut batch = Batch::new(connection, sql);

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_sql::{Access, Cursor, Database, Error, Executed, Row, Session, SessionLimits, SqliteOptions, Value};
+use skep_sql::{
+    Access, Cursor, Database, Error, Executed, PostgresOptions, Row, Session, SessionLimits, SqliteOptions, Value,
+};
+use skep_test_postgres::Server;
 use skep_types::clock::SystemClock;
 use tempfile::TempDir;
 
@@ -11,17 +14,35 @@ use tempfile::TempDir;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Sqlite,
+    Postgres,
 }
 
 pub(crate) struct Fixture {
     pub(crate) kind: Kind,
     pub(crate) database: Database,
     pub(crate) folder: TempDir,
+    pub(crate) another: Box<dyn Fn() -> Database>,
 }
 
 /// Runs a test on each backend that there is.
 pub(crate) async fn each(test: impl AsyncFn(Fixture)) {
     test(sqlite()).await;
+    if let Some(fixture) = postgres() {
+        test(fixture).await;
+    }
+}
+
+/// A database of the server of all tests; none without PostgreSQL.
+pub(crate) fn postgres() -> Option<Fixture> {
+    postgres_with(|_| {})
+}
+
+pub(crate) fn postgres_with(change: impl FnOnce(&mut PostgresOptions)) -> Option<Fixture> {
+    let mut options = PostgresOptions::new(Server::shared()?.database());
+    change(&mut options);
+    let database = Database::postgres(options.clone(), Arc::new(SystemClock)).unwrap();
+    let another = Box::new(move || Database::postgres(options.clone(), Arc::new(SystemClock)).unwrap());
+    Some(Fixture { kind: Kind::Postgres, database, folder: tempfile::tempdir().unwrap(), another })
 }
 
 pub(crate) fn sqlite() -> Fixture {
@@ -32,13 +53,19 @@ pub(crate) fn sqlite_with(change: impl FnOnce(&mut SqliteOptions)) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let mut options = SqliteOptions::new(folder.path().join("test.db"));
     change(&mut options);
-    Fixture { kind: Kind::Sqlite, database: Database::sqlite(options, Arc::new(SystemClock)), folder }
+    let another = Box::new(move || Database::sqlite(options.clone(), Arc::new(SystemClock)));
+    Fixture { kind: Kind::Sqlite, database: another(), folder, another }
 }
 
 pub(crate) const READ_ONLY: Access = Access { read_only: true };
 pub(crate) const READ_WRITE: Access = Access { read_only: false };
 
 impl Fixture {
+    /// The same database, as another host has it.
+    pub(crate) fn another(&self) -> Database {
+        (self.another)()
+    }
+
     pub(crate) fn session(&self) -> Session {
         self.limited(|_| {})
     }
@@ -68,6 +95,7 @@ impl Fixture {
     pub(crate) fn runaway(&self) -> &'static str {
         match self.kind {
             Kind::Sqlite => "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+            Kind::Postgres => "SELECT pg_sleep(1000)",
         }
     }
 }

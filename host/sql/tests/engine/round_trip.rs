@@ -9,6 +9,7 @@ use crate::fixture::{Fixture, Kind, all, blob, each, int, one, run, sqlite, text
 async fn table(fixture: &Fixture) {
     let bytes = match fixture.kind {
         Kind::Sqlite => "BLOB",
+        Kind::Postgres => "BYTEA",
     };
     let sql = format!(
         "CREATE TABLE kept (id BIGINT PRIMARY KEY, b BOOLEAN, i BIGINT, r DOUBLE PRECISION, t TEXT, x {bytes})"
