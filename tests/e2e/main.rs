@@ -38,6 +38,7 @@ mod rate_limit;
 mod reload;
 mod second_tier;
 mod single_flight;
+mod sql;
 mod store;
 mod streams;
 mod subscribers;

@@ -13,9 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::wire::{Framer, Prepared, answers_commit};
+use crate::wire::{Framer, Transactions, answers_commit};
 
-/// What happens to one of the next COMMITs.
+/// What happens to one of the next COMMITs of transactions that do not say that they only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCommit {
     /// It is passed on as it is.
@@ -128,7 +128,7 @@ impl Proxy {
         self.shared.at_commit.lock().is_empty()
     }
 
-    /// How many COMMITs came.
+    /// How many of those COMMITs came.
     #[must_use]
     pub fn commits(&self) -> u64 {
         self.shared.commits.load(Ordering::SeqCst)
@@ -187,14 +187,14 @@ impl Shared {
 }
 
 async fn up(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> std::io::Result<()> {
-    let (mut framer, mut prepared) = (Framer::of_client(), Prepared::default());
+    let (mut framer, mut transactions) = (Framer::of_client(), Transactions::default());
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer).await?;
         let Some(piece @ [_, ..]) = buffer.get(..read) else { return Ok(()) };
         shared.flows().await;
         for message in framer.messages(piece) {
-            if !prepared.commits(&message) {
+            if !transactions.commits(&message) {
                 continue;
             }
             shared.commits.fetch_add(1, Ordering::SeqCst);

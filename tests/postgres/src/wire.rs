@@ -77,34 +77,52 @@ impl Framer {
     }
 }
 
-/// What a client has prepared, and whether it is a COMMIT: statements and portals, by their names.
-#[derive(Debug, Default)]
-pub(crate) struct Prepared {
-    statements: HashMap<Vec<u8>, bool>,
-    portals: HashMap<Vec<u8>, bool>,
+/// What a statement is of its transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verb {
+    BeginReading,
+    BeginWriting,
+    Commit,
+    #[default]
+    Other,
 }
 
-impl Prepared {
-    /// Whether a message of a client carries out a COMMIT.
+/// What a client has prepared, statements and portals by their names, and what its transaction is.
+#[derive(Debug, Default)]
+pub(crate) struct Transactions {
+    statements: HashMap<Vec<u8>, Verb>,
+    portals: HashMap<Vec<u8>, Verb>,
+    only_reads: bool,
+}
+
+impl Transactions {
+    /// Whether a message of a client commits a transaction that may have written.
     pub(crate) fn commits(&mut self, message: &Message) -> bool {
         let mut texts = message.body.split(|byte| *byte == 0);
         let mut text = || texts.next().unwrap_or_default().to_vec();
-        match message.kind {
-            b'Q' => is_commit(&text()),
+        let verb = match message.kind {
+            b'Q' => verb(&text()),
             b'P' => {
-                let (name, commits) = (text(), is_commit(&text()));
-                _ = self.statements.insert(name, commits);
-                false
+                let (name, verb) = (text(), verb(&text()));
+                _ = self.statements.insert(name, verb);
+                Verb::Other
             }
             b'B' => {
                 let (portal, statement) = (text(), text());
-                let commits = self.statements.get(&statement).copied().unwrap_or(false);
-                _ = self.portals.insert(portal, commits);
-                false
+                let verb = self.statements.get(&statement).copied().unwrap_or_default();
+                _ = self.portals.insert(portal, verb);
+                Verb::Other
             }
-            b'E' => self.portals.get(&text()).copied().unwrap_or(false),
-            _ => false,
+            b'E' => self.portals.get(&text()).copied().unwrap_or_default(),
+            _ => Verb::Other,
+        };
+        match verb {
+            Verb::BeginReading => self.only_reads = true,
+            Verb::BeginWriting => self.only_reads = false,
+            Verb::Commit => return !self.only_reads,
+            Verb::Other => {}
         }
+        false
     }
 }
 
@@ -113,9 +131,14 @@ pub(crate) fn answers_commit(message: &Message) -> bool {
     message.kind == b'C' && [&b"COMMIT\0"[..], b"ROLLBACK\0"].contains(&&message.body[..])
 }
 
-fn is_commit(text: &[u8]) -> bool {
+fn verb(text: &[u8]) -> Verb {
     let text = String::from_utf8_lossy(text).to_ascii_lowercase();
-    text.trim_matches([' ', '\n', ';']).split_whitespace().next().is_some_and(|word| word == "commit" || word == "end")
+    match text.split([' ', '\n', ';']).find(|word| !word.is_empty()) {
+        Some("commit" | "end") => Verb::Commit,
+        Some("begin" | "start") if text.contains("read only") => Verb::BeginReading,
+        Some("begin" | "start") => Verb::BeginWriting,
+        _ => Verb::Other,
+    }
 }
 
 #[cfg(test)]
@@ -147,9 +170,9 @@ mod tests {
 
     #[test]
     fn a_commit_is_known_in_both_forms() {
-        let mut prepared = Prepared::default();
+        let mut transactions = Transactions::default();
         let mut framer = Framer::of_server();
-        let mut commits = |kind, body: &[u8]| prepared.commits(&framer.messages(&message(kind, body))[0]);
+        let mut commits = |kind, body: &[u8]| transactions.commits(&framer.messages(&message(kind, body))[0]);
         assert!(commits(b'Q', b"COMMIT\0") && commits(b'Q', b" commit ;\0") && commits(b'Q', b"END\0"));
         assert!(!commits(b'Q', b"SELECT 'COMMIT'\0") && !commits(b'Q', b"committee\0"));
         assert!(!commits(b'P', b"s1\0COMMIT\0\0\0") && !commits(b'P', b"s2\0SELECT 1\0\0\0"));
@@ -157,6 +180,8 @@ mod tests {
         assert!(commits(b'E', b"\0\0\0\0\0"));
         assert!(!commits(b'B', b"\0s2\0\0\0\0\0\0\0"));
         assert!(!commits(b'E', b"\0\0\0\0\0"));
+        assert!(!commits(b'Q', b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY\0") && !commits(b'Q', b"COMMIT\0"));
+        assert!(!commits(b'Q', b"BEGIN\0") && commits(b'Q', b"COMMIT\0"));
     }
 
     #[test]

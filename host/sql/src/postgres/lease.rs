@@ -1,0 +1,203 @@
+//! A connection that is held.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use postgres_protocol::message::frontend;
+
+use super::Pool;
+use super::connection::Connection;
+use super::fault::Trouble;
+use super::portal::{Portal, still_in_transaction};
+use super::values::{self, Form};
+use super::words::allowed;
+use crate::backend::{Begun, Query};
+use crate::error::Error;
+use crate::gate::Place;
+use crate::page::Page;
+use crate::value::Value;
+
+/// By how much the host waits longer than the server should work, before it takes the connection for lost.
+const GRACE: Duration = Duration::from_millis(500);
+/// How long cleaning a connection may take, before it is closed instead.
+const CLEAN_MAX: Duration = Duration::from_secs(5);
+
+/// A connection that is held. Its drop interrupts what it does, undoes what is not committed, and gives it back.
+pub(crate) struct Lease {
+    held: Option<(Connection, Place)>,
+    home: Arc<Pool>,
+    cursors: HashMap<u64, Portal>,
+    numbers: u64,
+}
+
+impl Lease {
+    pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>) -> Self {
+        Self { held: Some((connection, place)), home: Arc::clone(home), cursors: HashMap::new(), numbers: 0 }
+    }
+
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, Trouble> {
+        match &mut self.held {
+            Some((connection, _)) if connection.wire.is_clean() => Ok(connection),
+            _ => Err(Trouble::Lost("an earlier statement was given up while it worked".to_owned())),
+        }
+    }
+
+    /// Does something with the server, until then. What is late is interrupted when this is dropped.
+    pub(super) async fn in_time<T>(
+        &mut self,
+        until: Instant,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let left = until.saturating_duration_since(self.home.now());
+        tokio::time::timeout(left + GRACE, work(self)).await.unwrap_or(Err(Trouble::Late))
+    }
+
+    /// Begins a query, in a transaction that is begun with it or that is there.
+    pub(super) async fn try_open(&mut self, query: &Query, begin: Option<&str>) -> Result<Begun, Trouble> {
+        self.numbers += 1;
+        let number = self.numbers;
+        let connection = self.connection()?;
+        connection.wire.row_bytes_max = usize::try_from(query.limits.row_bytes_max).unwrap_or(usize::MAX);
+        let prepared = connection.prepare(&query.sql).await?;
+        if let Some(begin) = begin {
+            connection.write_own(begin)?;
+        }
+        let columns = prepared.columns.clone();
+        let mut portal = Portal::new(format!("c{number}"), prepared, query.limits);
+        let page = portal.begin(connection, &query.params, query.first).await?;
+        let cursor = (!page.done).then_some(number);
+        if cursor.is_some() {
+            self.cursors.insert(number, portal);
+        }
+        Ok(Begun { columns, page, cursor })
+    }
+
+    /// Carries a statement out, between what comes before it and behind it.
+    pub(super) async fn try_execute(&mut self, query: &Query, around: Option<(&str, &str)>) -> Result<Done, Trouble> {
+        let connection = self.connection()?;
+        let prepared = connection.prepare(&query.sql).await.map_err(Trouble::before)?;
+        if let Some((before, _)) = around {
+            connection.write_own(before)?;
+        }
+        connection.write_execute("", &prepared, &query.params, 0)?;
+        if let Some((_, behind)) = around {
+            connection.write_own(behind)?;
+        }
+        let answer = connection.run().await?;
+        Ok(Done { rows: rows_affected(&answer.tag), status: answer.status })
+    }
+
+    pub(super) async fn try_fetch(&mut self, cursor: u64, rows_max: usize) -> Result<Page, Trouble> {
+        let closed = || Trouble::Refused(Error::Invalid("the cursor is closed".to_owned()));
+        let mut portal = self.cursors.remove(&cursor).ok_or_else(closed)?;
+        let page = portal.next(self.connection()?, rows_max).await?;
+        if !page.done {
+            self.cursors.insert(cursor, portal);
+        }
+        Ok(page)
+    }
+
+    /// Whether the transaction has written anything.
+    pub(super) async fn has_written(&mut self) -> Result<bool, Trouble> {
+        let wire = &mut self.connection()?.wire;
+        let written = frontend::query("SELECT pg_catalog.txid_current_if_assigned() IS NOT NULL", wire.outgoing());
+        written.map_err(|error| Trouble::Lost(error.to_string()))?;
+        let mut found = true;
+        wire.ask(|body| {
+            found = values::read(body, &[Form::Boolean])? != [Value::Boolean(false)];
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Forgets what the server prepared for a statement that is out of date, and leaves the transaction that failed for it.
+    pub(super) async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
+        let connection = self.connection()?;
+        connection.forget(sql)?;
+        connection.wire.say("ROLLBACK").await.map(|_| ())
+    }
+
+    pub(super) async fn say(&mut self, sql: &str) -> Result<u8, Trouble> {
+        Ok(self.connection()?.wire.say(sql).await?.status)
+    }
+}
+
+/// What came of a statement.
+pub(super) struct Done {
+    pub(super) rows: u64,
+    pub(super) status: u8,
+}
+
+/// What a transaction does with its connection.
+impl Lease {
+    pub(crate) async fn open(&mut self, query: Arc<Query>, until: Instant) -> Result<Begun, Error> {
+        allowed(&query.sql)?;
+        self.in_time(until, async |lease| lease.try_open(&query, None).await).await.map_err(Trouble::tell)
+    }
+
+    pub(crate) async fn execute(&mut self, query: Arc<Query>, until: Instant) -> Result<u64, Error> {
+        allowed(&query.sql)?;
+        let execute = async |lease: &mut Self| {
+            let done = lease.try_execute(&query, None).await?;
+            still_in_transaction(done.status)?;
+            Ok(done.rows)
+        };
+        self.in_time(until, execute).await.map_err(Trouble::tell)
+    }
+
+    pub(crate) async fn fetch(&mut self, cursor: u64, rows_max: usize, until: Instant) -> Result<Page, Error> {
+        self.in_time(until, async |lease| lease.try_fetch(cursor, rows_max).await).await.map_err(Trouble::tell)
+    }
+
+    /// The server forgets the cursor with the next question.
+    pub(crate) fn close(&mut self, cursor: u64) {
+        if let Some(portal) = self.cursors.remove(&cursor)
+            && let Ok(connection) = self.connection()
+        {
+            _ = frontend::close(b'P', &portal.name, connection.wire.outgoing());
+        }
+    }
+
+    pub(crate) async fn commit(&mut self, until: Instant) -> Result<(), Error> {
+        let commit = async |lease: &mut Self| lease.connection()?.wire.say("COMMIT").await;
+        let answer = self.in_time(until, commit).await.map_err(Trouble::tell_commit)?;
+        if answer.tag == "COMMIT" {
+            return Ok(());
+        }
+        Err(Error::Invalid("the transaction was undone: a statement in it had failed".to_owned()))
+    }
+
+    pub(crate) async fn rollback(&mut self, until: Instant) -> Result<(), Error> {
+        // What cannot be said any more is done by the server itself, when the connection ends.
+        _ = self.in_time(until, async |lease| lease.say("ROLLBACK").await).await;
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some((mut connection, place)) = self.held.take() else { return };
+        // Without a runtime the connection is closed, and the server undoes what was not committed.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let home = Arc::clone(&self.home);
+        runtime.spawn(async move {
+            if connection.wire.is_clean() {
+                if let Ok(Ok(())) = tokio::time::timeout(CLEAN_MAX, connection.clean()).await {
+                    home.keep(connection);
+                }
+            } else {
+                home.cancel(connection.key).await;
+            }
+            drop(place);
+        });
+    }
+}
+
+/// `INSERT 0 3` has inserted three.
+fn rows_affected(tag: &str) -> u64 {
+    let mut words = tag.split(' ');
+    let changes = matches!(words.next(), Some("INSERT" | "UPDATE" | "DELETE" | "MERGE"));
+    words.next_back().filter(|_| changes).and_then(|count| count.parse().ok()).unwrap_or(0)
+}

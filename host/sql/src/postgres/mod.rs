@@ -1,0 +1,237 @@
+//! The backend at a server: a bounded pool of connections, each cleaned before somebody else gets it.
+//!
+//! A statement outside of a transaction that gives rows has one of its own, so that its rows can come page by page; it is
+//! committed with its first page if there are no more rows, or if it has written anything.
+
+mod connection;
+mod fault;
+mod lease;
+mod login;
+mod migrate;
+mod portal;
+mod tls;
+mod url;
+mod values;
+mod wire;
+mod words;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use skep_types::clock::Clock;
+use tokio::task::AbortHandle;
+use tokio_rustls::TlsConnector;
+
+pub(crate) use self::lease::Lease;
+
+use self::connection::{Connection, Counted, TypeNames};
+use self::fault::Trouble;
+use self::login::Key;
+use self::url::{Address, Tls};
+use self::wire::IDLE;
+use self::words::allowed;
+use crate::backend::{Alone, Begun, Query};
+use crate::error::Error;
+use crate::gate::Gate;
+use crate::options::{Isolation, PostgresOptions, TransactionMode};
+use crate::words::{first, may_read};
+
+/// Connections to one database of a server.
+pub(crate) struct Pool {
+    address: Address,
+    options: PostgresOptions,
+    clock: Arc<dyn Clock>,
+    tls: Option<TlsConnector>,
+    gate: Gate,
+    /// The one that was used last is at the end, and is used next.
+    idle: Mutex<Vec<Idle>>,
+    numbers: AtomicU64,
+    connections: Arc<AtomicU64>,
+    types: Arc<TypeNames>,
+}
+
+/// A connection that nobody holds, until it has been so for too long.
+struct Idle {
+    number: u64,
+    connection: Connection,
+    timer: AbortHandle,
+}
+
+impl Pool {
+    pub(crate) fn new(options: PostgresOptions, clock: &Arc<dyn Clock>) -> Result<Arc<Self>, Error> {
+        let address = Address::parse(&options.url)?;
+        let tls = match &address.tls {
+            Tls::Off => None,
+            Tls::On(root) => Some(tls::connector(root.as_deref()).map_err(Error::Invalid)?),
+        };
+        let places = usize::try_from(options.connections.get()).unwrap_or(usize::MAX);
+        Ok(Arc::new(Self {
+            address,
+            tls,
+            clock: Arc::clone(clock),
+            gate: Gate::new(places, options.waiting_max),
+            idle: Mutex::new(Vec::new()),
+            numbers: AtomicU64::new(0),
+            connections: Arc::new(AtomicU64::new(0)),
+            types: Arc::new(Mutex::new(HashMap::new())),
+            options,
+        }))
+    }
+
+    pub(crate) fn figures(&self) -> (u64, u64, u64) {
+        (self.connections.load(Relaxed), self.gate.in_use(), self.gate.waiting())
+    }
+
+    pub(crate) async fn check(self: &Arc<Self>, alone: &Alone) -> Result<(), Error> {
+        let mut lease = self.lease(alone).await?;
+        lease.in_time(alone.until(), async |lease| lease.say("SELECT 1").await).await.map_err(Trouble::tell)?;
+        Ok(())
+    }
+
+    pub(crate) async fn begin(self: &Arc<Self>, mode: TransactionMode, alone: &Alone) -> Result<Lease, Error> {
+        let read_only = mode.read_only || alone.read_only;
+        let isolation = match mode.isolation {
+            // All that it reads is of one moment, which never conflicts as long as it only reads.
+            Isolation::Default if mode.read_only => " ISOLATION LEVEL REPEATABLE READ",
+            Isolation::Default => "",
+            Isolation::RepeatableRead => " ISOLATION LEVEL REPEATABLE READ",
+            Isolation::Serializable => " ISOLATION LEVEL SERIALIZABLE",
+        };
+        // Who may write gets what the role gets: the operator may have said that it only reads.
+        let begin = format!("BEGIN{isolation}{}", if read_only { " READ ONLY" } else { "" });
+        let mut lease = self.lease(alone).await?;
+        let begun = lease.in_time(alone.until(), async |lease| lease.say(&begin).await).await;
+        begun.map_err(Trouble::tell)?;
+        Ok(lease)
+    }
+
+    /// A query outside of a transaction. If there are more rows than the first page has, the connection stays with them.
+    pub(crate) async fn query(
+        self: &Arc<Self>,
+        query: Arc<Query>,
+        alone: Alone,
+    ) -> Result<(Begun, Option<Lease>), Error> {
+        allowed(&query.sql)?;
+        let page_max = query.limits.rows_max;
+        let begin = if alone.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
+        let writes = !alone.read_only && !may_read(&first(&query.sql));
+        let query = if writes {
+            // All of its rows are in the first page.
+            let Query { sql, params, limits, .. } = &*query;
+            Arc::new(Query { sql: sql.clone(), params: params.clone(), first: page_max, limits: *limits })
+        } else {
+            query
+        };
+        let mut lease = self.lease(&alone).await?;
+        let until = alone.until();
+        let open = async |lease: &mut Lease| match lease.try_open(&query, Some(begin)).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                lease.begin_anew(&query.sql).await?;
+                lease.try_open(&query, Some(begin)).await
+            }
+            other => other,
+        };
+        let mut begun = lease.in_time(until, open).await.map_err(Trouble::tell)?;
+        if let Some(cursor) = begun.cursor {
+            if alone.read_only {
+                return Ok((begun, Some(lease)));
+            }
+            if !writes && !lease.in_time(until, async |lease| lease.has_written().await).await.map_err(Trouble::tell)? {
+                return Ok((begun, Some(lease)));
+            }
+            let rest = if writes { None } else { Some(lease.fetch(cursor, page_max, until).await?) };
+            match rest {
+                Some(rest) if rest.done => begun.page.rows.extend(rest.rows),
+                _ => return Err(Error::TooLarge(query.limits.bytes_max)),
+            }
+            (begun.cursor, begun.page.done) = (None, true);
+        }
+        lease.commit(until).await?;
+        Ok((begun, None))
+    }
+
+    /// A statement outside of a transaction.
+    pub(crate) async fn execute(self: &Arc<Self>, query: Arc<Query>, alone: Alone) -> Result<u64, Error> {
+        allowed(&query.sql)?;
+        let around = alone.read_only.then_some(("BEGIN READ ONLY", "COMMIT"));
+        let mut lease = self.lease(&alone).await?;
+        let execute = async |lease: &mut Lease| match lease.try_execute(&query, around).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                lease.begin_anew(&query.sql).await?;
+                lease.try_execute(&query, around).await
+            }
+            other => other,
+        };
+        let done = lease.in_time(alone.until(), execute).await;
+        let only_reads = alone.read_only || may_read(&first(&query.sql));
+        let done = done.map_err(if only_reads { Trouble::tell } else { Trouble::tell_commit })?;
+        if done.status != IDLE {
+            return Err(Error::Denied("the statement has begun a transaction: that is done by calls".to_owned()));
+        }
+        Ok(done.rows)
+    }
+
+    async fn lease(self: &Arc<Self>, alone: &Alone) -> Result<Lease, Error> {
+        let place = self.gate.enter(alone.wait).await?;
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        connection.limit(alone.statement).await.map_err(Trouble::tell)?;
+        Ok(Lease::new(connection, place, self))
+    }
+
+    /// A connection that nobody holds and that the server has not closed.
+    fn take(&self) -> Option<Connection> {
+        loop {
+            let Idle { mut connection, timer, .. } = self.idle.lock().pop()?;
+            timer.abort();
+            if connection.wire.is_alive() {
+                return Some(connection);
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let connected = tokio::time::timeout(self.options.connect, login::connect(&self.address, self.tls.as_ref()));
+        match connected.await {
+            Ok(Ok((wire, key))) => Ok(Connection::new(wire, key, &self.types, Counted::new(&self.connections))),
+            Ok(Err(why)) => Err(Error::Unavailable(format!("PostgreSQL: {why}"))),
+            Err(_) => Err(Error::Unavailable("PostgreSQL does not answer".to_owned())),
+        }
+    }
+
+    /// A connection comes back, clean.
+    fn keep(self: &Arc<Self>, connection: Connection) {
+        let number = self.numbers.fetch_add(1, Relaxed);
+        let (home, idle): (Weak<Self>, _) = (Arc::downgrade(self), self.options.idle);
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(idle).await;
+            let Some(home) = home.upgrade() else { return };
+            let old = {
+                let mut idle = home.idle.lock();
+                let at = idle.iter().position(|idle| idle.number == number);
+                at.map(|at| idle.remove(at).connection)
+            };
+            if let Some(old) = old {
+                old.wire.leave().await;
+            }
+        });
+        self.idle.lock().push(Idle { number, connection, timer: timer.abort_handle() });
+    }
+
+    /// Interrupts what a connection does.
+    async fn cancel(&self, key: Key) {
+        let cancelled = login::cancel(&self.address, self.tls.as_ref(), key);
+        if let Ok(Err(why)) = tokio::time::timeout(self.options.connect, cancelled).await {
+            tracing::debug!(why, "PostgreSQL was not told to interrupt a statement; it ends with its own timeout");
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+}
