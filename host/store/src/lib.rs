@@ -10,6 +10,8 @@
 //! | [`process`] | processes as they are kept, and what their turns leave |
 //! | [`mail`] | messages to processes, until they are handled; what is due |
 //! | [`error`] | every way to be refused |
+//! | [`limits`] | what every backend bounds |
+//! | `check`, `queue` | what backends share: what is refused without a look, what waits for the writer |
 //! | [`sqlite`] | the backend in one file |
 //!
 //! The store keeps; it decides nothing about jobs but what has to be decided inside a transaction: who leases one, which
@@ -19,13 +21,16 @@
 //! Nothing in here knows wasm.
 
 pub mod area;
+mod check;
 pub mod commit;
 pub mod error;
 pub mod item;
 pub mod job;
+pub mod limits;
 pub mod mail;
 pub mod process;
 pub mod process_store;
+mod queue;
 pub mod sqlite;
 pub mod store;
 

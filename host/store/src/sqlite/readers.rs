@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::fault::{Stop, breaks, explain};
 use super::open;
-use super::queue::closed;
+use crate::queue::closed;
 use super::state::{handler_name, plugin_name};
 use super::writer::Shared;
 use crate::error::Error;

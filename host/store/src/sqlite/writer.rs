@@ -12,7 +12,7 @@ use super::fault::{breaks, explain, is_full, is_locked};
 use super::open;
 use super::operation::{End, Operation};
 use super::options::SqliteOptions;
-use super::queue::{Queue, Taken};
+use crate::queue::{Queue, Taken};
 use super::state::State;
 use super::tx::{Effects, Quotas, Tx};
 use super::write::{dependants, outbox, trim};
@@ -29,7 +29,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// What the writer shares with the handle and the readers.
 pub(super) struct Shared {
     pub(super) options: SqliteOptions,
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<Box<dyn Operation>>,
     pub(super) quotas: Quotas,
     /// Grows when connections are not to be relied on any more.
     pub(super) generation: AtomicU64,

@@ -8,7 +8,7 @@ use crate::Timestamp;
 use crate::error::Error;
 use crate::mail::{KeptMail, MailPage, MailPlace, Receiver};
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::PAGE_BYTES_MAX;
+use crate::limits::PAGE_BYTES_MAX;
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::plugin_name;
 use crate::sqlite::tx::sql;

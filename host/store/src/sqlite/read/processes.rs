@@ -8,7 +8,7 @@ use super::items::plugin_id;
 use crate::error::Error;
 use crate::process::{EventPage, ProcessEvent, ProcessHead, ProcessId, ProcessPage, ProcessRecord, Saved};
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::PAGE_BYTES_MAX;
+use crate::limits::PAGE_BYTES_MAX;
 use crate::sqlite::part::{self, Part};
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::handler_name;

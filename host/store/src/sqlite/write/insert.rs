@@ -14,7 +14,7 @@ use crate::error::{CommitError, Error};
 use crate::job::{After, Conflict, Ends, Inserted, JobId, JobState, NewJob, QueueRef, Unique};
 use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::{JOB_OVERHEAD, QUEUES_MAX};
+use crate::limits::{JOB_OVERHEAD, QUEUES_MAX};
 use crate::sqlite::tx::{Tx, len, number, sql};
 
 /// What becomes of each job, in their order.

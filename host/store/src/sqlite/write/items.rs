@@ -12,7 +12,7 @@ use crate::Timestamp;
 use crate::commit::{Check, Key, Write};
 use crate::error::Error;
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::ITEM_OVERHEAD;
+use crate::limits::ITEM_OVERHEAD;
 use crate::sqlite::tx::{Tx, len, number, sql};
 
 /// What is there under the keys of a commit when it is carried out, and the sums on the way.

@@ -10,7 +10,7 @@ use crate::commit::{Commit, Outgoing};
 use crate::error::Error;
 use crate::mail::{KeptMail, Mail, MailId, Receiver};
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::MAIL_OVERHEAD;
+use crate::limits::MAIL_OVERHEAD;
 use crate::sqlite::tx::{Tx, len, number, sql};
 
 /// The column `receiver`: a number, or a name.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::job::{Fence, JobFilter, JobId, JobState, Op, OpReport, QueueRef, QueueState};
 use crate::sqlite::fault::{Stop, refuse};
 use crate::sqlite::operation::STEP_ROWS;
-use crate::sqlite::options::QUEUES_MAX;
+use crate::limits::QUEUES_MAX;
 use crate::sqlite::tx::{Tx, number, sql};
 
 /// Which jobs, what to do, those before this one, and the time.

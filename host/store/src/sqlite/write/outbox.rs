@@ -4,7 +4,7 @@ use rusqlite::{Connection, params};
 use skep_types::TopicId;
 
 use crate::commit::{Commit, Outgoing, Publish};
-use crate::sqlite::options::MESSAGE_OVERHEAD;
+use crate::limits::MESSAGE_OVERHEAD;
 use crate::sqlite::state::unreadable;
 use crate::sqlite::tx::{Tx, len, number, sql};
 

@@ -8,7 +8,7 @@ use super::trim::{self, Trim};
 use crate::error::{CommitError, Error};
 use crate::process::{BeforeChange, NewProcess, ProcessChange, ProcessDone, ProcessId, ProcessTurn, RecordChange};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::{EVENT_OVERHEAD, PROCESS_OVERHEAD, QUARANTINE_BYTES_MAX};
+use crate::limits::{EVENT_OVERHEAD, PROCESS_OVERHEAD, QUARANTINE_BYTES_MAX};
 use crate::sqlite::part::{self, Part};
 use crate::sqlite::tx::{Tx, len, number, sql};
 

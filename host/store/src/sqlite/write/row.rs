@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use crate::Timestamp;
 use crate::job::{JobId, JobState};
 use crate::sqlite::blob::{self, Part};
-use crate::sqlite::options::{ATTEMPTS_KEPT, ERROR_BYTES_MAX};
+use crate::limits::{ATTEMPTS_KEPT, ERROR_BYTES_MAX};
 use crate::sqlite::tx::{Tx, len, number, sql};
 
 /// The state in a row.

@@ -6,7 +6,7 @@
 use rusqlite::params;
 
 use super::mail::Going;
-use crate::sqlite::options::EVENT_OVERHEAD;
+use crate::limits::EVENT_OVERHEAD;
 use crate::sqlite::tx::{Tx, sql};
 
 /// How many rows are deleted in one transaction: a process with a long past must not keep others from writing.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::job::{JobId, JobState};
 use crate::sqlite::fault::Stop;
 use crate::sqlite::operation::STEP_ROWS;
-use crate::sqlite::options::ITEM_OVERHEAD;
+use crate::limits::ITEM_OVERHEAD;
 use crate::sqlite::state::plugin_name;
 use crate::sqlite::tx::{Tx, len, number, sql};
 
