@@ -7,7 +7,6 @@ use skep_types::ByteSize;
 
 use crate::limits::Limits;
 
-
 /// What the store is told when it opens.
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {

@@ -12,11 +12,11 @@ use super::fault::{breaks, explain, is_full, is_locked};
 use super::open;
 use super::operation::{End, Operation};
 use super::options::SqliteOptions;
-use crate::queue::{Queue, Taken};
 use super::state::State;
 use super::tx::{Effects, Quotas, Tx};
 use super::write::{dependants, outbox, trim};
 use crate::error::Error;
+use crate::queue::{Queue, Taken};
 use crate::store::{Changes, Observer};
 
 /// Messages that were told stay in the outbox until the next group; until this much later if none comes.

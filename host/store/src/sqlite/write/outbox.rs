@@ -5,8 +5,9 @@ use skep_types::TopicId;
 
 use crate::commit::{Commit, Outgoing, Publish};
 use crate::limits::MESSAGE_OVERHEAD;
+use crate::number::{len, number, sql};
 use crate::sqlite::state::unreadable;
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// What a commit's messages count for.
 pub(super) fn bytes(messages: &[Outgoing]) -> i64 {
