@@ -22,6 +22,8 @@ pub enum AtCommit {
     Pass,
     /// The server does not get it: the connection is cut before.
     CutBefore,
+    /// The server gets it, and the connection is cut at once: it may still be at it.
+    CutBehind,
     /// The server has done it, and the client is not told: the connection is cut instead of the answer.
     CutAfter,
     /// The server has done it, and the client waits: nothing comes any more over this connection, nor is it closed.
@@ -205,6 +207,7 @@ async fn up(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: Own
                     // One that began in an earlier piece was passed on in part; the server does nothing with that.
                     return to.write_all(piece.get(..message.from).unwrap_or_default()).await;
                 }
+                AtCommit::CutBehind => return to.write_all(piece).await,
                 AtCommit::CutAfter | AtCommit::StallAfter => {
                     loses.stalls.store(at_commit == AtCommit::StallAfter, Ordering::SeqCst);
                     loses.answer.store(true, Ordering::SeqCst);
