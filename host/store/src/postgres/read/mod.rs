@@ -1,0 +1,3 @@
+//! Every read.
+
+pub(super) mod items;

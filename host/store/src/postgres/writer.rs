@@ -1,0 +1,236 @@
+//! The one task that writes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fault::Fault;
+use super::group::Group;
+use super::names::SharedNames;
+use super::open::Target;
+use super::operation::{End, Operation};
+use super::session::Session;
+use super::tx::Quotas;
+use crate::error::Error;
+use crate::queue::{Queue, Taken};
+use crate::store::{Changes, Observer};
+
+/// Messages that were told stay in the outbox until the next group; until this much later if none comes.
+const TIDY_AFTER: Duration = Duration::from_millis(200);
+/// How long a server that is gone is left alone before it is asked again; doubled each time.
+const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// The longest such time.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+/// How often a group is done again because another host was in the way, and because the connection was lost before it was
+/// committed.
+const AGAIN_MAX: u32 = 10;
+/// How long it waits before that, at most, the first time; as much more each time.
+const AGAIN_PAUSE_MS: u64 = 5;
+
+/// What the writer shares with the handle, the readers and whoever hears of other hosts.
+pub(super) struct Shared {
+    pub(super) target: Arc<Target>,
+    pub(super) queue: Queue<Box<dyn Operation>>,
+    pub(super) quotas: Quotas,
+    pub(super) names: SharedNames,
+    /// Other hosts were seen at work.
+    pub(super) others: AtomicBool,
+}
+
+impl Shared {
+    /// Whether no other host was seen at work.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.others.load(Ordering::Acquire)
+    }
+}
+
+/// The task's own.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    observer: Arc<dyn Observer>,
+    session: Option<Session>,
+    host: i64,
+    broken: Option<Broken>,
+    /// Rows of the outbox that were told.
+    told: Vec<i64>,
+    /// The number of the next row of the feed.
+    feed: u64,
+    /// The last transaction was undone: what is to be done unasked waits a little.
+    stalled: bool,
+    unresolved: bool,
+}
+
+struct Broken {
+    since: Instant,
+    wait: Duration,
+    reason: Error,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, observer: Arc<dyn Observer>, session: Session, host: i64) -> Self {
+        Self {
+            shared,
+            observer,
+            session: Some(session),
+            host,
+            broken: None,
+            told: Vec::new(),
+            feed: 1,
+            stalled: false,
+            unresolved: false,
+        }
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.shared.queue.taken(self.patience()).await {
+                Taken::Group(group) => {
+                    if self.mend().await {
+                        self.group(group).await;
+                    } else {
+                        self.refuse(group);
+                    }
+                }
+                Taken::Idle => {
+                    if self.mend().await && (self.unresolved || !self.told.is_empty()) {
+                        self.group(Vec::new()).await;
+                    }
+                }
+                Taken::Closed => break,
+            }
+        }
+        // What was told need not be told again by somebody else.
+        if self.session.is_some() && !self.told.is_empty() {
+            self.group(Vec::new()).await;
+        }
+    }
+
+    /// How long to wait for something to do.
+    fn patience(&self) -> Option<Duration> {
+        match &self.broken {
+            Some(broken) if self.session.is_none() => Some(broken.wait.saturating_sub(broken.since.elapsed())),
+            _ if self.unresolved && !self.stalled => Some(Duration::ZERO),
+            _ => (self.unresolved || !self.told.is_empty()).then_some(TIDY_AFTER),
+        }
+    }
+
+    /// Carries a group out and answers it.
+    async fn group(&mut self, mut group: Vec<Box<dyn Operation>>) {
+        let ended = self.transact(&mut group).await;
+        self.stalled = ended.is_err();
+        match ended {
+            Ok(()) => self.answer(group, &End::Durable),
+            Err(fault @ Fault::Unknown(_)) => {
+                self.break_off(&fault);
+                self.answer(group, &End::Unknown);
+            }
+            Err(fault) if fault.breaks() => {
+                let reason = self.break_off(&fault);
+                self.answer(group, &End::Undone(reason));
+            }
+            Err(fault) if group.len() <= 1 => self.answer(group, &End::Undone(fault.error())),
+            // One of them is too much; the others need not suffer for it.
+            Err(_) => {
+                for one in group {
+                    if self.session.is_some() {
+                        Box::pin(self.group(vec![one])).await;
+                    } else {
+                        self.refuse(vec![one]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One transaction, made durable, and told. It is done again as long as another host is in the way.
+    async fn transact(&mut self, group: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
+        let mut again = 0;
+        let done = loop {
+            let Some(session) = &self.session else { return Err(Fault::Gone("there is no connection".to_owned())) };
+            let done = Group::new(session, &self.shared, self.host, self.told.clone()).transact(group, self.feed).await;
+            match done {
+                Ok(done) => break done,
+                Err(fault) if fault.breaks() => return Err(fault),
+                Err(fault) => {
+                    session.rollback().await?;
+                    again += 1;
+                    if !matches!(fault, Fault::Again(_)) || again >= AGAIN_MAX {
+                        return Err(fault);
+                    }
+                    // Two that meet must not meet again.
+                    let pause = fastrand::u64(1..=AGAIN_PAUSE_MS * u64::from(again));
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+            }
+        };
+        // Only now is it known to work again.
+        self.broken = None;
+        self.feed += u64::from(done.told);
+        self.told = done.effects.outbox.clone();
+        self.unresolved = done.effects.unresolved;
+        let changes = done.effects.into_changes(&self.shared.names.read());
+        if let Some(changes) = changes {
+            self.tell(changes);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, changes: Changes) {
+        let observer = &self.observer;
+        if catch_unwind(AssertUnwindSafe(|| observer.changed(changes))).is_err() {
+            tracing::error!("the store's observer panicked; what it was told is lost");
+        }
+    }
+
+    fn answer(&self, group: Vec<Box<dyn Operation>>, end: &End) {
+        let more: Vec<_> = group.into_iter().filter_map(|operation| operation.answer(end)).collect();
+        if !more.is_empty() {
+            self.shared.queue.put_back(more);
+        }
+    }
+
+    fn refuse(&self, group: Vec<Box<dyn Operation>>) {
+        let reason = self.broken.as_ref().map(|broken| broken.reason.clone());
+        let reason = reason.unwrap_or_else(|| Error::Unavailable("there is no connection".to_owned()));
+        self.answer(group, &End::Undone(reason));
+    }
+
+    /// Lets go of the connection.
+    fn break_off(&mut self, fault: &Fault) -> Error {
+        let reason = Fault::Gone(fault.text().to_owned()).error();
+        if self.session.take().is_some() {
+            tracing::error!(error = fault.text(), "the store's database is out of reach; it is asked again");
+        }
+        let wait = self.broken.as_ref().map_or(RETRY_FIRST, |broken| (broken.wait * 2).min(RETRY_MAX));
+        self.broken = Some(Broken { since: Instant::now(), wait, reason: reason.clone() });
+        reason
+    }
+
+    /// Whether there is a connection; makes one, where it is time to.
+    async fn mend(&mut self) -> bool {
+        if self.session.as_ref().is_some_and(|session| !session.is_closed()) {
+            return true;
+        }
+        if self.session.is_none() && self.broken.as_ref().is_some_and(|broken| broken.since.elapsed() < broken.wait) {
+            return false;
+        }
+        match Session::connect(&self.shared.target, None).await {
+            Ok(session) => {
+                tracing::info!("the store's database is there again");
+                self.session = Some(session);
+                self.unresolved = true;
+                // What ended in the unknown may be there.
+                self.tell(Changes { reopened: true, ..Changes::default() });
+                true
+            }
+            Err(fault) => {
+                self.break_off(&fault);
+                false
+            }
+        }
+    }
+}
