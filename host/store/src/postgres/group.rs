@@ -46,7 +46,7 @@ impl<'a> Group<'a> {
     }
 
     /// Carries it out, all or nothing. Whatever the fault, what was begun is not undone yet.
-    pub(super) async fn transact(mut self, operations: &mut [Box<dyn Operation>], feed: u64) -> Result<Done, Fault> {
+    pub(super) async fn transact(mut self, operations: &mut [&mut dyn Operation], feed: u64) -> Result<Done, Fault> {
         self.want(operations);
         if !self.unnamed.is_empty() {
             names::ensure(self.session, &self.shared.names, std::mem::take(&mut self.unnamed)).await?;
@@ -56,7 +56,7 @@ impl<'a> Group<'a> {
         }
         self.load(Part::First).await?;
         for operation in operations {
-            self.decide(&mut **operation).await?;
+            self.decide(*operation).await?;
         }
         let mut batch = Batch::default();
         self.rows.write(&mut batch);
@@ -70,7 +70,7 @@ impl<'a> Group<'a> {
         Ok(Done { effects: self.effects, told })
     }
 
-    fn want(&mut self, operations: &[Box<dyn Operation>]) {
+    fn want(&mut self, operations: &[&mut dyn Operation]) {
         let names = self.shared.names.read();
         let mut wants = Wants {
             rows: &mut self.rows,

@@ -160,3 +160,24 @@ impl<A: Send + 'static> Operation for Steps<A> {
         None
     }
 }
+
+/// What is done beside a group because an earlier one left it undone. Nobody waits for it.
+pub(super) struct Unasked(pub(super) Verb<(), (), Error>);
+
+impl Operation for Unasked {
+    fn bytes(&self) -> usize {
+        0
+    }
+
+    fn want(&self, wants: &mut Wants<'_>) {
+        (self.0.want)(&(), wants);
+    }
+
+    fn run(&mut self, tx: &mut Tx<'_>) -> Result<Ran, Missing> {
+        carry_out(&self.0, &(), &mut None, tx)
+    }
+
+    fn answer(self: Box<Self>, _: &End) -> Option<Box<dyn Operation>> {
+        None
+    }
+}

@@ -12,9 +12,10 @@ use super::group::Group;
 use super::hosts;
 use super::names::SharedNames;
 use super::open::Target;
-use super::operation::{End, Operation};
+use super::operation::{End, Operation, Unasked};
 use super::session::Session;
 use super::tx::Quotas;
+use super::write;
 use crate::error::Error;
 use crate::queue::{Queue, Taken};
 use crate::store::{Changes, Observer};
@@ -81,7 +82,7 @@ impl Writer {
             told: Vec::new(),
             feed: 1,
             stalled: false,
-            unresolved: false,
+            unresolved: true,
         }
     }
 
@@ -167,7 +168,13 @@ impl Writer {
         let mut again = 0;
         let done = loop {
             let Some(session) = &self.session else { return Err(Fault::Gone("there is no connection".to_owned())) };
-            let done = Group::new(session, &self.shared, self.host, self.told.clone()).transact(group, self.feed).await;
+            let left = if self.unresolved { write::UNASKED } else { &[] };
+            let mut unasked: Vec<Unasked> = left.iter().map(|verb| Unasked(*verb)).collect();
+            let mut all: Vec<&mut dyn Operation> =
+                group.iter_mut().map(|one| &mut **one as &mut dyn Operation).collect();
+            all.extend(unasked.iter_mut().map(|one| one as &mut dyn Operation));
+            let done =
+                Group::new(session, &self.shared, self.host, self.told.clone()).transact(&mut all, self.feed).await;
             match done {
                 Ok(done) => break done,
                 Err(fault) if fault.breaks() => return Err(fault),

@@ -1,3 +1,17 @@
 //! Every read.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `items` | key-value data |
+//! | `jobs` | jobs, for operators and for whoever waits for one |
+//! | `overview` | counts, states of queues, ticks, usage |
+//! | `processes` | processes and their events |
+//! | `mail` | mail of a process |
+//! | `due` | whoever has timers or mail that are due |
 
+pub(super) mod due;
 pub(super) mod items;
+pub(super) mod jobs;
+pub(super) mod mail;
+pub(super) mod overview;
+pub(super) mod processes;

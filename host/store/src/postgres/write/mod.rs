@@ -15,3 +15,9 @@ pub(super) mod jobs;
 pub(super) mod mail;
 pub(super) mod outbox;
 pub(super) mod process;
+
+use super::verb::Verb;
+use crate::error::Error;
+
+/// What goes on with what was left undone, so that no transaction is too long: see [`Effects`](super::effects::Effects).
+pub(super) const UNASKED: &[Verb<(), (), Error>] = &[jobs::GO_ON, process::GO_ON];

@@ -6,6 +6,7 @@ use crate::error::{CommitError, Error};
 use crate::job::Inserted;
 use crate::postgres::fault::{Stop, refuse};
 use crate::postgres::tx::{Tx, Wants};
+use crate::postgres::verb::Verb;
 
 pub(super) fn want(_: &Commit, _: &mut Wants<'_>) {}
 
@@ -17,3 +18,6 @@ pub(super) fn insert<'a>(
 ) -> Result<Vec<Inserted>, Stop<CommitError>> {
     if commit.jobs.is_empty() { Ok(Vec::new()) } else { refuse(Error::Unavailable("no jobs yet".to_owned())) }
 }
+
+/// Goes on with jobs whose dependants wait to be told.
+pub(in crate::postgres) const GO_ON: Verb<(), (), Error> = Verb { want: |(), _| {}, run: |(), _| Ok(()) };

@@ -1,0 +1,1 @@
+//! Whoever has timers or mail that are due.

@@ -1,0 +1,1 @@
+//! Jobs, for operators and for whoever waits for one.

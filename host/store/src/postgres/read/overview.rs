@@ -1,0 +1,1 @@
+//! Counts, states of queues, ticks, usage.
