@@ -5,6 +5,7 @@ use super::counts::{self, Counts};
 use super::effects::Effects;
 use super::fault::{Fault, Missing};
 use super::feed;
+use super::hosts;
 use super::names::{self, Unnamed};
 use super::numbers::Numbers;
 use super::operation::{Operation, Ran};
@@ -27,6 +28,8 @@ pub(super) struct Group<'a> {
     effects: Effects,
     unnamed: Unnamed,
     host: i64,
+    /// There are other hosts.
+    others: bool,
 }
 
 impl<'a> Group<'a> {
@@ -42,6 +45,7 @@ impl<'a> Group<'a> {
             effects: Effects::default(),
             unnamed: Unnamed::default(),
             host,
+            others: false,
         }
     }
 
@@ -60,7 +64,7 @@ impl<'a> Group<'a> {
         }
         let mut batch = Batch::default();
         self.rows.write(&mut batch);
-        let told = feed::write(&mut batch, &self.effects, self.shared, self.host, feed);
+        let told = feed::write(&mut batch, &self.effects, self.host, feed, self.others);
         self.counts.write(&mut batch, counts::slot(self.host));
         if batch.is_empty() {
             self.session.rollback().await?;
@@ -85,13 +89,19 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Locks and loads what is wanted, then draws numbers, so that they are higher than those of whoever had the rows before.
+    /// Locks and loads what is wanted, after this host's own row, then draws numbers, so that they are higher than those of whoever had the rows before.
     async fn load(&mut self, part: Part) -> Result<(), Fault> {
         let mut batch = Batch::default();
+        if part == Part::First {
+            hosts::ask(&mut batch, self.host);
+        }
         self.rows.load(&mut batch);
         self.counts.load(&mut batch);
         self.numbers.load(&mut batch);
         let mut answers = self.session.run(&batch, part).await?;
+        if part == Part::First {
+            self.others = hosts::answered(&mut answers)?;
+        }
         self.rows.loaded(&mut answers)?;
         self.counts.loaded(&mut answers)?;
         self.numbers.loaded(&mut answers)?;
