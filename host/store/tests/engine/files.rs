@@ -5,10 +5,30 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use skep_store::{Durability, ListRequest, OpenError, Outgoing, Publish, SqliteOptions, SqliteStore, Store, Write};
+use skep_store::{
+    Durability, ListRequest, Mail, MailId, NewProcess, OpenError, Outgoing, ProcessChange, ProcessId, ProcessStore,
+    Publish, Receiver, Saved, SqliteOptions, SqliteStore, Store, Write,
+};
 use tempfile::TempDir;
 
-use crate::{NOW, Told, commit, fixture, job, key, name, options, plugin, set};
+use crate::{NOW, Told, commit, job, key, name, plugin, set};
+
+pub(crate) struct Fixture {
+    pub(crate) store: SqliteStore,
+    told: Arc<Told>,
+    folder: TempDir,
+}
+
+pub(crate) fn fixture() -> Fixture {
+    let folder = TempDir::new().unwrap();
+    let told = Arc::new(Told::default());
+    let store = SqliteStore::open(options(&folder), Arc::clone(&told) as Arc<_>).unwrap();
+    Fixture { store, told, folder }
+}
+
+pub(crate) fn options(folder: &TempDir) -> SqliteOptions {
+    SqliteOptions::new(folder.path().join("store.sqlite"))
+}
 
 fn open(path: &Path) -> Result<SqliteStore, OpenError> {
     SqliteStore::open(SqliteOptions::new(path), Arc::new(Told::default()))
@@ -110,6 +130,35 @@ async fn a_copy_is_whole_while_writes_go_on() {
     let jobs: u64 = copied.queue_counts().await.unwrap().iter().flat_map(|queue| queue.counts).sum();
     assert_eq!(value(0).map_or("0".into(), |value| String::from_utf8(value.to_vec()).unwrap()), jobs.to_string());
     assert!(!f.folder.path().join("copy.sqlite.partial").exists());
+    // Nothing is written over.
+    assert!(f.store.backup(copy).await.is_err());
+}
+
+#[tokio::test]
+async fn a_copy_has_processes_and_mail() {
+    let f = fixture();
+    let id = ProcessId { plugin: plugin("shop"), number: 1 };
+    let new = NewProcess {
+        kind: name("cart"),
+        name: Some("a".into()),
+        args: "args".into(),
+        saved: Some(Saved { version: 1, state: "s".into() }),
+        extra: "".into(),
+        wake_at: None,
+    };
+    let begin = ProcessChange { append: vec!["e".into()], ..ProcessChange::begin(id.clone(), new) };
+    f.store.commit(skep_store::Commit { process: Some(begin), ..commit(NOW) }).await.unwrap();
+    let to = Receiver::Name(plugin("shop"), "a".into());
+    let letter = || Mail { to: to.clone(), data: "m".into(), at: None };
+    f.store.post_mail(plugin("shop"), vec![letter()], NOW).await.unwrap();
+    let copy = f.folder.path().join("copy.sqlite");
+    f.store.backup(copy.clone()).await.unwrap();
+    let copied = open(&copy).unwrap();
+    let record = copied.process_by_name(plugin("shop"), "a".into()).await.unwrap().unwrap();
+    assert_eq!((record.seq, record.saved.unwrap().state, record.last_event), (1, "s".into(), 1));
+    assert_eq!(copied.process_events(id, 0, 9).await.unwrap().events[0].data, "e");
+    assert_eq!(copied.mail_for(vec![to.clone()], None, NOW, 9).await.unwrap().mail[0].id, MailId(1));
+    assert_eq!(copied.post_mail(plugin("shop"), vec![letter()], NOW).await.unwrap(), [MailId(2)]);
 }
 
 #[tokio::test]

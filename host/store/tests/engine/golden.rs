@@ -12,7 +12,8 @@ use skep_store::{
 };
 use tempfile::TempDir;
 
-use crate::{NOW, Told, commit, fixture, job, key, lease, name, options, plugin, queue, set};
+use crate::files::{fixture, options};
+use crate::{NOW, Told, commit, job, key, lease, name, plugin, queue, set};
 
 /// The newest schema. A file of it is written with `SKEP_STORE_WRITE_GOLDEN=1`; once a schema is released, its file is never
 /// written again, nor is what fills it changed: what a newer one has is filled in beside it.

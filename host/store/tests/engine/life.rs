@@ -1,13 +1,16 @@
 //! The life of a job, a commit and a message, from end to end.
 
-use skep_store::{CommitError, JobState, Outgoing, Publish, Settle, Settled, SqliteStore, Store, Write};
-use std::sync::Arc;
+use skep_store::{CommitError, JobState, Outgoing, Publish, Settle, Settled, Write};
 
-use crate::{NOW, check, commit, fixture, job, key, lease, options, plugin, set};
+use crate::{Fixture, NOW, check, commit, job, key, lease, plugin, set};
 
-#[tokio::test]
-async fn a_commit_is_all_or_nothing() {
-    let f = fixture();
+crate::on_every_backend! {
+    a_commit_is_all_or_nothing,
+    a_job_is_leased_settled_and_pruned,
+    it_is_there_after_it_was_closed,
+}
+
+async fn a_commit_is_all_or_nothing(f: Fixture) {
     let mut first = commit(NOW);
     first.checks.push(check("cart", None));
     first.writes = vec![set("cart", "1 pear"), Write::Sum { key: key("orders"), by: 2 }];
@@ -25,9 +28,7 @@ async fn a_commit_is_all_or_nothing() {
     assert_eq!(texts, [Some(b"1 pear".to_vec()), Some(b"2".to_vec()), None]);
 }
 
-#[tokio::test]
-async fn a_job_is_leased_settled_and_pruned() {
-    let f = fixture();
+async fn a_job_is_leased_settled_and_pruned(f: Fixture) {
     let mut insert = commit(NOW);
     insert.jobs = vec![job("a"), job("b")];
     let ids: Vec<_> = f.store.commit(insert).await.unwrap().jobs.iter().map(|job| job.id).collect();
@@ -58,18 +59,13 @@ async fn a_job_is_leased_settled_and_pruned() {
     assert_eq!(f.store.usage().await.unwrap()[0].jobs, 1);
 }
 
-#[tokio::test]
-async fn it_is_there_after_it_was_closed() {
-    let f = fixture();
+async fn it_is_there_after_it_was_closed(f: Fixture) {
     let mut one = commit(NOW);
     one.writes.push(set("a", "1"));
     f.store.commit(one).await.unwrap();
     f.store.close().await.unwrap();
     assert!(f.store.get(plugin("shop"), vec!["a".into()], NOW).await.is_err());
-    let again = SqliteStore::open(options(&f.folder), Arc::clone(&f.told) as Arc<_>).unwrap();
+    let again = f.again().await;
     let found = again.get(plugin("shop"), vec!["a".into()], NOW).await.unwrap();
     assert_eq!(found[0].as_ref().unwrap().version, 1);
-    let copy = f.folder.path().join("copy.sqlite");
-    assert!(again.backup(copy.clone()).await.unwrap() > 0);
-    assert!(again.backup(copy).await.is_err());
 }

@@ -1,16 +1,21 @@
 //! What is refused, and that the neighbours do not suffer.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use skep_store::{
-    After, Area, CommitError, Error, JobState, Key, ListRequest, Outgoing, Publish, Settle, Settled, SqliteOptions,
-    SqliteStore, Store, Write,
+    After, Area, CommitError, Error, JobState, Key, ListRequest, Outgoing, Publish, Settle, Settled, Write,
 };
-use skep_types::ByteSize;
-use tempfile::TempDir;
 
-use crate::{Fixture, NOW, Told, commit, fixture, job, key, lease, options, plugin, set};
+use crate::backend::Room;
+use crate::{Fixture, NOW, commit, job, key, lease, plugin, set};
+
+crate::on_every_backend! {
+    keys_values_and_commits_have_bounds,
+    jobs_have_bounds,
+    a_quota_bounds_one_plugin_and_lets_it_make_room,
+    a_full_queue_refuses_at_once,
+    errors_are_cut_and_the_last_ones_are_kept,
+    what_the_host_keeps_for_a_plugin_is_beside_what_it_writes,
+}
 
 async fn refused(f: &Fixture, one: skep_store::Commit) -> Error {
     match f.store.commit(one).await.unwrap_err() {
@@ -19,9 +24,7 @@ async fn refused(f: &Fixture, one: skep_store::Commit) -> Error {
     }
 }
 
-#[tokio::test]
-async fn keys_values_and_commits_have_bounds() {
-    let f = fixture();
+async fn keys_values_and_commits_have_bounds(f: Fixture) {
     let writes = |writes: Vec<Write>| skep_store::Commit { writes, ..commit(NOW) };
     let large = |bytes: usize| Write::Set { key: key("a"), value: Bytes::from(vec![0; bytes]), expires: None };
     assert_eq!(refused(&f, writes(vec![set(&"k".repeat(1025), "")])).await, Error::TooLarge(1024));
@@ -34,9 +37,7 @@ async fn keys_values_and_commits_have_bounds() {
     f.store.commit(writes(vec![Write::Delete(key("a")); 1000])).await.unwrap();
 }
 
-#[tokio::test]
-async fn jobs_have_bounds() {
-    let f = fixture();
+async fn jobs_have_bounds(f: Fixture) {
     let jobs = |jobs| skep_store::Commit { jobs, ..commit(NOW) };
     let with = |change: fn(&mut skep_store::NewJob)| {
         let mut one = job("a");
@@ -59,9 +60,7 @@ async fn jobs_have_bounds() {
     f.store.commit(other).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_quota_bounds_one_plugin_and_lets_it_make_room() {
-    let f = fixture();
+async fn a_quota_bounds_one_plugin_and_lets_it_make_room(f: Fixture) {
     f.store.set_quota(plugin("shop"), 2_000);
     let write = |text: &str, bytes: usize| {
         let write = Write::Set { key: key(text), value: vec![0; bytes].into(), expires: None };
@@ -102,11 +101,9 @@ async fn a_quota_bounds_one_plugin_and_lets_it_make_room() {
     );
 }
 
-#[tokio::test]
-async fn a_full_queue_refuses_at_once() {
-    let folder = TempDir::new().unwrap();
-    let options = SqliteOptions { waiting_max: 4, waiting_bytes_max: ByteSize(4_000), ..options(&folder) };
-    let store = SqliteStore::open(options, Arc::new(Told::default())).unwrap();
+async fn a_full_queue_refuses_at_once(f: Fixture) {
+    f.store.close().await.unwrap();
+    let store = f.home.open(Room::Little, &f.told).await;
     let write = |bytes: usize| {
         let write = Write::Set { key: key("a"), value: vec![0; bytes].into(), expires: None };
         store.commit(skep_store::Commit { writes: vec![write], ..commit(NOW) })
@@ -128,9 +125,7 @@ async fn a_full_queue_refuses_at_once() {
     write(10_000).await.unwrap();
 }
 
-#[tokio::test]
-async fn errors_are_cut_and_the_last_ones_are_kept() {
-    let f = fixture();
+async fn errors_are_cut_and_the_last_ones_are_kept(f: Fixture) {
     let mut one = commit(NOW);
     one.jobs.push(job("a"));
     one.jobs[0].max_attempts = 100;
@@ -150,9 +145,7 @@ async fn errors_are_cut_and_the_last_ones_are_kept() {
     assert_eq!(f.store.usage().await.unwrap()[0].bytes, bytes);
 }
 
-#[tokio::test]
-async fn what_the_host_keeps_for_a_plugin_is_beside_what_it_writes() {
-    let f = fixture();
+async fn what_the_host_keeps_for_a_plugin_is_beside_what_it_writes(f: Fixture) {
     let own = |text: &str| Key { area: Area::Host, ..key(text) };
     let mut both = commit(NOW);
     both.writes = vec![set("a", "mine")];

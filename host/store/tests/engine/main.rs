@@ -2,9 +2,10 @@
 //!
 //! | module | shows |
 //! |---|---|
+//! | `backend` | a store of each kind, and every test on each of them |
 //! | `life` | the life of a job, a commit and a message, from end to end |
-//! | `files` | other programs' files, damaged ones, copies |
-//! | `golden` | files of every schema that there was |
+//! | `files` | other programs' files, damaged ones, copies; SQLite's |
+//! | `golden` | files of every schema that there was; SQLite's |
 //! | `limits` | what is refused, and that the neighbours do not suffer |
 //! | `workers` | many at once: unique jobs, late workers, groups, those that wait for many |
 //! | `processes` | who may change a process, names, events, mail, what is due |
@@ -12,6 +13,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod backend;
 mod files;
 mod golden;
 mod life;
@@ -20,16 +22,12 @@ mod model;
 mod processes;
 mod workers;
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use parking_lot::Mutex;
-use skep_store::{
-    Changes, Check, Commit, Ends, Key, LeaseRequest, NewJob, Observer, QueueRef, SqliteOptions, SqliteStore, Timestamp,
-    Write,
-};
+use skep_store::{Changes, Check, Commit, Ends, Key, LeaseRequest, NewJob, Observer, QueueRef, Timestamp, Write};
 use skep_types::{HandlerName, PluginName};
-use tempfile::TempDir;
+
+use self::backend::Fixture;
 
 const NOW: Timestamp = 1_700_000_000_000;
 
@@ -53,23 +51,6 @@ impl Told {
         let texts = told.iter().flat_map(|changes| &changes.publishes);
         texts.map(|publish| String::from_utf8(publish.data.to_vec()).unwrap()).collect()
     }
-}
-
-struct Fixture {
-    store: SqliteStore,
-    told: Arc<Told>,
-    folder: TempDir,
-}
-
-fn fixture() -> Fixture {
-    let folder = TempDir::new().unwrap();
-    let told = Arc::new(Told::default());
-    let store = SqliteStore::open(options(&folder), Arc::clone(&told) as Arc<_>).unwrap();
-    Fixture { store, told, folder }
-}
-
-fn options(folder: &TempDir) -> SqliteOptions {
-    SqliteOptions::new(folder.path().join("store.sqlite"))
 }
 
 fn plugin(name: &str) -> PluginName {

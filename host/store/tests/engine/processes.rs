@@ -5,11 +5,26 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_store::{
     BeforeChange, Commit, CommitError, DueCursor, DuePage, Error, Mail, MailId, NewProcess, Outgoing, ProcessChange,
-    ProcessDone, ProcessId, ProcessRecord, ProcessStore, ProcessTurn, Receiver, Saved, SqliteStore, Store, Timestamp,
-    Write,
+    ProcessDone, ProcessId, ProcessRecord, ProcessTurn, Receiver, Saved, Timestamp, Write,
 };
 
-use crate::{Fixture, NOW, commit, fixture, key, name, options, plugin};
+use crate::{Fixture, NOW, commit, key, name, plugin};
+
+crate::on_every_backend! {
+    a_turn_is_committed_with_its_effects_or_not_at_all,
+    whoever_lost_a_process_changes_nothing,
+    a_turn_ends_a_quarantine,
+    a_name_has_one_process,
+    names_are_listed_in_order_by_prefix,
+    large_parts_come_and_go,
+    events_have_no_gaps_and_are_never_numbered_twice,
+    a_long_past_is_deleted_behind_the_others,
+    mail_is_told_when_it_is_due_and_kept_until_it_is_handled,
+    pages_of_large_mail_miss_nothing,
+    what_is_due_is_seen_once,
+    a_quota_counts_records_events_and_mail,
+    it_is_there_after_it_was_closed,
+}
 
 fn id(number: u64) -> ProcessId {
     ProcessId { plugin: plugin("shop"), number }
@@ -74,9 +89,7 @@ impl Fixture {
     }
 }
 
-#[tokio::test]
-async fn a_turn_is_committed_with_its_effects_or_not_at_all() {
-    let f = fixture();
+async fn a_turn_is_committed_with_its_effects_or_not_at_all(f: Fixture) {
     f.begin(7, Some("cart:1")).await;
     let ids = f.store.post_mail(plugin("shop"), vec![mail(named("cart:1"), "add", None)], NOW).await.unwrap();
     let mut one = of(ProcessChange::turn(id(7), 1, ProcessTurn { wake_at: Some(NOW + 5), ..turn("1 pear") }));
@@ -106,9 +119,7 @@ async fn a_turn_is_committed_with_its_effects_or_not_at_all() {
     assert_eq!(f.record(7).await.unwrap().saved, Some(saved("1 pear")));
 }
 
-#[tokio::test]
-async fn whoever_lost_a_process_changes_nothing() {
-    let f = fixture();
+async fn whoever_lost_a_process_changes_nothing(f: Fixture) {
     let missing = f.change(ProcessChange::turn(id(1), 3, turn("a"))).await;
     assert_eq!(missing, Err(CommitError::Stale { seq: 0 }));
     f.begin(1, None).await;
@@ -140,9 +151,7 @@ async fn whoever_lost_a_process_changes_nothing() {
     assert_eq!(f.change(long).await, Err(Error::TooLarge(256).into()));
 }
 
-#[tokio::test]
-async fn a_turn_ends_a_quarantine() {
-    let f = fixture();
+async fn a_turn_ends_a_quarantine(f: Fixture) {
     let wakes = |text| ProcessTurn { wake_at: Some(NOW), ..turn(text) };
     f.begin(1, None).await;
     f.change(ProcessChange::turn(id(1), 1, wakes("a"))).await.unwrap();
@@ -158,9 +167,8 @@ async fn a_turn_ends_a_quarantine() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_has_one_process() {
-    let f = Arc::new(fixture());
+async fn a_name_has_one_process(f: Fixture) {
+    let f = Arc::new(f);
     let tasks: Vec<_> = (0..100)
         .map(|number| {
             let f = Arc::clone(&f);
@@ -187,9 +195,7 @@ async fn a_name_has_one_process() {
     assert_eq!(again.id.number, u64::MAX);
 }
 
-#[tokio::test]
-async fn names_are_listed_in_order_by_prefix() {
-    let f = fixture();
+async fn names_are_listed_in_order_by_prefix(f: Fixture) {
     for (number, name) in (1..).zip(["b", "a/2", "a", "a/1", "é", "a/3"]) {
         f.begin(number, Some(name)).await;
     }
@@ -211,9 +217,7 @@ async fn names_are_listed_in_order_by_prefix() {
     assert!(page.more);
 }
 
-#[tokio::test]
-async fn large_parts_come_and_go() {
-    let f = fixture();
+async fn large_parts_come_and_go(f: Fixture) {
     let large = |byte: &str| byte.repeat(3_000);
     let begin = NewProcess { args: large("a").into(), extra: large("e").into(), ..new(None) };
     f.change(ProcessChange::begin(id(1), begin)).await.unwrap();
@@ -240,16 +244,12 @@ async fn large_parts_come_and_go() {
     f.change(ProcessChange::turn(id(1), 5, ProcessTurn { before: before(), ..turn(&large("s")) })).await.unwrap();
     f.change(ProcessChange::end(id(1), 6)).await.unwrap();
     assert_eq!((f.record(1).await, f.used().await), (None, (0, 0)));
-    let file = rusqlite::Connection::open(f.folder.path().join("store.sqlite")).unwrap();
     for table in ["processes", "process_parts", "process_befores"] {
-        let select = format!("SELECT count(*) FROM {table}");
-        assert_eq!(file.query_row(&select, [], |row| row.get::<_, i64>(0)), Ok(0), "{table}");
+        assert_eq!(f.home.rows(table), 0, "{table}");
     }
 }
 
-#[tokio::test]
-async fn events_have_no_gaps_and_are_never_numbered_twice() {
-    let f = fixture();
+async fn events_have_no_gaps_and_are_never_numbered_twice(f: Fixture) {
     f.begin(1, None).await;
     let append = |seq, texts: &[&str], below| {
         let append = texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
@@ -277,9 +277,7 @@ async fn events_have_no_gaps_and_are_never_numbered_twice() {
 }
 
 /// More than one transaction deletes.
-#[tokio::test]
-async fn a_long_past_is_deleted_behind_the_others() {
-    let f = fixture();
+async fn a_long_past_is_deleted_behind_the_others(f: Fixture) {
     for (number, below) in [(1, 11_500), (2, 0)] {
         f.begin(number, None).await;
         for at in 0..12 {
@@ -309,9 +307,7 @@ async fn a_long_past_is_deleted_behind_the_others() {
     panic!("{:?}", f.store.usage().await.unwrap());
 }
 
-#[tokio::test]
-async fn mail_is_told_when_it_is_due_and_kept_until_it_is_handled() {
-    let f = fixture();
+async fn mail_is_told_when_it_is_due_and_kept_until_it_is_handled(f: Fixture) {
     f.begin(1, Some("a")).await;
     f.told.take();
     let post = vec![
@@ -355,9 +351,7 @@ async fn mail_is_told_when_it_is_due_and_kept_until_it_is_handled() {
 }
 
 /// A page that ends early for one of its receivers has nothing of the others that stands behind.
-#[tokio::test]
-async fn pages_of_large_mail_miss_nothing() {
-    let f = fixture();
+async fn pages_of_large_mail_miss_nothing(f: Fixture) {
     let to = vec![Receiver::Process(id(1)), named("a")];
     let mut ids = Vec::new();
     for _ in 0..6 {
@@ -372,9 +366,7 @@ async fn pages_of_large_mail_miss_nothing() {
     assert_eq!(first.mail.iter().chain(&second.mail).map(|mail| mail.id).collect::<Vec<_>>(), ids);
 }
 
-#[tokio::test]
-async fn what_is_due_is_seen_once() {
-    let f = fixture();
+async fn what_is_due_is_seen_once(f: Fixture) {
     let wake = |number, at| ProcessChange::begin(id(number), NewProcess { wake_at: Some(NOW + at), ..new(None) });
     for (number, at) in [(1, 5), (2, 5), (3, 20), (4, 1), (5, 5)] {
         f.change(wake(number, at)).await.unwrap();
@@ -418,9 +410,7 @@ async fn what_is_due_is_seen_once() {
     assert_eq!(numbers(&page), [(4, 1), (2, 5), (5, 5), (9, 0), (3, 0)]);
 }
 
-#[tokio::test]
-async fn a_quota_counts_records_events_and_mail() {
-    let f = fixture();
+async fn a_quota_counts_records_events_and_mail(f: Fixture) {
     f.begin(1, None).await;
     f.store.set_quota(plugin("shop"), 1_000);
     let full = |done: Result<ProcessDone, CommitError>| assert_eq!(done, Err(Error::Quota(1_000).into()));
@@ -445,23 +435,16 @@ async fn a_quota_counts_records_events_and_mail() {
     assert!(usage.iter().all(|usage| (usage.processes, usage.bytes) == (0, 0)), "{usage:?}");
 }
 
-#[tokio::test]
-async fn it_is_there_after_it_was_closed_and_in_a_copy() {
-    let f = fixture();
+async fn it_is_there_after_it_was_closed(f: Fixture) {
     f.begin(1, Some("a")).await;
     let append = ProcessChange { append: vec!["e".into()], ..ProcessChange::turn(id(1), 1, turn("s")) };
     f.change(append).await.unwrap();
     f.store.post_mail(plugin("shop"), vec![mail(named("a"), "m", None)], NOW).await.unwrap();
-    let copy = f.folder.path().join("copy.sqlite");
-    f.store.backup(copy.clone()).await.unwrap();
     f.store.close().await.unwrap();
-    let copy = skep_store::SqliteOptions::new(copy);
-    for options in [options(&f.folder), copy] {
-        let again = SqliteStore::open(options, Arc::clone(&f.told) as Arc<_>).unwrap();
-        let record = again.process_by_name(plugin("shop"), "a".into()).await.unwrap().unwrap();
-        assert_eq!((record.seq, record.saved, record.last_event), (2, Some(saved("s")), 1));
-        assert_eq!(again.process_events(id(1), 0, 9).await.unwrap().events[0].data, "e");
-        assert_eq!(again.mail_for(vec![named("a")], None, NOW, 9).await.unwrap().mail[0].id, MailId(1));
-        assert_eq!(again.post_mail(plugin("shop"), vec![mail(named("a"), "n", None)], NOW).await.unwrap(), [MailId(2)]);
-    }
+    let again = f.again().await;
+    let record = again.process_by_name(plugin("shop"), "a".into()).await.unwrap().unwrap();
+    assert_eq!((record.seq, record.saved, record.last_event), (2, Some(saved("s")), 1));
+    assert_eq!(again.process_events(id(1), 0, 9).await.unwrap().events[0].data, "e");
+    assert_eq!(again.mail_for(vec![named("a")], None, NOW, 9).await.unwrap().mail[0].id, MailId(1));
+    assert_eq!(again.post_mail(plugin("shop"), vec![mail(named("a"), "n", None)], NOW).await.unwrap(), [MailId(2)]);
 }

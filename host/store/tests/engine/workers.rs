@@ -5,10 +5,19 @@ use std::sync::Arc;
 
 use skep_store::{
     After, CommitError, Conflict, Ends, Error, Fence, JobFilter, JobState, Lost, Op, Replace, Settle, Settled,
-    StateSet, Store, Unique, Write,
+    StateSet, Unique, Write,
 };
 
-use crate::{NOW, commit, fixture, job, key, lease, plugin, queue, set};
+use crate::{Fixture, NOW, commit, job, key, lease, plugin, queue, set};
+
+crate::on_every_backend! {
+    a_hundred_inserters_make_one_job,
+    whoever_comes_late_changes_nothing,
+    a_refused_commit_leaves_its_group_alone,
+    one_end_reaches_all_that_wait_for_it,
+    nobody_waits_for_an_answer_and_it_is_written_all_the_same,
+    a_paused_queue_gives_nothing,
+}
 
 fn unique() -> Unique {
     Unique {
@@ -20,9 +29,8 @@ fn unique() -> Unique {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hundred_inserters_make_one_job() {
-    let f = Arc::new(fixture());
+async fn a_hundred_inserters_make_one_job(f: Fixture) {
+    let f = Arc::new(f);
     let tasks: Vec<_> = (0..100)
         .map(|number| {
             let f = Arc::clone(&f);
@@ -64,9 +72,7 @@ async fn a_hundred_inserters_make_one_job() {
     assert_eq!(jobs.len(), others + 1);
 }
 
-#[tokio::test]
-async fn whoever_comes_late_changes_nothing() {
-    let f = fixture();
+async fn whoever_comes_late_changes_nothing(f: Fixture) {
     let mut one = commit(NOW);
     one.jobs.push(job("slow"));
     f.store.commit(one).await.unwrap();
@@ -96,9 +102,8 @@ async fn whoever_comes_late_changes_nothing() {
     assert_eq!(f.store.job(id).await.unwrap().0.state, JobState::Cancelled);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_commit_leaves_its_group_alone() {
-    let f = Arc::new(fixture());
+async fn a_refused_commit_leaves_its_group_alone(f: Fixture) {
+    let f = Arc::new(f);
     let tasks: Vec<_> = (0..400)
         .map(|number| {
             let f = Arc::clone(&f);
@@ -128,9 +133,7 @@ async fn a_refused_commit_leaves_its_group_alone() {
 }
 
 /// More than are told in one transaction, and those that wait for them.
-#[tokio::test]
-async fn one_end_reaches_all_that_wait_for_it() {
-    let f = fixture();
+async fn one_end_reaches_all_that_wait_for_it(f: Fixture) {
     let mut one = commit(NOW);
     one.jobs.push(job("first"));
     let first = f.store.commit(one).await.unwrap().jobs[0].id;
@@ -160,9 +163,7 @@ async fn one_end_reaches_all_that_wait_for_it() {
     panic!("some still wait");
 }
 
-#[tokio::test]
-async fn nobody_waits_for_an_answer_and_it_is_written_all_the_same() {
-    let f = fixture();
+async fn nobody_waits_for_an_answer_and_it_is_written_all_the_same(f: Fixture) {
     let mut one = commit(NOW);
     one.writes.push(set("a", "1"));
     drop(f.store.commit(one));
@@ -172,9 +173,7 @@ async fn nobody_waits_for_an_answer_and_it_is_written_all_the_same() {
     f.store.commit(next).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_paused_queue_gives_nothing() {
-    let f = fixture();
+async fn a_paused_queue_gives_nothing(f: Fixture) {
     let mut one = commit(NOW);
     one.jobs.push(job("a"));
     f.store.commit(one).await.unwrap();

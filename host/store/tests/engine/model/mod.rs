@@ -7,15 +7,16 @@ mod processes;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use skep_store::{
-    After, Area, Commit, Conflict, Durability, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest,
-    MailId, NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, Replace, Settle, Settled, SqliteOptions,
-    SqliteStore, StateSet, Store, Tick, Timestamp, Unique, Write,
+    After, Area, Commit, Conflict, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest, MailId,
+    NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, Replace, Settle, Settled, StateSet, Tick, Timestamp,
+    Unique, Write,
 };
-use tempfile::TempDir;
 
 use self::naive::Naive;
 use self::processes::{Letter, Turn};
+use crate::backend::{Backend, Home, Room, runtime};
 use crate::{NOW, Told, check, name, plugin};
 
 const KEYS: [&str; 6] = ["a", "a/", "a/1", "a0", "b", "é"];
@@ -259,16 +260,10 @@ fn settled(what: u8, now: Timestamp) -> Settled {
 }
 
 struct Both {
-    store: SqliteStore,
+    store: Arc<dyn ProcessStore>,
     naive: Naive,
     told: Arc<Told>,
-    folder: TempDir,
-}
-
-fn open(folder: &TempDir, told: &Arc<Told>) -> SqliteStore {
-    let options =
-        SqliteOptions { durability: Durability::Off, ..SqliteOptions::new(folder.path().join("store.sqlite")) };
-    SqliteStore::open(options, Arc::clone(told) as Arc<_>).unwrap()
+    home: Home,
 }
 
 impl Both {
@@ -388,10 +383,10 @@ impl Both {
                 let expected = naive.processes.settle_upgrade(&of);
                 assert_eq!(store.settle_upgrade(of).await.unwrap(), expected);
             }
-            Step::Due(limit) => processes::due_in_pages(store, naive, limit).await,
+            Step::Due(limit) => processes::due_in_pages(&**store, naive, limit).await,
             Step::Reopen => {
                 store.close().await.unwrap();
-                *store = open(&self.folder, &self.told);
+                *store = self.home.open(Room::Unsynced, &self.told).await;
                 for (plugin, bytes) in &naive.quotas {
                     store.set_quota(plugin.clone(), *bytes);
                 }
@@ -421,7 +416,7 @@ impl Both {
         assert_eq!(mail, std::mem::take(&mut naive.processes.told));
         let due: Vec<_> = changes.iter().filter_map(|changes| changes.mail_due).collect();
         assert_eq!(due, std::mem::take(&mut naive.processes.told_due));
-        processes::agree(store, naive).await;
+        processes::agree(&**store, naive).await;
 
         let page = store.jobs(JobFilter::default(), None, 1000).await.unwrap();
         assert_eq!(page.next, None);
@@ -458,17 +453,30 @@ fn sorted<T: Ord + Copy, U: Copy>(mut all: Vec<(T, U)>) -> Vec<(T, U)> {
     all
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_store_does_what_the_model_does(steps in prop::collection::vec(step(), 1..60)) {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            let (folder, told) = (TempDir::new().unwrap(), Arc::new(Told::default()));
-            let mut both = Both { store: open(&folder, &told), naive: Naive::new(NOW), told, folder };
+/// So many random lives of a store, or as many as `SKEP_STORE_MODEL_CASES` says.
+fn does_what_the_model_does(backend: Backend, cases: u32) {
+    let cases = std::env::var("SKEP_STORE_MODEL_CASES").map_or(cases, |cases| cases.parse().unwrap());
+    let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
+    let lives = prop::collection::vec(step(), 1..60);
+    let ran = TestRunner::new(config).run(&lives, |steps| {
+        let Some(home) = Home::new(backend) else { return Ok(()) };
+        runtime().block_on(async {
+            let told = Arc::new(Told::default());
+            let store = home.open(Room::Unsynced, &told).await;
+            let mut both = Both { store, naive: Naive::new(NOW), told, home };
             for step in steps {
                 both.step(step).await;
             }
+            both.store.close().await.unwrap();
         });
+        Ok(())
+    });
+    if let Err(wrong) = ran {
+        panic!("{wrong}");
     }
+}
+
+#[test]
+fn sqlite_does_what_the_model_does() {
+    does_what_the_model_does(Backend::Sqlite, 100);
 }

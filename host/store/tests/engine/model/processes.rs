@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use skep_store::{
     BeforeChange, Due, DueCursor, Mail, MailId, NewProcess, ProcessChange, ProcessId, ProcessStore, ProcessTurn,
-    Receiver, RecordChange, Saved, SqliteStore,
+    Receiver, RecordChange, Saved,
 };
 
 use super::naive::Naive;
@@ -131,7 +131,7 @@ impl Turn {
 }
 
 /// Everything that is due, in pages.
-pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usize) {
+pub(super) async fn due_in_pages(store: &dyn ProcessStore, naive: &Naive, limit: usize) {
     let (mut cursor, mut timers, mut mail) = (DueCursor::default(), Vec::new(), BTreeSet::new());
     let due = naive.processes.timers(naive.now);
     loop {
@@ -158,7 +158,7 @@ pub(super) async fn due_in_pages(store: &SqliteStore, naive: &Naive, limit: usiz
 }
 
 /// Everything that can be seen of processes is the same.
-pub(super) async fn agree(store: &SqliteStore, naive: &Naive) {
+pub(super) async fn agree(store: &dyn ProcessStore, naive: &Naive) {
     let kept = &naive.processes;
     let (mut all, mut reads) = (Vec::new(), Vec::new());
     // All are asked before the first is waited for, for there are many.

@@ -1,0 +1,107 @@
+//! A store of each kind, and every test on each of them.
+
+use std::sync::Arc;
+
+use skep_store::{Durability, ProcessStore, SqliteOptions, SqliteStore};
+use skep_types::ByteSize;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::Told;
+
+/// What keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Sqlite,
+}
+
+/// How much a store takes, and what it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// The defaults.
+    Usual,
+    /// Four writes wait, and 4,000 bytes of them.
+    Little,
+    /// As usual, and no disk is waited for.
+    Unsynced,
+}
+
+/// What is still there when a store is closed.
+pub(crate) enum Home {
+    File(TempDir),
+}
+
+impl Home {
+    /// None if there is no such backend here, which is said.
+    pub(crate) fn new(backend: Backend) -> Option<Self> {
+        match backend {
+            Backend::Sqlite => Some(Self::File(TempDir::new().unwrap())),
+        }
+    }
+
+    pub(crate) async fn open(&self, room: Room, told: &Arc<Told>) -> Arc<dyn ProcessStore> {
+        match self {
+            Self::File(folder) => {
+                let mut options = SqliteOptions::new(folder.path().join("store.sqlite"));
+                match room {
+                    Room::Usual => {}
+                    Room::Little => {
+                        options.waiting_max = 4;
+                        options.waiting_bytes_max = ByteSize(4_000);
+                    }
+                    Room::Unsynced => options.durability = Durability::Off,
+                }
+                Arc::new(SqliteStore::open(options, Arc::clone(told) as Arc<_>).unwrap())
+            }
+        }
+    }
+
+    /// How many rows a table has, whoever asks.
+    pub(crate) fn rows(&self, table: &str) -> i64 {
+        let select = format!("SELECT count(*) FROM {table}");
+        match self {
+            Self::File(folder) => {
+                let file = rusqlite::Connection::open(folder.path().join("store.sqlite")).unwrap();
+                file.query_row(&select, [], |row| row.get(0)).unwrap()
+            }
+        }
+    }
+}
+
+/// A store that is open.
+pub(crate) struct Fixture {
+    pub(crate) store: Arc<dyn ProcessStore>,
+    pub(crate) told: Arc<Told>,
+    pub(crate) home: Home,
+}
+
+impl Fixture {
+    /// The store once more, with the same observer.
+    pub(crate) async fn again(&self) -> Arc<dyn ProcessStore> {
+        self.home.open(Room::Usual, &self.told).await
+    }
+}
+
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Runs a test on a backend, if that is here.
+pub(crate) fn on<Test: Future<Output = ()>>(backend: Backend, test: impl FnOnce(Fixture) -> Test) {
+    let Some(home) = Home::new(backend) else { return };
+    runtime().block_on(async {
+        let told = Arc::new(Told::default());
+        let store = home.open(Room::Usual, &told).await;
+        test(Fixture { store, told, home }).await;
+    });
+}
+
+/// These functions are tests, each on every backend.
+#[macro_export]
+macro_rules! on_every_backend {
+    ($($test:ident,)*) => {
+        mod sqlite {
+            $(#[test] fn $test() { $crate::backend::on($crate::backend::Backend::Sqlite, super::$test); })*
+        }
+    };
+}
