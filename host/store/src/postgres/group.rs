@@ -1,10 +1,9 @@
 //! The transaction of a group: what it wants is loaded, each write is decided, what became of the rows is written.
 
-use super::batch::Batch;
+use super::batch::{Batch, params};
 use super::counts::{self, Counts};
 use super::effects::Effects;
 use super::fault::{Fault, Missing};
-use super::feed;
 use super::names::{self, Unnamed};
 use super::numbers::Numbers;
 use super::operation::{Operation, Ran};
@@ -14,6 +13,7 @@ use super::rows::{Family as _, Rows};
 use super::session::{Part, Session};
 use super::tx::{Tx, Wants};
 use super::writer::Shared;
+use super::{feed, hosts};
 
 /// How often a write may find something missing: each time is a round trip more.
 const ROUNDS_MAX: usize = 10_000;
@@ -91,10 +91,16 @@ impl<'a> Group<'a> {
     /// Locks and loads what is wanted, then draws numbers, so that they are higher than those of whoever had the rows before.
     async fn load(&mut self, part: Part) -> Result<(), Fault> {
         let mut batch = Batch::default();
+        if part == Part::First {
+            batch.ask(&hosts::WRITES, params![self.host]);
+        }
         self.rows.load(&mut batch);
         self.counts.load(&mut batch);
         self.numbers.load(&mut batch);
         let mut answers = self.session.run(&batch, part).await?;
+        if part == Part::First {
+            answers.rows();
+        }
         self.rows.loaded(&mut answers)?;
         self.counts.loaded(&mut answers)?;
         self.numbers.loaded(&mut answers)?;

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::group::Group;
+use super::hosts;
 use super::names::SharedNames;
 use super::open::Target;
 use super::operation::{End, Operation, Unasked};
@@ -127,6 +128,7 @@ impl Writer {
             Ok(()) => self.answer(group, &End::Durable),
             Err(fault @ Fault::Unknown(_)) => {
                 self.break_off(&fault);
+                self.outlive().await;
                 self.answer(group, &End::Unknown);
             }
             Err(fault) if fault.breaks() => {
@@ -143,6 +145,20 @@ impl Writer {
                         self.refuse(vec![one]);
                     }
                 }
+            }
+        }
+    }
+
+    /// Whoever is told that the end of a commit is not known looks what became of it. The server may still be at it, if it is only the
+    /// connection that is lost; then this waits for it. A server that is out of reach is not waited for: it has to come back first.
+    async fn outlive(&mut self) {
+        let Ok(session) = Session::connect(&self.shared.target, None).await else { return };
+        for _ in 0..AGAIN_MAX {
+            match hosts::outlive(&session, self.host).await {
+                Ok(()) => return,
+                // It waits for a row, or for its disk, longer than anybody waits for a lock.
+                Err(Fault::Again(_)) if session.rollback().await.is_ok() => {}
+                Err(_) => return,
             }
         }
     }

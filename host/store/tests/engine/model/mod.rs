@@ -480,3 +480,8 @@ fn does_what_the_model_does(backend: Backend, cases: u32) {
 fn sqlite_does_what_the_model_does() {
     does_what_the_model_does(Backend::Sqlite, 100);
 }
+
+#[test]
+fn postgres_does_what_the_model_does() {
+    does_what_the_model_does(Backend::Postgres, 25);
+}
