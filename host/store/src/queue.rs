@@ -37,6 +37,8 @@ struct Inner<O> {
     bytes: usize,
     closed: bool,
     closers: Vec<Closer>,
+    /// The writer is to look around, though nothing waits.
+    nudged: bool,
     /// The writer has gone.
     over: bool,
 }
@@ -53,7 +55,14 @@ pub(crate) enum Taken<O> {
 
 impl<O: Waiting> Queue<O> {
     pub(crate) fn new(len_max: usize, bytes_max: usize) -> Self {
-        let inner = Inner { waiting: VecDeque::new(), bytes: 0, closed: false, closers: Vec::new(), over: false };
+        let inner = Inner {
+            waiting: VecDeque::new(),
+            bytes: 0,
+            closed: false,
+            closers: Vec::new(),
+            nudged: false,
+            over: false,
+        };
         Self { inner: Mutex::new(inner), filled: Condvar::new(), told: Notify::new(), len_max, bytes_max }
     }
 
@@ -104,16 +113,20 @@ impl<O: Waiting> Queue<O> {
         Taken::Group(inner.group())
     }
 
-    /// The same, for a task. Whoever drops it has taken nothing.
+    /// The same, for a task, which may be [`nudged`](Self::nudge). Whoever drops it has taken nothing.
     pub(crate) async fn taken(&self, idle: Option<Duration>) -> Taken<O> {
         loop {
             {
                 let mut inner = self.inner.lock();
+                let nudged = std::mem::take(&mut inner.nudged);
                 if !inner.waiting.is_empty() {
                     return Taken::Group(inner.group());
                 }
                 if inner.closed {
                     return Taken::Closed;
+                }
+                if nudged {
+                    return Taken::Idle;
                 }
             }
             // It keeps one call that comes before it is asked.
@@ -132,6 +145,12 @@ impl<O: Waiting> Queue<O> {
     fn is_idle(&self) -> bool {
         let inner = self.inner.lock();
         inner.waiting.is_empty() && !inner.closed
+    }
+
+    /// A writer that is a task looks around, whether anything waits or not.
+    pub(crate) fn nudge(&self) {
+        self.inner.lock().nudged = true;
+        self.told.notify_one();
     }
 
     /// Takes no more. The writer goes when it has done what is there, and then tells.

@@ -27,7 +27,8 @@ pub(super) struct Effects {
     pub(super) unresolved: bool,
 }
 
-fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+/// The earlier one of two that may be none.
+pub(super) fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
 
@@ -60,11 +61,11 @@ impl Effects {
         self.unresolved |= other.unresolved;
     }
 
-    /// For the observer, if there is anything to tell.
-    pub(super) fn into_changes(self, names: &Names) -> Option<Changes> {
+    /// For the observer.
+    pub(super) fn into_changes(self, names: &Names) -> Changes {
         let mut available: Vec<_> = self.available.iter().filter_map(|id| names.queue_name(*id).cloned()).collect();
         available.sort_unstable();
-        let changes = Changes {
+        Changes {
             available,
             next_due: self.next_due,
             ended: self.ended,
@@ -73,10 +74,6 @@ impl Effects {
             mail: self.mail,
             mail_due: self.mail_due,
             reopened: false,
-        };
-        let Changes { available, next_due, ended, taken, publishes, mail, mail_due, reopened: _ } = &changes;
-        let of_jobs = available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
-        let nothing = of_jobs && publishes.is_empty() && mail.is_empty() && mail_due.is_none();
-        (!nothing).then_some(changes)
+        }
     }
 }

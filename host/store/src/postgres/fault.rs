@@ -15,6 +15,8 @@ pub(super) enum Fault {
     Again(String),
     /// The server refuses for another reason.
     Failed(String),
+    /// Others have taken this host for dead, and what it had is theirs.
+    Dead,
 }
 
 /// Why a write did not come to its end.
@@ -52,7 +54,8 @@ impl Fault {
         let Some(db) = error.as_db_error() else {
             return Self::gone(describe(error), before_commit.is_some());
         };
-        let text = format!("{} ({})", db.message(), db.code().code());
+        let advice = advice(db.code()).map_or(String::new(), |advice| format!("; {advice}"));
+        let text = format!("{} ({}){advice}", db.message(), db.code().code());
         // A session that is ended from the other side says so first; a commit that it had not come to is undone.
         let over = db.parsed_severity().is_some_and(|severity| severity == tokio_postgres::error::Severity::Fatal);
         if over {
@@ -72,8 +75,10 @@ impl Fault {
     }
 
     pub(super) fn text(&self) -> &str {
-        let (Self::Gone(text) | Self::Unknown(text) | Self::Again(text) | Self::Failed(text)) = self;
-        text
+        match self {
+            Self::Gone(text) | Self::Unknown(text) | Self::Again(text) | Self::Failed(text) => text,
+            Self::Dead => "other hosts have taken this one for dead",
+        }
     }
 
     /// Whether the connection is of no use any more.
@@ -88,14 +93,35 @@ impl Fault {
             Self::Unknown(_) => Error::OutcomeUnknown,
             Self::Again(text) => Error::Unavailable(format!("other hosts were in the way too often: {text}")),
             Self::Failed(text) => Error::Unavailable(format!("the database refuses to work: {text}")),
+            Self::Dead => Error::Unavailable(self.text().to_owned()),
         }
     }
 }
 
-/// An error with its cause. The library's errors hold no password.
+/// An error with its cause, and what to do about it. The library's errors hold no password.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
-    match std::error::Error::source(error) {
+    let text = match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
+    };
+    match error.code().and_then(advice) {
+        Some(advice) => format!("{text}; {advice}"),
+        None => text,
     }
+}
+
+/// What to do about an error that people can do something about.
+fn advice(code: &SqlState) -> Option<&'static str> {
+    Some(match *code {
+        SqlState::INVALID_PASSWORD | SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            "see to the user and the password in the URL, and to `pg_hba.conf`"
+        }
+        SqlState::INVALID_CATALOG_NAME => "create the database (`createdb`), or name another one in the URL",
+        SqlState::INSUFFICIENT_PRIVILEGE => {
+            "let the user create schemas (`GRANT CREATE ON DATABASE`), or create the schema for it \
+             (`CREATE SCHEMA … AUTHORIZATION`)"
+        }
+        SqlState::TOO_MANY_CONNECTIONS => "let the server take more (`max_connections`), or put a pooler before it",
+        _ => return None,
+    })
 }

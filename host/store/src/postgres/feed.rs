@@ -1,13 +1,21 @@
 //! What a host's commits changed, for the other hosts.
 //!
-//! Each group leaves a row, in its own transaction, under the host's next number, where there are others to read it.
+//! Each group leaves a row, in its own transaction, under the host's next number, where there are others to read it. The numbers
+//! have no gaps, so whoever reads knows what it missed: rows that were deleted before it came to them, which it tells as
+//! [`reopened`](Changes::reopened).
+
+use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
 use super::batch::{Batch, Sql, params};
 use super::effects::Effects;
-use super::writer::Shared;
+use super::fault::Fault;
+use super::session::{Part, Session};
 use crate::number::sql;
+
+/// How long rows are kept. Whoever did not read for so long has to look at everything.
+pub(super) const KEEP: Duration = Duration::from_secs(60);
 
 static INSERT: Sql = Sql {
     text: "INSERT INTO feed(host, n, at, queues, next_due, taken, fences, ended, states, mail, mail_due)
@@ -25,13 +33,12 @@ static INSERT: Sql = Sql {
         Type::INT8,
     ],
 };
-static NOTIFY: Sql = Sql { text: "SELECT pg_notify('skep_' || current_schema(), '')", types: &[] };
 
-/// Writes what others have to know of a group, under this number. Answers whether there is anything.
-pub(super) fn write(batch: &mut Batch, effects: &Effects, shared: &Shared, host: i64, n: u64) -> bool {
+/// Writes what others have to know of a group, under this number, if there are others. Answers whether there is anything.
+pub(super) fn write(batch: &mut Batch, effects: &Effects, host: i64, n: u64, others: bool) -> bool {
     let Effects { available, next_due, ended, taken, mail, mail_due, .. } = effects;
     let of_jobs = available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
-    if (of_jobs && mail.is_empty() && mail_due.is_none()) || shared.is_alone() {
+    if (of_jobs && mail.is_empty() && mail_due.is_none()) || !others {
         return false;
     }
     batch.ask(
@@ -49,8 +56,24 @@ pub(super) fn write(batch: &mut Batch, effects: &Effects, shared: &Shared, host:
             mail_due.map(sql),
         ],
     );
-    if shared.target.options.listen && !shared.target.options.pooled {
-        batch.ask(&NOTIFY, params![]);
-    }
     true
+}
+
+/// The last one stays, so that its number is not given again.
+static PRUNE: Sql = Sql {
+    text: "DELETE FROM feed WHERE host = $1 AND at < clock_timestamp() - make_interval(secs => $2)
+             AND n < (SELECT max(n) FROM feed WHERE host = $1)",
+    types: &[Type::INT8, Type::FLOAT8],
+};
+static PRUNE_DEAD: Sql = Sql {
+    text: "DELETE FROM feed WHERE at < clock_timestamp() - make_interval(secs => $1)
+             AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.id = feed.host)",
+    types: &[Type::FLOAT8],
+};
+
+/// Deletes what everybody has read, or has to do without.
+pub(super) async fn prune(session: &Session, host: i64) -> Result<(), Fault> {
+    let mut batch = Batch::of(&PRUNE, params![host, KEEP.as_secs_f64()]);
+    batch.ask(&PRUNE_DEAD, params![KEEP.as_secs_f64()]);
+    session.run(&batch, Part::Whole).await.map(drop)
 }

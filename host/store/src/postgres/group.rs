@@ -1,9 +1,11 @@
 //! The transaction of a group: what it wants is loaded, each write is decided, what became of the rows is written.
 
-use super::batch::{Batch, params};
+use super::batch::Batch;
 use super::counts::{self, Counts};
 use super::effects::Effects;
 use super::fault::{Fault, Missing};
+use super::feed;
+use super::hosts;
 use super::names::{self, Unnamed};
 use super::numbers::Numbers;
 use super::operation::{Operation, Ran};
@@ -13,7 +15,6 @@ use super::rows::{Family as _, Rows};
 use super::session::{Part, Session};
 use super::tx::{Tx, Wants};
 use super::writer::Shared;
-use super::{feed, hosts};
 
 /// How often a write may find something missing: each time is a round trip more.
 const ROUNDS_MAX: usize = 10_000;
@@ -28,6 +29,8 @@ pub(super) struct Group<'a> {
     effects: Effects,
     unnamed: Unnamed,
     host: i64,
+    /// There are other hosts.
+    others: bool,
 }
 
 impl<'a> Group<'a> {
@@ -45,6 +48,7 @@ impl<'a> Group<'a> {
             effects: Effects::default(),
             unnamed: Unnamed::default(),
             host,
+            others: false,
         }
     }
 
@@ -63,7 +67,7 @@ impl<'a> Group<'a> {
         }
         let mut batch = Batch::default();
         self.rows.write(&mut batch);
-        let told = feed::write(&mut batch, &self.effects, self.shared, self.host, feed);
+        let told = feed::write(&mut batch, &self.effects, self.host, feed, self.others);
         self.counts.write(&mut batch, counts::slot(self.host));
         if batch.is_empty() {
             self.session.rollback().await?;
@@ -88,18 +92,18 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Locks and loads what is wanted, then draws numbers, so that they are higher than those of whoever had the rows before.
+    /// Locks and loads what is wanted, after this host's own row, then draws numbers, so that they are higher than those of whoever had the rows before.
     async fn load(&mut self, part: Part) -> Result<(), Fault> {
         let mut batch = Batch::default();
         if part == Part::First {
-            batch.ask(&hosts::WRITES, params![self.host]);
+            hosts::ask(&mut batch, self.host);
         }
         self.rows.load(&mut batch);
         self.counts.load(&mut batch);
         self.numbers.load(&mut batch);
         let mut answers = self.session.run(&batch, part).await?;
         if part == Part::First {
-            answers.rows();
+            self.others = hosts::answered(&mut answers)?;
         }
         self.rows.loaded(&mut answers)?;
         self.counts.loaded(&mut answers)?;

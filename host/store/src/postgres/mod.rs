@@ -13,7 +13,9 @@
 //! | `tx`, `effects` | what a write sees, and what is told of it |
 //! | `write` | every write, one file each |
 //! | `readers`, `read` | connections that read, and every read |
-//! | `hosts`, `feed` | who else works on the database, and what they are told |
+//! | `hosts`, `watch` | who else works on the database, and who is dead |
+//! | `feed`, `news` | what other hosts are told, and what they tell |
+//! | `left` | messages of dead hosts, which one of the living tells |
 //!
 //! Writes wait in a queue. The writer takes all that wait and carries them out in one transaction with two round trips,
 //! however many they are. The first one locks and loads every row that they say they want. Then each is decided in memory, one
@@ -31,7 +33,9 @@ mod fault;
 mod feed;
 mod group;
 mod hosts;
+mod left;
 mod names;
+mod news;
 mod numbers;
 mod open;
 mod operation;
@@ -47,6 +51,7 @@ mod table;
 mod tls;
 mod tx;
 mod verb;
+mod watch;
 mod write;
 mod writer;
 

@@ -7,7 +7,6 @@ use std::task::Poll;
 
 use foldhash::HashMap;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
@@ -50,11 +49,14 @@ pub(super) struct Session {
     task: AbortHandle,
 }
 
+/// Whoever is told what the server notifies: the text that came along.
+pub(super) type Bell = Box<dyn Fn(&str) + Send>;
+
 type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send + 'a>>;
 
 impl Session {
     /// Connects. What the server notifies rings the bell.
-    pub(super) async fn connect(target: &Arc<Target>, bell: Option<mpsc::Sender<()>>) -> Result<Self, Fault> {
+    pub(super) async fn connect(target: &Arc<Target>, bell: Option<Bell>) -> Result<Self, Fault> {
         let connected = tokio::time::timeout(target.options.connect_timeout, target.config.connect(target.tls.clone()));
         let (client, mut connection) = match connected.await {
             Ok(Ok(connected)) => connected,
@@ -63,9 +65,8 @@ impl Session {
         };
         let task = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|cx| connection.poll_message(cx)).await {
-                if let (AsyncMessage::Notification(_), Some(bell)) = (message, &bell) {
-                    // A bell that has not been answered yet rings for this too.
-                    _ = bell.try_send(());
+                if let (AsyncMessage::Notification(told), Some(bell)) = (message, &bell) {
+                    bell(told.payload());
                 }
             }
         });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use skep_types::{HandlerName, PluginName};
 use tokio::runtime::Handle;
@@ -18,6 +18,7 @@ use super::readers::{Read, Reader, Readers};
 use super::session::{Part, Session};
 use super::tx::Quotas;
 use super::verb::Verb;
+use super::watch::{Bells, Watch};
 use super::writer::{Shared, Writer};
 use super::{hosts, names, read, write};
 use crate::commit::{Commit, Committed};
@@ -51,7 +52,9 @@ impl PostgresStore {
             queue: Queue::new(target.options.waiting_max, target.options.waiting_bytes_max.as_usize()),
             quotas: Quotas::default(),
             names: names::SharedNames::default(),
-            others: AtomicBool::new(true),
+            host: AtomicI64::new(0),
+            bells: Bells::default(),
+            nudged: AtomicBool::new(false),
             target,
         });
         let readers = Arc::new(Readers::new(Arc::clone(&shared)));
@@ -65,9 +68,12 @@ impl PostgresStore {
                 runtime.block_on(async {
                     let over = Over(Arc::clone(&shared));
                     match start(&shared, observer).await {
-                        Ok(writer) => {
+                        Ok((mut writer, watch)) => {
                             _ = tell.send(Ok(()));
+                            let watch = tokio::spawn(watch.run());
                             writer.run().await;
+                            watch.abort();
+                            writer.leave().await;
                             readers.close().await;
                         }
                         Err(error) => _ = tell.send(Err(error)),
@@ -110,15 +116,18 @@ impl PostgresStore {
 }
 
 /// What has to be done before anything else.
-async fn start(shared: &Arc<Shared>, observer: Arc<dyn Observer>) -> Result<Writer, OpenError> {
+async fn start(shared: &Arc<Shared>, observer: Arc<dyn Observer>) -> Result<(Writer, Watch), OpenError> {
     let session = Session::connect(&shared.target, None).await?;
     open::migrate(&session, &shared.target).await?;
     let prepared = async {
         names::refresh(&session, &shared.names, Part::Look).await?;
-        hosts::register(&session).await
+        shared.host.store(hosts::register(&session).await?, Ordering::Release);
+        Watch::new(Arc::clone(shared), Arc::clone(&observer)).await
     };
-    let host = prepared.await.map_err(|fault: Fault| OpenError::from(fault))?;
-    Ok(Writer::new(Arc::clone(shared), observer, session, host))
+    let watch = prepared.await.map_err(|fault: Fault| OpenError::from(fault))?;
+    let mut writer = Writer::new(Arc::clone(shared), observer, session);
+    writer.look_around().await;
+    Ok((writer, watch))
 }
 
 /// Tells those who close the store, and those who wait, that the writer has gone, however it went.
@@ -233,12 +242,12 @@ impl Store for PostgresStore {
         not_yet()
     }
 
-    fn ticks(&self, _: PluginName) -> StoreFuture<Vec<(String, Timestamp)>> {
-        not_yet()
+    fn ticks(&self, plugin: PluginName) -> StoreFuture<Vec<(String, Timestamp)>> {
+        self.read(plugin, read::plugins::ticks)
     }
 
     fn usage(&self) -> StoreFuture<Vec<PluginUsage>> {
-        not_yet()
+        self.read((), read::plugins::usage)
     }
 
     fn set_quota(&self, plugin: PluginName, bytes: u64) {

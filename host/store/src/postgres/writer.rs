@@ -1,22 +1,22 @@
 //! The one task that writes.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::group::Group;
-use super::hosts;
 use super::names::SharedNames;
 use super::open::Target;
 use super::operation::{End, Operation, Unasked};
 use super::session::Session;
 use super::tx::Quotas;
-use super::write;
+use super::watch::{self, Bells};
+use super::{hosts, left, write};
 use crate::error::Error;
+use crate::number::number;
 use crate::queue::{Queue, Taken};
 use crate::store::{Changes, Observer};
 
@@ -29,6 +29,8 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// How often a group is done again because another host was in the way, and because the connection was lost before it was
 /// committed.
 const AGAIN_MAX: u32 = 10;
+/// How many times in a row messages of dead hosts are taken over, so that others get their turn.
+const ADOPT_MAX: usize = 16;
 /// How long it waits before that, at most, the first time; as much more each time.
 const AGAIN_PAUSE_MS: u64 = 5;
 
@@ -38,14 +40,23 @@ pub(super) struct Shared {
     pub(super) queue: Queue<Box<dyn Operation>>,
     pub(super) quotas: Quotas,
     pub(super) names: SharedNames,
-    /// Other hosts were seen at work.
-    pub(super) others: AtomicBool,
+    /// The number of this start of the host.
+    pub(super) host: AtomicI64,
+    pub(super) bells: Bells,
+    /// The writer is to look whether this host lives, and which messages nobody tells.
+    pub(super) nudged: AtomicBool,
 }
 
 impl Shared {
-    /// Whether no other host was seen at work.
-    pub(super) fn is_alone(&self) -> bool {
-        !self.others.load(Ordering::Acquire)
+    /// The number of this start of the host, as far as it is known.
+    pub(super) fn host(&self) -> i64 {
+        self.host.load(Ordering::Acquire)
+    }
+
+    /// Lets the writer look around.
+    pub(super) fn nudge(&self) {
+        self.nudged.store(true, Ordering::Release);
+        self.queue.nudge();
     }
 }
 
@@ -54,7 +65,6 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     observer: Arc<dyn Observer>,
     session: Option<Session>,
-    host: i64,
     broken: Option<Broken>,
     /// Rows of the outbox that were told.
     told: Vec<i64>,
@@ -72,12 +82,11 @@ struct Broken {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, observer: Arc<dyn Observer>, session: Session, host: i64) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, observer: Arc<dyn Observer>, session: Session) -> Self {
         Self {
             shared,
             observer,
             session: Some(session),
-            host,
             broken: None,
             told: Vec::new(),
             feed: 1,
@@ -87,7 +96,7 @@ impl Writer {
     }
 
     /// Works until the queue is closed and empty.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         loop {
             match self.shared.queue.taken(self.patience()).await {
                 Taken::Group(group) => {
@@ -104,11 +113,61 @@ impl Writer {
                 }
                 Taken::Closed => break,
             }
+            if self.shared.nudged.swap(false, Ordering::AcqRel) && self.mend().await {
+                self.look_around().await;
+            }
         }
         // What was told need not be told again by somebody else.
         if self.session.is_some() && !self.told.is_empty() {
             self.group(Vec::new()).await;
         }
+    }
+
+    /// Nothing more is written: what this host has is anybody's from here on.
+    pub(super) async fn leave(self) {
+        if let Some(session) = &self.session
+            && let Err(fault) = hosts::leave(session, self.shared.host()).await
+        {
+            tracing::warn!(error = fault.text(), "other hosts are not told that this one ends; they will see it");
+        }
+    }
+
+    /// Tells what dead hosts left untold. A host that is taken for dead itself finds that out here.
+    pub(super) async fn look_around(&mut self) {
+        for _ in 0..ADOPT_MAX {
+            let Some(session) = &self.session else { return };
+            match left::adopt(session, self.shared.host()).await {
+                Ok(left) if left.rows.is_empty() => return,
+                Ok(left) => {
+                    self.told.extend(left.rows);
+                    self.tell(Changes { publishes: left.publishes, ..Changes::default() });
+                }
+                Err(Fault::Dead) => {
+                    if let Err(fault) = self.rise().await {
+                        self.break_off(&fault);
+                    }
+                }
+                Err(fault) if fault.breaks() => {
+                    self.break_off(&fault);
+                }
+                // It is nudged again.
+                Err(fault) => return tracing::warn!(error = fault.text(), "messages of dead hosts are not told yet"),
+            }
+        }
+    }
+
+    /// Goes on under another number, after others took this host for dead: they have its messages, and whatever its workers had
+    /// on lease.
+    async fn rise(&mut self) -> Result<(), Fault> {
+        let Some(session) = &self.session else { return Err(Fault::Gone("there is no connection".to_owned())) };
+        let host = hosts::register(session).await?;
+        tracing::warn!(host, "other hosts have taken this one for dead; it goes on under another number");
+        self.shared.host.store(host, Ordering::Release);
+        self.feed = 1;
+        self.told.clear();
+        self.unresolved = true;
+        self.tell(Changes { reopened: true, ..Changes::default() });
+        Ok(())
     }
 
     /// How long to wait for something to do.
@@ -128,7 +187,7 @@ impl Writer {
             Ok(()) => self.answer(group, &End::Durable),
             Err(fault @ Fault::Unknown(_)) => {
                 self.break_off(&fault);
-                self.outlive().await;
+                self.settle().await;
                 self.answer(group, &End::Unknown);
             }
             Err(fault) if fault.breaks() => {
@@ -149,20 +208,6 @@ impl Writer {
         }
     }
 
-    /// Whoever is told that the end of a commit is not known looks what became of it. The server may still be at it, if it is only the
-    /// connection that is lost; then this waits for it. A server that is out of reach is not waited for: it has to come back first.
-    async fn outlive(&mut self) {
-        let Ok(session) = Session::connect(&self.shared.target, None).await else { return };
-        for _ in 0..AGAIN_MAX {
-            match hosts::outlive(&session, self.host).await {
-                Ok(()) => return,
-                // It waits for a row, or for its disk, longer than anybody waits for a lock.
-                Err(Fault::Again(_)) if session.rollback().await.is_ok() => {}
-                Err(_) => return,
-            }
-        }
-    }
-
     /// One transaction, made durable, and told. It is done again as long as another host is in the way.
     async fn transact(&mut self, group: &mut [Box<dyn Operation>]) -> Result<(), Fault> {
         let mut again = 0;
@@ -173,16 +218,21 @@ impl Writer {
             let mut all: Vec<&mut dyn Operation> =
                 group.iter_mut().map(|one| &mut **one as &mut dyn Operation).collect();
             all.extend(unasked.iter_mut().map(|one| one as &mut dyn Operation));
-            let done =
-                Group::new(session, &self.shared, self.host, self.told.clone()).transact(&mut all, self.feed).await;
+            let done = Group::new(session, &self.shared, self.shared.host(), self.told.clone())
+                .transact(&mut all, self.feed)
+                .await;
             match done {
                 Ok(done) => break done,
                 Err(fault) if fault.breaks() => return Err(fault),
                 Err(fault) => {
                     session.rollback().await?;
                     again += 1;
-                    if !matches!(fault, Fault::Again(_)) || again >= AGAIN_MAX {
+                    if again >= AGAIN_MAX || !matches!(fault, Fault::Again(_) | Fault::Dead) {
                         return Err(fault);
+                    }
+                    if matches!(fault, Fault::Dead) {
+                        self.rise().await?;
+                        continue;
                     }
                     // Two that meet must not meet again.
                     let pause = fastrand::u64(1..=AGAIN_PAUSE_MS * u64::from(again));
@@ -192,21 +242,19 @@ impl Writer {
         };
         // Only now is it known to work again.
         self.broken = None;
-        self.feed += u64::from(done.told);
+        if done.told {
+            self.feed += 1;
+            self.shared.bells.ring();
+        }
         self.told = done.effects.outbox.clone();
         self.unresolved = done.effects.unresolved;
         let changes = done.effects.into_changes(&self.shared.names.read());
-        if let Some(changes) = changes {
-            self.tell(changes);
-        }
+        self.tell(changes);
         Ok(())
     }
 
     fn tell(&self, changes: Changes) {
-        let observer = &self.observer;
-        if catch_unwind(AssertUnwindSafe(|| observer.changed(changes))).is_err() {
-            tracing::error!("the store's observer panicked; what it was told is lost");
-        }
+        watch::tell(&*self.observer, changes);
     }
 
     fn answer(&self, group: Vec<Box<dyn Operation>>, end: &End) {
@@ -241,18 +289,53 @@ impl Writer {
         if self.session.is_none() && self.broken.as_ref().is_some_and(|broken| broken.since.elapsed() < broken.wait) {
             return false;
         }
-        match Session::connect(&self.shared.target, None).await {
-            Ok(session) => {
+        match self.reconnect().await {
+            Ok(()) => {
                 tracing::info!("the store's database is there again");
-                self.session = Some(session);
-                self.unresolved = true;
-                // What ended in the unknown may be there.
-                self.tell(Changes { reopened: true, ..Changes::default() });
                 true
             }
             Err(fault) => {
                 self.break_off(&fault);
                 false
+            }
+        }
+    }
+
+    /// What the lost connection had begun is over when this is.
+    async fn reconnect(&mut self) -> Result<(), Fault> {
+        let session = Session::connect(&self.shared.target, None).await?;
+        let host = self.shared.host();
+        let told = match hosts::fence(&session, host).await {
+            Ok(next) => {
+                self.feed = self.feed.max(number(next));
+                left::own(&session, host, &self.told).await?
+            }
+            Err(Fault::Dead) => {
+                self.session = Some(session);
+                return self.rise().await;
+            }
+            Err(fault) => return Err(fault),
+        };
+        self.session = Some(session);
+        self.told.extend(told.rows);
+        self.unresolved = true;
+        // What ended in the unknown may be there.
+        self.tell(Changes { publishes: told.publishes, reopened: true, ..Changes::default() });
+        Ok(())
+    }
+
+    /// Whoever is told that the end of a commit is not known looks what became of it. The server may still be at it, if it is only the
+    /// connection that is lost; then this waits for it. A server that is out of reach is not waited for: it has to come back first.
+    async fn settle(&mut self) {
+        for _ in 0..AGAIN_MAX {
+            match self.reconnect().await {
+                Ok(()) => return,
+                // It waits for its disk longer than anybody waits for a lock.
+                Err(Fault::Again(_)) => {}
+                Err(fault) => {
+                    self.break_off(&fault);
+                    return;
+                }
             }
         }
     }

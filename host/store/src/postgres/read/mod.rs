@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `items` | key-value data |
 //! | `jobs` | jobs, for operators and for whoever waits for one |
-//! | `overview` | counts, states of queues, ticks, usage |
+//! | `overview` | queues: how many jobs they have, and what operators said of them |
+//! | `plugins` | schedules, and what each plugin uses |
 //! | `processes` | processes and their events |
 //! | `mail` | mail of a process |
 //! | `due` | whoever has timers or mail that are due |
@@ -14,6 +15,7 @@ pub(super) mod items;
 pub(super) mod jobs;
 pub(super) mod mail;
 pub(super) mod overview;
+pub(super) mod plugins;
 pub(super) mod processes;
 
 use bytes::Bytes;
