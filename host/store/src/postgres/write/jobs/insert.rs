@@ -29,7 +29,18 @@ fn place(plugin: i64, unique: &Unique) -> Place {
     (plugin, Bytes::copy_from_slice(&unique.key))
 }
 
+/// The first job that waits for one which is not before it.
+fn misplaced(commit: &Commit) -> Option<usize> {
+    let mut jobs = commit.jobs.iter().enumerate();
+    let behind = |at: usize, after: &After| matches!(after, After::Place(place) if *place >= at);
+    jobs.find(|(at, job)| job.after.iter().any(|after| behind(*at, after))).map(|(at, _)| at)
+}
+
 pub(in crate::postgres::write) fn want(commit: &Commit, wants: &mut Wants<'_>) {
+    // What is refused in any case gets no queue.
+    if misplaced(commit).is_some() {
+        return;
+    }
     wants.numbers.want(Kind::Job, commit.jobs.len());
     for job in &commit.jobs {
         wants.queue(&queue(commit, job));
@@ -54,6 +65,9 @@ pub(in crate::postgres::write) fn insert<'a>(
 ) -> Result<Vec<Inserted>, Stop<CommitError>> {
     if commit.jobs.is_empty() {
         return Ok(Vec::new());
+    }
+    if let Some(at) = misplaced(commit) {
+        return refuse(Error::Invalid(format!("job {at} waits for a job behind it")));
     }
     let plugin = tx.plugin(&commit.plugin)?;
     tx.named(&commit.jobs.iter().map(|job| queue(commit, job)).collect())?;
@@ -105,15 +119,13 @@ struct Before {
 }
 
 impl Inserting<'_> {
-    fn before(&self, tx: &mut Tx<'_>, at: usize, job: &NewJob) -> Result<Before, Stop<Error>> {
+    fn before(&self, tx: &mut Tx<'_>, job: &NewJob) -> Result<Before, Missing> {
         let mut before = Before::default();
         for after in &job.after {
             let id = match *after {
                 After::Job(id) => sql(id.0),
-                After::Place(place) => match self.done.get(place) {
-                    Some(done) => sql(done.id.0),
-                    None => return refuse(Error::Invalid(format!("job {at} waits for a job behind it"))),
-                },
+                // It is before this one.
+                After::Place(place) => self.done.get(place).map_or(0, |done| sql(done.id.0)),
             };
             // One that is gone has completed, and so has another plugin's.
             let Some(row) = JobRow::load(tx, id)?.filter(|row| tx.plugin_of(row.job.queue) == Some(self.plugin)) else {
@@ -135,7 +147,7 @@ impl Inserting<'_> {
     }
 
     fn insert(&mut self, tx: &mut Tx<'_>, at: usize, job: &NewJob) -> Result<Inserted, Stop<Error>> {
-        let before = self.before(tx, at, job)?;
+        let before = self.before(tx, job)?;
         let now = self.commit.now;
         let Some(queue) = tx.names.queue(&queue(self.commit, job)) else {
             return refuse(broken("a queue without a number"));
