@@ -1,0 +1,388 @@
+//! Two hosts on one database that do nothing wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use skep_store::{
+    Changes, Check, Commit, CommitError, Conflict, Error, Fence, Job, JobFilter, JobId, JobState, LeaseRequest, Lost,
+    Mail, NewJob, NewProcess, Observer, Op, Outgoing, ProcessChange, ProcessStore, ProcessTurn, Publish, QueueState,
+    Receiver, Replace, Settle, Settled, StateSet, Tick, Unique, Write,
+};
+use skep_test_postgres::Server;
+
+use crate::child::{job, key, open, options, plugin, queue};
+use crate::turns;
+
+pub(crate) const NOW: u64 = 1_700_000_000_000;
+
+/// Remembers what it was told.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<Changes>>);
+
+impl Observer for Told {
+    fn changed(&self, changes: Changes) {
+        self.0.lock().push(changes);
+    }
+}
+
+impl Told {
+    /// Waits until it was told so.
+    pub(crate) async fn of(&self, what: impl Fn(&Changes) -> bool) {
+        for _ in 0..3_000 {
+            if self.0.lock().iter().any(&what) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it is not told: {:?}", self.0.lock());
+    }
+
+    /// What it was told until now does not count.
+    fn forget(&self) {
+        self.0.lock().clear();
+    }
+
+    fn publishes(&self) -> usize {
+        self.0.lock().iter().map(|changes| changes.publishes.len()).sum()
+    }
+}
+
+pub(crate) struct Host {
+    pub(crate) store: Arc<dyn ProcessStore>,
+    pub(crate) told: Arc<Told>,
+}
+
+impl Host {
+    pub(crate) async fn open(url: &str) -> Self {
+        let told = Arc::new(Told::default());
+        let store = open(options(url), Arc::clone(&told) as Arc<_>).await.unwrap();
+        Self { store, told }
+    }
+
+    async fn lease(&self, limit: usize, now: u64) -> Vec<Job> {
+        let lease = LeaseRequest { queue: queue(), limit, worker: "worker".to_owned(), now, until: now + 10_000 };
+        self.store.settle_and_lease(vec![], Some(lease)).await.unwrap().1
+    }
+
+    async fn insert(&self, jobs: Vec<NewJob>) -> Vec<JobId> {
+        let done = self.store.commit(Commit { jobs, ..commit() }).await.unwrap();
+        done.jobs.iter().map(|job| job.id).collect()
+    }
+}
+
+pub(crate) fn commit() -> Commit {
+    Commit::new(plugin(), NOW)
+}
+
+fn fence(job: &Job) -> Fence {
+    job.lease.as_ref().unwrap().fence
+}
+
+fn completes(id: JobId, fence: Fence, now: u64) -> Settle {
+    Settle { id, fence, now, as_: Settled::Completed { output: None } }
+}
+
+/// Two hosts on a new database. None if there is no PostgreSQL here, which is said.
+async fn two() -> Option<[Host; 2]> {
+    let url = Server::shared()?.database();
+    Some([Host::open(&url).await, Host::open(&url).await])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_host_says_nothing_is_anothers_when_its_lease_is_over() {
+    let Some([a, b]) = two().await else { return };
+    let id = a.insert(vec![job("slow")]).await[0];
+    let late = fence(&a.lease(1, NOW).await[0]);
+    assert!(b.lease(1, NOW).await.is_empty());
+    assert!(b.store.reclaim(NOW + 9_999, 10).await.unwrap().0.is_empty());
+    // Whoever says something in time keeps it.
+    assert!(a.store.heartbeat(vec![(id, late)], NOW + 9_000, NOW + 19_000).await.unwrap().is_empty());
+    assert!(b.store.reclaim(NOW + 18_999, 10).await.unwrap().0.is_empty());
+    assert_eq!(b.store.reclaim(NOW + 19_000, 10).await.unwrap().0, [id]);
+    let again = b.lease(1, NOW + 19_000).await;
+    assert!(again[0].id == id && fence(&again[0]) > late);
+    assert_eq!(a.store.heartbeat(vec![(id, late)], NOW + 19_001, NOW + 29_000).await.unwrap(), [Lost(id)]);
+    assert_eq!(a.store.settle(vec![completes(id, late, NOW + 19_001)]).await.unwrap(), [Err(Lost(id))]);
+    assert_eq!(b.store.job(id).await.unwrap().0.state, JobState::Executing);
+    assert_eq!(b.store.settle(vec![completes(id, fence(&again[0]), NOW + 19_002)]).await.unwrap(), [Ok(())]);
+    assert_eq!(a.store.job(id).await.unwrap().0.state, JobState::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_given_to_one() {
+    let Some(hosts) = two().await else { return };
+    for host in &hosts {
+        host.insert((0..300).map(|number| job(&number.to_string())).collect()).await;
+    }
+    let workers = hosts.iter().flat_map(|host| [host, host]).map(|host| {
+        let store = Arc::clone(&host.store);
+        tokio::spawn(async move {
+            let (mut settles, mut fences) = (Vec::new(), Vec::new());
+            loop {
+                let lease =
+                    LeaseRequest { queue: queue(), limit: 7, worker: "w".to_owned(), now: NOW, until: NOW + 10_000 };
+                let (settled, leased) = store.settle_and_lease(settles, Some(lease)).await.unwrap();
+                assert!(settled.iter().all(Result::is_ok));
+                if leased.is_empty() {
+                    return fences;
+                }
+                fences.extend(leased.iter().map(|job| (job.id, fence(job))));
+                settles = leased.iter().map(|job| completes(job.id, fence(job), NOW)).collect();
+            }
+        })
+    });
+    let (mut ids, mut fences) = (BTreeSet::new(), BTreeSet::new());
+    for worker in workers.collect::<Vec<_>>() {
+        for (id, fence) in worker.await.unwrap() {
+            assert!(ids.insert(id) && fences.insert(fence), "{id} under {fence:?}");
+        }
+    }
+    // Those that two reached for at once may have been left to the next round, which found none.
+    for host in &hosts {
+        ids.extend(host.lease(1_000, NOW).await.iter().map(|job| job.id));
+    }
+    assert_eq!(ids.len(), 600);
+}
+
+/// Asks both at once, and answers how often one was done.
+async fn race<T: Send + 'static>(
+    hosts: &[Host; 2],
+    commit: impl Fn() -> Commit,
+    mut check: impl FnMut([Result<skep_store::Committed, CommitError>; 2]) -> T,
+) -> T {
+    let [a, b] = [&hosts[0], &hosts[1]].map(|host| tokio::spawn(host.store.commit(commit())));
+    check([a.await.unwrap(), b.await.unwrap()])
+}
+
+fn one_is_done(
+    answers: [Result<skep_store::Committed, CommitError>; 2],
+    refused: impl Fn(&CommitError) -> bool,
+) -> skep_store::Committed {
+    match answers {
+        [Ok(done), Err(error)] | [Err(error), Ok(done)] if refused(&error) => done,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tick_is_taken_once() {
+    let Some(hosts) = two().await else { return };
+    let mut last = None;
+    for at in 1..40 {
+        let tick = || Tick { plugin: plugin(), schedule: "nightly".to_owned(), last, at: NOW + at };
+        let takes = || Commit { ticks: vec![tick()], jobs: vec![job("nightly")], ..commit() };
+        race(&hosts, takes, |answers| one_is_done(answers, |error| *error == CommitError::Conflict(0))).await;
+        last = Some(NOW + at);
+        for host in &hosts {
+            assert_eq!(host.store.ticks(plugin()).await.unwrap(), [("nightly".to_owned(), NOW + at)]);
+        }
+    }
+    assert_eq!(hosts[0].store.usage().await.unwrap()[0].jobs, 39);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_is_changed_by_one() {
+    let Some(hosts) = two().await else { return };
+    let begins = || turns::of(ProcessChange::begin(turns::id(1), turns::begin("a".to_owned())));
+    race(&hosts, begins, |answers| one_is_done(answers, |error| matches!(error, CommitError::Stale { seq: 1 }))).await;
+    for seq in 1..40 {
+        let turn = || {
+            let turn = ProcessChange::turn(turns::id(1), seq, ProcessTurn::default());
+            turns::of(ProcessChange { append: vec!["event".into()], ..turn })
+        };
+        let stale = |error: &CommitError| *error == CommitError::Stale { seq: seq + 1 };
+        let done = race(&hosts, turn, |answers| one_is_done(answers, stale)).await;
+        assert_eq!(done.process.unwrap().last_event, seq);
+    }
+    assert_eq!(hosts[1].store.process_events(turns::id(1), 0, 100).await.unwrap().events.len(), 39);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_is_given_once() {
+    let Some(hosts) = two().await else { return };
+    for number in 0..20 {
+        let name = format!("name {number}");
+        let begin = |of: u64| {
+            let new = NewProcess { name: Some(name.clone()), ..turns::begin(String::new()) };
+            turns::of(ProcessChange::begin(turns::id(2 * number + of), new))
+        };
+        let [a, b] = [0, 1].map(|at| tokio::spawn(hosts[at].store.commit(begin(at as u64))));
+        let taken = |error: &CommitError| matches!(error, CommitError::NameTaken(id) if id.number / 2 == number);
+        one_is_done([a.await.unwrap(), b.await.unwrap()], taken);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_is_handled_once() {
+    let Some(hosts) = two().await else { return };
+    for number in 0..2 {
+        let begin = turns::begin(number.to_string());
+        hosts[0].store.commit(turns::of(ProcessChange::begin(turns::id(number), begin))).await.unwrap();
+    }
+    // By two processes, so that it is not the process that is in the way.
+    for seq in 1..20 {
+        let letter = Mail { to: Receiver::Name(plugin(), "0".to_owned()), data: "once".into(), at: None };
+        let mail = hosts[1].store.post_mail(plugin(), vec![letter], NOW).await.unwrap()[0];
+        let (mut handled, mut refused) = (0, 0);
+        let handles = |number: u64| {
+            let turn = ProcessChange::turn(turns::id(number), seq, ProcessTurn::default());
+            turns::of(ProcessChange { handled: vec![mail], ..turn })
+        };
+        let [a, b] = [0, 1].map(|at| tokio::spawn(hosts[at].store.commit(handles(at as u64))));
+        for (number, answer) in [a.await.unwrap(), b.await.unwrap()].into_iter().enumerate() {
+            match answer {
+                Ok(_) => handled += 1,
+                Err(CommitError::Handled(id)) => {
+                    assert_eq!(id, mail);
+                    refused += 1;
+                    // It takes its turn without it.
+                    let turn = ProcessChange::turn(turns::id(number as u64), seq, ProcessTurn::default());
+                    hosts[0].store.commit(turns::of(turn)).await.unwrap();
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!((handled, refused), (1, 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_unique_job_is_there_once() {
+    let Some(hosts) = two().await else { return };
+    for number in 0..40 {
+        let unique = Unique {
+            key: [number; 16],
+            until: None,
+            states: StateSet::of(&JobState::ALL),
+            conflict: if number % 2 == 0 { Conflict::Existing } else { Conflict::Refuse },
+            replace: Replace::default(),
+        };
+        let insert = || Commit { jobs: vec![NewJob { unique: Some(unique), ..job("it") }], ..commit() };
+        race(&hosts, insert, |answers| {
+            if number % 2 == 1 {
+                one_is_done(answers, |error| *error == CommitError::Duplicate(0));
+                return;
+            }
+            let [a, b] = answers.map(|answer| answer.unwrap().jobs.remove(0));
+            assert!(a.id == b.id && a.was_there != b.was_there, "{a:?} {b:?}");
+        })
+        .await;
+    }
+    assert_eq!(hosts[0].store.jobs(JobFilter::default(), None, 100).await.unwrap().jobs.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sums_and_checks_of_both_hold() {
+    let Some(hosts) = two().await else { return };
+    let tasks: Vec<_> = (0..200)
+        .map(|number| {
+            let store = Arc::clone(&hosts[number % 2].store);
+            tokio::spawn(async move {
+                let mut one = commit();
+                one.writes = vec![Write::Sum { key: key("a"), by: 1 }, Write::Sum { key: key("b"), by: -1 }];
+                if number % 4 >= 2 {
+                    one.writes.reverse();
+                }
+                store.commit(one).await.unwrap().version
+            })
+        })
+        .collect();
+    let mut versions = BTreeSet::new();
+    for task in tasks {
+        assert!(versions.insert(task.await.unwrap()), "a version is given twice");
+    }
+    for host in &hosts {
+        let found = host.store.get(plugin(), vec!["a".into(), "b".into()], NOW).await.unwrap();
+        let values: Vec<_> = found.iter().map(|item| item.as_ref().unwrap().value.clone()).collect();
+        assert_eq!(values, ["200", "-200"]);
+    }
+    // What only one may do.
+    for round in 0..40_u64 {
+        let found = hosts[0].store.get(plugin(), vec!["lock".into()], NOW).await.unwrap();
+        let version = found[0].as_ref().map(|item| item.version);
+        let value = round.to_string();
+        let set = || {
+            let set = Write::Set { key: key("lock"), value: value.clone().into(), expires: None };
+            Commit { checks: vec![Check { key: key("lock"), version }], writes: vec![set], ..commit() }
+        };
+        let done = race(&hosts, set, |answers| one_is_done(answers, |error| *error == CommitError::Conflict(0))).await;
+        assert!(Some(done.version) > version);
+    }
+}
+
+/// Skew of writes: each relies on the absence, or the value, of what the other writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_checked_holds_when_the_other_commits() {
+    let Some(hosts) = two().await else { return };
+    for round in 0..40 {
+        let (x, y) = (format!("x{round}"), format!("y{round}"));
+        let one = |absent: &str, sets: &str| {
+            let set = Write::Set { key: key(sets), value: "1".into(), expires: None };
+            Commit { checks: vec![Check { key: key(absent), version: None }], writes: vec![set], ..commit() }
+        };
+        let a = tokio::spawn(hosts[0].store.commit(one(&x, &y)));
+        let b = tokio::spawn(hosts[1].store.commit(one(&y, &x)));
+        let answers = [a.await.unwrap(), b.await.unwrap()];
+        one_is_done(answers, |error| *error == CommitError::Conflict(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_does_the_other_is_told() {
+    let Some([a, b]) = two().await else { return };
+    let id = a.insert(vec![job("it")]).await[0];
+    b.told.of(|changes| changes.available.contains(&queue())).await;
+    let leased = b.lease(1, NOW).await;
+    a.store.operate(JobFilter { ids: vec![id], ..JobFilter::default() }, Op::Cancel, None, NOW).await.unwrap();
+    b.told.of(|changes| changes.taken.contains(&(id, fence(&leased[0])))).await;
+    b.told.of(|changes| changes.ended.contains(&(id, JobState::Cancelled))).await;
+    assert_eq!(b.store.settle(vec![completes(id, fence(&leased[0]), NOW)]).await.unwrap(), [Err(Lost(id))]);
+    a.insert(vec![NewJob { run_at: Some(NOW + 500), ..job("later") }]).await;
+    b.told.of(|changes| changes.next_due == Some(NOW + 500)).await;
+    let letter = |at| Mail { to: Receiver::Process(turns::id(1)), data: "hello".into(), at };
+    let mail = a.store.post_mail(plugin(), vec![letter(None), letter(Some(NOW + 7))], NOW).await.unwrap();
+    b.told.of(|changes| changes.mail.iter().any(|told| told.id == mail[0])).await;
+    b.told.of(|changes| changes.mail_due == Some(NOW + 7)).await;
+    // A message leaves through one of them.
+    let topic = "shop/orders".parse().unwrap();
+    let message = Outgoing::Publish(Publish { topic, event: None, data: "once".into() });
+    a.store.commit(Commit { messages: vec![message], ..commit() }).await.unwrap();
+    a.told.of(|changes| !changes.publishes.is_empty()).await;
+    a.insert(vec![NewJob { run_at: Some(NOW + 900), ..job("behind it") }]).await;
+    b.told.of(|changes| changes.next_due == Some(NOW + 900)).await;
+    assert_eq!((a.told.publishes(), b.told.publishes()), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_operators_say_of_a_queue_holds_on_all_hosts() {
+    let Some([a, b]) = two().await else { return };
+    a.insert(vec![job("it")]).await;
+    let paused = QueueState { paused: true, concurrency: Some(3) };
+    b.store.set_queue_state(queue(), paused).await.unwrap();
+    assert_eq!(a.store.queue_states().await.unwrap(), [(queue(), paused)]);
+    assert!(a.lease(1, NOW).await.is_empty());
+    a.told.forget();
+    b.store.set_queue_state(queue(), QueueState::default()).await.unwrap();
+    a.told.of(|changes| changes.available.contains(&queue())).await;
+    assert_eq!(a.lease(1, NOW).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quota_counts_what_both_write() {
+    let Some(hosts) = two().await else { return };
+    for host in &hosts {
+        host.store.set_quota(plugin(), 4_000);
+    }
+    let write = |at: usize| {
+        let set = Write::Set { key: key(&at.to_string()), value: vec![0; 1_000].into(), expires: None };
+        hosts[at % 2].store.commit(Commit { writes: vec![set], ..commit() })
+    };
+    for at in 0..3 {
+        write(at).await.unwrap();
+    }
+    for at in 3..5 {
+        assert_eq!(write(at).await.unwrap_err(), CommitError::Store(Error::Quota(4_000)));
+    }
+    assert_eq!(hosts[1].store.usage().await.unwrap()[0].items, 3);
+}
