@@ -10,6 +10,7 @@ use super::names::{self, Unnamed};
 use super::numbers::Numbers;
 use super::operation::{Operation, Ran};
 use super::rows::outbox::Outbox;
+use super::rows::processes::Processes;
 use super::rows::{Family as _, Rows};
 use super::session::{Part, Session};
 use super::tx::{Tx, Wants};
@@ -35,7 +36,9 @@ pub(super) struct Group<'a> {
 impl<'a> Group<'a> {
     /// A group of this host. The messages that it has told since the last one are deleted with it.
     pub(super) fn new(session: &'a Session, shared: &'a Shared, host: i64, told: Vec<i64>) -> Self {
-        let rows = Rows { outbox: Outbox::of(host, counts::slot(host), told), ..Rows::default() };
+        let slot = counts::slot(host);
+        let (outbox, processes) = (Outbox::of(host, slot, told), Processes::of(slot));
+        let rows = Rows { outbox, processes, ..Rows::default() };
         Self {
             session,
             shared,

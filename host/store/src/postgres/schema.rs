@@ -90,21 +90,17 @@ CREATE INDEX outbox_hosts ON outbox(host, id);
 
 -- seq: how many changes were committed. bytes: what it counts for, without its events and what was before an upgrade.
 -- first_event: the first that is not deleted, or about to be; last_event: the last that was appended.
--- version: of the state; null if there is none.
+-- version: of the state; null if there is none. before_…: what it was before an upgrade that may be taken back.
 CREATE TABLE processes(
   plugin bigint NOT NULL, number bigint NOT NULL, seq bigint NOT NULL, bytes bigint NOT NULL,
   first_event bigint NOT NULL, last_event bigint NOT NULL, wake_at bigint, kind text NOT NULL,
   name text COLLATE \"C\", quarantined bytea, version bigint, args bytea NOT NULL, extra bytea NOT NULL, state bytea,
-  PRIMARY KEY (plugin, number)
+  before_version bigint, before_state bytea, PRIMARY KEY (plugin, number)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX processes_named ON processes(plugin, name) WHERE name IS NOT NULL;
 CREATE INDEX processes_waking ON processes(wake_at, plugin, number) WHERE wake_at IS NOT NULL AND quarantined IS NULL;
+CREATE INDEX processes_upgraded ON processes(plugin, number) WHERE before_version IS NOT NULL;
 
--- What a state was before an upgrade that may be taken back.
-CREATE TABLE process_befores(
-  plugin bigint NOT NULL, number bigint NOT NULL, version bigint NOT NULL, state bytea NOT NULL,
-  PRIMARY KEY (plugin, number)
-);
 CREATE TABLE process_events(
   plugin bigint NOT NULL, number bigint NOT NULL, id bigint NOT NULL, data bytea NOT NULL,
   PRIMARY KEY (plugin, number, id)
@@ -117,9 +113,10 @@ CREATE TABLE mail(
 CREATE INDEX mail_numbers ON mail(plugin, number, at, id) WHERE number IS NOT NULL;
 CREATE INDEX mail_names ON mail(plugin, name, at, id) WHERE name IS NOT NULL;
 CREATE INDEX mail_due ON mail(at, id);
--- Events below this one are to be deleted, but were too many to be deleted at once; ended: and the mail to its number.
+-- Events from first on, below this one, are to be deleted, but were too many to be deleted at once; ended: and the mail to its
+-- number.
 CREATE TABLE process_trims(
-  plugin bigint NOT NULL, number bigint NOT NULL, below bigint NOT NULL, ended boolean NOT NULL,
+  plugin bigint NOT NULL, number bigint NOT NULL, first bigint NOT NULL, below bigint NOT NULL, ended boolean NOT NULL,
   PRIMARY KEY (plugin, number)
 );
 

@@ -186,60 +186,63 @@ impl Store for PostgresStore {
         }
     }
 
-    fn settle_and_lease(&self, _: Vec<Settle>, _: Option<LeaseRequest>) -> StoreFuture<Round> {
-        not_yet()
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
+        match check::settles(&settle, &self.shared.target.options.limits()) {
+            Ok(bytes) => self.write((settle, lease), bytes, write::jobs::SETTLE_AND_LEASE),
+            Err(error) => refused(error),
+        }
     }
 
-    fn heartbeat(&self, _: Vec<(JobId, Fence)>, _: Timestamp, _: Timestamp) -> StoreFuture<Vec<Lost>> {
-        not_yet()
+    fn heartbeat(&self, leases: Vec<(JobId, Fence)>, _now: Timestamp, until: Timestamp) -> StoreFuture<Vec<Lost>> {
+        self.write((leases, until), 0, write::jobs::HEARTBEAT)
     }
 
-    fn stage(&self, _: Timestamp, _: usize) -> StoreFuture<(u64, Option<Timestamp>)> {
-        not_yet()
+    fn stage(&self, now: Timestamp, limit: usize) -> StoreFuture<(u64, Option<Timestamp>)> {
+        self.write((now, limit), 0, write::jobs::STAGE)
     }
 
-    fn reclaim(&self, _: Timestamp, _: usize) -> StoreFuture<(Vec<JobId>, Option<Timestamp>)> {
-        not_yet()
+    fn reclaim(&self, now: Timestamp, limit: usize) -> StoreFuture<(Vec<JobId>, Option<Timestamp>)> {
+        self.write((now, limit), 0, write::jobs::RECLAIM)
     }
 
-    fn reclaim_others(&self, _: String, _: Timestamp) -> StoreFuture<u64> {
-        not_yet()
+    fn reclaim_others(&self, worker: String, now: Timestamp) -> StoreFuture<u64> {
+        self.write_in_steps((worker, now), write::jobs::RECLAIM_OTHERS)
     }
 
-    fn resume(&self, _: PluginName, _: Vec<HandlerName>, _: Timestamp) -> StoreFuture<u64> {
-        not_yet()
+    fn resume(&self, plugin: PluginName, names: Vec<HandlerName>, now: Timestamp) -> StoreFuture<u64> {
+        self.write_in_steps((plugin, names, now), write::jobs::RESUME)
     }
 
-    fn prune(&self, _: JobState, _: Timestamp, _: usize) -> StoreFuture<u64> {
-        not_yet()
+    fn prune(&self, state: JobState, before: Timestamp, limit: usize) -> StoreFuture<u64> {
+        self.write((state, before, limit), 0, write::jobs::PRUNE)
     }
 
     fn expire(&self, now: Timestamp, limit: usize) -> StoreFuture<u64> {
         self.write((now, limit), 0, write::items::EXPIRE)
     }
 
-    fn job(&self, _: JobId) -> StoreFuture<(Job, Vec<Attempt>)> {
-        not_yet()
+    fn job(&self, id: JobId) -> StoreFuture<(Job, Vec<Attempt>)> {
+        self.read(id, read::jobs::job)
     }
 
-    fn jobs(&self, _: JobFilter, _: Option<JobId>, _: usize) -> StoreFuture<JobPage> {
-        not_yet()
+    fn jobs(&self, filter: JobFilter, before: Option<JobId>, limit: usize) -> StoreFuture<JobPage> {
+        self.read((filter, before, limit), read::jobs::jobs)
     }
 
-    fn operate(&self, _: JobFilter, _: Op, _: Option<JobId>, _: Timestamp) -> StoreFuture<OpReport> {
-        not_yet()
+    fn operate(&self, filter: JobFilter, op: Op, before: Option<JobId>, now: Timestamp) -> StoreFuture<OpReport> {
+        self.write((filter, op, before, now), 0, write::jobs::OPERATE)
     }
 
     fn queue_counts(&self) -> StoreFuture<Vec<QueueCounts>> {
-        not_yet()
+        self.read((), read::overview::queue_counts)
     }
 
     fn queue_states(&self) -> StoreFuture<Vec<(QueueRef, QueueState)>> {
-        not_yet()
+        self.read((), read::overview::queue_states)
     }
 
-    fn set_queue_state(&self, _: QueueRef, _: QueueState) -> StoreFuture<()> {
-        not_yet()
+    fn set_queue_state(&self, queue: QueueRef, state: QueueState) -> StoreFuture<()> {
+        self.write((queue, state), 0, write::jobs::SET_QUEUE_STATE)
     }
 
     fn ticks(&self, plugin: PluginName) -> StoreFuture<Vec<(String, Timestamp)>> {

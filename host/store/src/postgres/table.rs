@@ -62,6 +62,11 @@ impl<K: Hash + Ord + Clone, V> Table<K, V> {
         wanted
     }
 
+    /// Whether it is loaded, or known to be absent.
+    pub(super) fn knows(&self, key: &K) -> bool {
+        self.cells.contains_key(key)
+    }
+
     /// A row was loaded. One that is known already stays as it is: the group has it locked, and may have changed it.
     pub(super) fn loaded(&mut self, key: K, row: V) {
         self.cells.entry(key).or_insert(Cell { stored: true, now: Some(row), mark: Mark::default() });

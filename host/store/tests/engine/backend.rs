@@ -79,8 +79,8 @@ impl Home {
                 let file = rusqlite::Connection::open(folder.path().join("store.sqlite")).unwrap();
                 file.query_row(&select, [], |row| row.get(0)).unwrap()
             }
-            // Large parts are beside their rows already, where this does not see them.
-            Self::Database(_) if table == "process_parts" => 0,
+            // Large parts are beside their rows already, where this does not see them; what was before an upgrade is in them.
+            Self::Database(_) if ["process_parts", "process_befores"].contains(&table) => 0,
             Self::Database(url) => {
                 let rows = Server::shared().unwrap().ask(url, &format!("SET search_path = skep; {select}"));
                 rows.parse().unwrap()

@@ -73,15 +73,16 @@ fn run(commit: &Commit, tx: &mut Tx<'_>) -> Result<Committed, Stop<CommitError>>
     outbox::add(tx, commit, &mut uses)?;
     // A process that ends with it takes what it has sent to itself along.
     let mail = mail::add(tx, commit, &mut uses)?;
-    let process = process.map(|plan| process::write(tx, plan)).transpose()?;
-    for tick in &commit.ticks {
-        let plugin = tx.plugin(&tick.plugin)?;
-        tx.rows.ticks.put(schedule(plugin, tick), sql(tick.at));
-    }
+    // What goes with the end of a process makes room only for those behind.
     for (plugin, uses) in uses {
         tx.within_quota(plugin, uses.bytes)?;
         let plugin = tx.plugin(plugin)?;
         tx.uses(plugin, uses);
+    }
+    let process = process.map(|plan| process::write(tx, plan)).transpose()?;
+    for tick in &commit.ticks {
+        let plugin = tx.plugin(&tick.plugin)?;
+        tx.rows.ticks.put(schedule(plugin, tick), sql(tick.at));
     }
     Ok(Committed { version: number(version), sums, jobs, mail, process })
 }

@@ -1,23 +1,25 @@
 //! What becomes of a commit's jobs; what workers, time and operators do with jobs.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `row` | how a job goes from one state to another |
+//! | `insert` | a commit's jobs |
+//! | `lease`, `settle` | giving jobs on lease, extending leases; what became of them |
+//! | `dependants` | jobs that wait for others |
+//! | `upkeep` | what is done as time goes by |
+//! | `operate` | what operators do |
 
-use super::commit::AllUses;
-use crate::commit::Commit;
-use crate::error::{CommitError, Error};
-use crate::job::Inserted;
-use crate::postgres::fault::{Stop, refuse};
-use crate::postgres::tx::{Tx, Wants};
-use crate::postgres::verb::Verb;
+mod dependants;
+mod insert;
+mod lease;
+mod operate;
+mod row;
+mod settle;
+mod upkeep;
 
-pub(super) fn want(_: &Commit, _: &mut Wants<'_>) {}
-
-/// Inserts a commit's jobs. What they count for is added to `uses`.
-pub(super) fn insert<'a>(
-    _: &mut Tx<'_>,
-    commit: &'a Commit,
-    _: &mut AllUses<'a>,
-) -> Result<Vec<Inserted>, Stop<CommitError>> {
-    if commit.jobs.is_empty() { Ok(Vec::new()) } else { refuse(Error::Unavailable("no jobs yet".to_owned())) }
-}
-
-/// Goes on with jobs whose dependants wait to be told.
-pub(in crate::postgres) const GO_ON: Verb<(), (), Error> = Verb { want: |(), _| {}, run: |(), _| Ok(()) };
+pub(in crate::postgres) use self::dependants::{FOR_REVISION, GO_ON};
+pub(super) use self::insert::{insert, want};
+pub(in crate::postgres) use self::lease::HEARTBEAT;
+pub(in crate::postgres) use self::operate::{OPERATE, SET_QUEUE_STATE};
+pub(in crate::postgres) use self::settle::SETTLE_AND_LEASE;
+pub(in crate::postgres) use self::upkeep::{PRUNE, RECLAIM, RECLAIM_OTHERS, RESUME, STAGE};
