@@ -86,6 +86,11 @@ impl Fault {
         matches!(self, Self::Gone(_) | Self::Unknown(_))
     }
 
+    /// Of what may be there or not, and does no harm if it is.
+    pub(super) fn harmless(self) -> Self {
+        if let Self::Unknown(text) = self { Self::Gone(text) } else { self }
+    }
+
     /// For whoever asked.
     pub(super) fn error(&self) -> Error {
         match self {
@@ -104,10 +109,20 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
     };
-    match error.code().and_then(advice) {
+    let advice = match error.code() {
+        Some(code) => advice(code),
+        None if is_refused(error) => Some("there is no server: start it, or correct host and port in the URL"),
+        None => None,
+    };
+    match advice {
         Some(advice) => format!("{text}; {advice}"),
         None => text,
     }
+}
+
+fn is_refused(error: &tokio_postgres::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// What to do about an error that people can do something about.

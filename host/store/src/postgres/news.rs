@@ -61,9 +61,9 @@ impl Cursor {
         rows.iter().map(|row| Ok((get(row, 0)?, number(get(row, 1)?)))).collect::<Result<_, Fault>>().map(Self)
     }
 
-    /// Only these hosts are of interest from now on.
-    pub(super) fn keep(&mut self, hosts: impl Fn(i64) -> bool) {
-        self.0.retain(|host, _| hosts(*host));
+    /// A host that is gone, and whose feed is too.
+    pub(super) fn forget(&mut self, host: i64) {
+        self.0.remove(&host);
     }
 
     /// What other hosts did since it was read last; some of it, if it is much.

@@ -217,7 +217,14 @@ impl Watch {
             }
         }
         // What a host that is gone has left in its feed is read for as long as it is there.
-        self.others.retain(|_, other| !other.gone || now.duration_since(other.since) < feed::KEEP);
+        let cursor = &mut self.cursor;
+        self.others.retain(|id, other| {
+            let keep = !other.gone || now.duration_since(other.since) < feed::KEEP;
+            if !keep {
+                cursor.forget(*id);
+            }
+            keep
+        });
     }
 
     /// Reads what the others did, and tells it.
@@ -238,8 +245,6 @@ impl Watch {
             }
         }
         self.looked = now;
-        let others = &self.others;
-        self.cursor.keep(|host| others.contains_key(&host));
         Ok(())
     }
 

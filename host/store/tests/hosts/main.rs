@@ -3,6 +3,8 @@
 //! | module | shows or holds |
 //! |---|---|
 //! | `two` | two hosts that do nothing wrong: jobs, ticks, processes, messages |
+//! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
+//! | `opening` | databases that are not opened, and what is said about it |
 //! | `faults` | one fault at a time: commits whose answer is lost, a server that is gone, frozen or late |
 //! | `child` | a host that is killed: this program, started again, under load |
 //! | `turns` | the part of it that runs processes |
@@ -16,9 +18,11 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
+mod alive;
 mod child;
 mod faults;
 mod look;
+mod opening;
 mod rounds;
 mod said;
 mod turns;
