@@ -199,7 +199,7 @@ async fn sqlite_refuses_what_would_take_all_memory_or_stack() {
     }
     let deep = [
         format!("SELECT {}1{}", "(".repeat(30_000), ")".repeat(30_000)),
-        format!("SELECT {}1", "-".repeat(1)).replace('-', &"- ".repeat(30_000)),
+        format!("SELECT {}1", "- ".repeat(30_000)),
         format!("SELECT {}1", "NOT ".repeat(15_000)),
         format!("SELECT 1{}", "+1".repeat(30_000)),
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(3_000)),
