@@ -29,11 +29,18 @@ pub(crate) struct Lease {
     home: Arc<Pool>,
     cursors: HashMap<u64, Portal>,
     numbers: u64,
+    /// Somebody has had the connection before: it may be found dead.
+    is_old: bool,
 }
 
 impl Lease {
-    pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>) -> Self {
-        Self { held: Some((connection, place)), home: Arc::clone(home), cursors: HashMap::new(), numbers: 0 }
+    pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>, is_old: bool) -> Self {
+        Self { held: Some((connection, place)), home: Arc::clone(home), cursors: HashMap::new(), numbers: 0, is_old }
+    }
+
+    /// Whether the connection had died before anything was asked over it, as far as that can be known.
+    pub(super) fn was_dead(&self, trouble: &Trouble) -> bool {
+        self.is_old && matches!(trouble, Trouble::Lost(_) | Trouble::Ended(_))
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut Connection, Trouble> {
@@ -43,14 +50,9 @@ impl Lease {
         }
     }
 
-    /// Does something with the server, until then. What is late is interrupted when this is dropped.
-    pub(super) async fn in_time<T>(
-        &mut self,
-        until: Instant,
-        work: impl AsyncFnOnce(&mut Self) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
-        let left = until.saturating_duration_since(self.home.now());
-        tokio::time::timeout(left + GRACE, work(self)).await.unwrap_or(Err(Trouble::Late))
+    /// How long the server may be waited for.
+    pub(super) fn left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.home.now()) + GRACE
     }
 
     /// Begins a query, in a transaction that is begun with it or that is there.
@@ -113,10 +115,32 @@ impl Lease {
     }
 
     /// Forgets what the server prepared for a statement that is out of date, and leaves the transaction that failed for it.
-    pub(super) async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
+    async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
         let connection = self.connection()?;
         connection.forget(sql)?;
         connection.wire.say("ROLLBACK").await.map(|_| ())
+    }
+
+    /// [`try_open`](Self::try_open), once more if what was prepared is out of date.
+    pub(super) async fn open_alone(&mut self, query: &Query, begin: &str) -> Result<Begun, Trouble> {
+        match self.try_open(query, Some(begin)).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                self.begin_anew(&query.sql).await?;
+                self.try_open(query, Some(begin)).await
+            }
+            other => other,
+        }
+    }
+
+    /// [`try_execute`](Self::try_execute), once more if what was prepared is out of date.
+    pub(super) async fn execute_alone(&mut self, query: &Query, around: Option<(&str, &str)>) -> Result<Done, Trouble> {
+        match self.try_execute(query, around).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                self.begin_anew(&query.sql).await?;
+                self.try_execute(query, around).await
+            }
+            other => other,
+        }
     }
 
     pub(super) async fn say(&mut self, sql: &str) -> Result<u8, Trouble> {
@@ -134,21 +158,18 @@ pub(super) struct Done {
 impl Lease {
     pub(crate) async fn open(&mut self, query: Arc<Query>, until: Instant) -> Result<Begun, Error> {
         allowed(&query.sql)?;
-        self.in_time(until, async |lease| lease.try_open(&query, None).await).await.map_err(Trouble::tell)
+        in_time(self.left(until), self.try_open(&query, None)).await.map_err(Trouble::tell)
     }
 
     pub(crate) async fn execute(&mut self, query: Arc<Query>, until: Instant) -> Result<u64, Error> {
         allowed(&query.sql)?;
-        let execute = async |lease: &mut Self| {
-            let done = lease.try_execute(&query, None).await?;
-            still_in_transaction(done.status)?;
-            Ok(done.rows)
-        };
-        self.in_time(until, execute).await.map_err(Trouble::tell)
+        let done = in_time(self.left(until), self.try_execute(&query, None)).await;
+        let done = done.and_then(|done| still_in_transaction(done.status).map(|()| done.rows));
+        done.map_err(Trouble::tell)
     }
 
     pub(crate) async fn fetch(&mut self, cursor: u64, rows_max: usize, until: Instant) -> Result<Page, Error> {
-        self.in_time(until, async |lease| lease.try_fetch(cursor, rows_max).await).await.map_err(Trouble::tell)
+        in_time(self.left(until), self.try_fetch(cursor, rows_max)).await.map_err(Trouble::tell)
     }
 
     /// The server forgets the cursor with the next question.
@@ -161,8 +182,9 @@ impl Lease {
     }
 
     pub(crate) async fn commit(&mut self, until: Instant) -> Result<(), Error> {
-        let commit = async |lease: &mut Self| lease.connection()?.wire.say("COMMIT").await;
-        let answer = self.in_time(until, commit).await.map_err(Trouble::tell_commit)?;
+        let left = self.left(until);
+        let connection = self.connection().map_err(Trouble::tell)?;
+        let answer = in_time(left, connection.wire.say("COMMIT")).await.map_err(Trouble::tell_commit)?;
         if answer.tag == "COMMIT" {
             return Ok(());
         }
@@ -171,9 +193,14 @@ impl Lease {
 
     pub(crate) async fn rollback(&mut self, until: Instant) -> Result<(), Error> {
         // What cannot be said any more is done by the server itself, when the connection ends.
-        _ = self.in_time(until, async |lease| lease.say("ROLLBACK").await).await;
+        _ = in_time(self.left(until), self.say("ROLLBACK")).await;
         Ok(())
     }
+}
+
+/// Does something with the server, for so long. What is late is interrupted when the lease is dropped.
+pub(super) async fn in_time<T>(left: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    tokio::time::timeout(left, work).await.unwrap_or(Err(Trouble::Late))
 }
 
 impl Drop for Lease {
