@@ -85,7 +85,7 @@ pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
 pub use second_tier::{SecondTier, SecondTierUrl};
 pub use secret::{Secret, SecretError, SecretRef};
 pub use sql::{PostgresConfig, PostgresUrl, SqlAccess, SqlConfig, SqlPlace, SqliteConfig};
-pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig};
+pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig, StorePostgres};
 pub use subscribers::{Overflow, SubscriberConfig};
 pub use supervision::{BreakerConfig, ProbationConfig, Ratio, SupervisionConfig};
 pub use tasks::{TaskRestart, TasksConfig};

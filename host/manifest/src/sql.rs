@@ -9,6 +9,7 @@ use skep_types::{ByteSize, DatabaseId, DatabaseName};
 
 use crate::read::{Item, Read};
 use crate::store::Durability;
+pub(crate) use postgres::read_server;
 pub use postgres::{PostgresConfig, PostgresUrl};
 
 mod postgres;

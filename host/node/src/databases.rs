@@ -319,7 +319,7 @@ async fn migrate(all: &Opened, plugin: &PluginName) -> anyhow::Result<()> {
 }
 
 /// The URL with its password in it.
-fn full_url(postgres: &PostgresConfig) -> anyhow::Result<String> {
+pub(crate) fn full_url(postgres: &PostgresConfig) -> anyhow::Result<String> {
     let url = match &postgres.url {
         PostgresUrl::Written(url) => url.clone(),
         PostgresUrl::Secret(secret) => secret.resolve().context("its URL")?.expose().to_owned(),

@@ -33,26 +33,32 @@ pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
     let mut sqlite = SqliteConfig::default();
     table.bounded("max_size", &mut sqlite.max_size, SIZE_MIN..=SIZE_MAX);
     table.set("durability", &mut sqlite.durability);
+    let Some(server) = read_server(table) else { return SqlPlace::Sqlite(sqlite) };
+    for item in ONLY_WITHOUT_URL.iter().filter_map(|key| table.item(key)) {
+        item.fail::<()>("is for a SQLite file; that of a PostgreSQL is said there");
+    }
+    server.map_or(SqlPlace::Sqlite(sqlite), SqlPlace::Postgres)
+}
+
+/// Reads `url` and what goes with it, if it is there. One that cannot be read is a problem by itself; the rest is read on, so that
+/// all problems are told.
+pub(crate) fn read_server(table: &mut Section<'_>) -> Option<Option<PostgresConfig>> {
     let url = table.item("url");
     let password = table.get("password");
     let Some(url) = url else {
         if let Some(item) = table.item("password") {
             item.fail::<()>("is for a PostgreSQL: write its `url`, or leave this away for a SQLite file");
         }
-        return SqlPlace::Sqlite(sqlite);
+        return None;
     };
-    for item in ONLY_WITHOUT_URL.iter().filter_map(|key| table.item(key)) {
-        item.fail::<()>("is for a SQLite file; that of a PostgreSQL is said there");
-    }
     let url = PostgresUrl::read(&url);
-    // One that cannot be read is a problem by itself; the rest is read on, so that all problems are told.
     if let (Some(PostgresUrl::Written(url)), Some(item)) = (&url, table.item("password"))
         && password.is_some()
         && user(url).is_empty()
     {
         item.fail::<()>("is a user's: write who it is in the URL, as in \"postgres://app@db.example/crm\"");
     }
-    url.map_or(SqlPlace::Sqlite(sqlite), |url| SqlPlace::Postgres(PostgresConfig { url, password }))
+    Some(url.map(|url| PostgresConfig { url, password }))
 }
 
 /// Who is in front of the host, maybe with a password.

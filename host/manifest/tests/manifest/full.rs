@@ -12,8 +12,8 @@ use skep_manifest::{
     ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio,
     Retain, Route, SecondTier, SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins,
     SocketOverflow, SqlAccess, SqlConfig, SqlPlace, SqliteConfig, SseConfig, SseOpen, StaticProcess, StoreAccess,
-    StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart, TasksConfig, Tls,
-    TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
+    StoreConfig, StorePostgres, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart,
+    TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
 use skep_types::{BucketName, ByteSize, DatabaseName, HandlerName, Instances, Limits, TopicName};
 
@@ -92,7 +92,18 @@ fn a_full_manifest_is_read_to_the_last_key() {
             max_streams: 100,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()],
         },
-        store: HostStoreConfig { durability: Durability::Normal },
+        store: HostStoreConfig {
+            durability: Durability::Normal,
+            postgres: Some(StorePostgres {
+                server: PostgresConfig {
+                    url: PostgresUrl::Written("postgres://skep@db.internal/skep?sslmode=verify-full".to_owned()),
+                    password: Some(SecretRef::Env("STORE_PASSWORD".into())),
+                },
+                schema: "plugins".to_owned(),
+                pooled: true,
+                readers: 4,
+            }),
+        },
         jobs: HostJobsConfig {
             keep_completed: Duration::from_secs(600),
             keep_failed: Duration::from_secs(30 * 24 * 3600),
