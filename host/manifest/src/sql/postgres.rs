@@ -46,12 +46,6 @@ pub(super) fn read_place(table: &mut Section<'_>) -> SqlPlace {
     }
     let url = PostgresUrl::read(&url);
     // One that cannot be read is a problem by itself; the rest is read on, so that all problems are told.
-    if let (Some(PostgresUrl::Written(url)), Some(item)) = (&url, table.item("password"))
-        && password.is_some()
-        && user(url).is_empty()
-    {
-        item.fail::<()>("is a user's: write who it is in the URL, as in \"postgres://app@db.example/crm\"");
-    }
     url.map_or(SqlPlace::Sqlite(sqlite), |url| SqlPlace::Postgres(PostgresConfig { url, password }))
 }
 
@@ -69,10 +63,13 @@ impl Read for PostgresUrl {
         let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
             return item.fail(
-                "is no PostgreSQL: write `postgres://[USER@]HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
+                "is no PostgreSQL: write `postgres://USER@HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
             );
         };
         let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
+        if user(url).is_empty() {
+            return item.fail("names no user: write `postgres://USER@HOST[:PORT]/DATABASE`");
+        }
         if user(url).contains(':') || parameters.split('&').any(|pair| pair.starts_with("password=")) {
             return item.fail(
                 "has a password in it: a secret stays out of the manifest. Write `password = { env = \"NAME\" }` beside it, or \
