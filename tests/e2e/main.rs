@@ -19,6 +19,7 @@ mod event_streams;
 mod examples;
 mod examples_chat;
 mod examples_processes;
+mod examples_sql;
 mod foreign;
 mod given;
 mod http;

@@ -303,6 +303,8 @@ async fn migrate(all: &Opened, plugin: &PluginName) -> anyhow::Result<()> {
         let of = || format!("the migrations of the database `{id}`");
         let read = tokio::task::spawn_blocking(move || Migrations::from_folder(&folder)).await;
         let migrations = read.context("reading a folder failed in the host")?.with_context(of)?;
+        // Several plugins may have a PostgreSQL in common.
+        let migrations = migrations.of(plugin.as_str());
         let migrated = open.database.migrate(&migrations).await.with_context(of)?;
         for applied in &migrated.applied {
             tracing::info!(database = %id, migration = format!("{:04}_{}", applied.number, applied.name), "migrated");

@@ -83,6 +83,7 @@ async fn a_folder_that_lags_behind_is_no_obstacle() {
     assert_eq!(bees(&host, "sm4").await, "0");
     let last = host.admin().database_migrations("sm4/main").await.unwrap().pop().unwrap();
     assert_eq!((last.number, last.state), (2, MigrationState::Ahead));
+    assert!(last.at_ms.is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -92,6 +92,8 @@ pub struct MigrationStatus {
     pub name: String,
     /// Whether it is applied, and in the folder.
     pub state: MigrationState,
+    /// When it was applied, in milliseconds since the Unix epoch.
+    pub at_ms: Option<u64>,
 }
 
 /// What has become of a migration.

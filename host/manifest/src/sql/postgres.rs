@@ -52,12 +52,6 @@ pub(crate) fn read_server(table: &mut Section<'_>) -> Option<Option<PostgresConf
         return None;
     };
     let url = PostgresUrl::read(&url);
-    if let (Some(PostgresUrl::Written(url)), Some(item)) = (&url, table.item("password"))
-        && password.is_some()
-        && user(url).is_empty()
-    {
-        item.fail::<()>("is a user's: write who it is in the URL, as in \"postgres://app@db.example/crm\"");
-    }
     Some(url.map(|url| PostgresConfig { url, password }))
 }
 
@@ -75,10 +69,13 @@ impl Read for PostgresUrl {
         let rest = SCHEMES.iter().find_map(|scheme| url.strip_prefix(scheme));
         let Some(rest) = rest.filter(|rest| !rest.is_empty()) else {
             return item.fail(
-                "is no PostgreSQL: write `postgres://[USER@]HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
+                "is no PostgreSQL: write `postgres://USER@HOST[:PORT]/DATABASE`, or leave it away for a SQLite file",
             );
         };
         let parameters = rest.split_once('?').map_or("", |(_, parameters)| parameters);
+        if user(url).is_empty() {
+            return item.fail("names no user: write `postgres://USER@HOST[:PORT]/DATABASE`");
+        }
         if user(url).contains(':') || parameters.split('&').any(|pair| pair.starts_with("password=")) {
             return item.fail(
                 "has a password in it: a secret stays out of the manifest. Write `password = { env = \"NAME\" }` beside it, or \

@@ -25,21 +25,19 @@ fn mistakes_in_databases_are_explained() {
             "sql.main.migrations: cannot go with `read_only`: a migration writes",
         ),
         ("sql.main.password = { env = 'A' }", "sql.main.password: is for a PostgreSQL: write its `url`"),
-        ("sql.main.url = 'mysql://db/crm'", "sql.main.url: is no PostgreSQL: write `postgres://[USER@]HOST"),
+        ("sql.main.url = 'mysql://db/crm'", "sql.main.url: is no PostgreSQL: write `postgres://USER@HOST"),
         ("sql.main.url = 'postgres://'", "sql.main.url: is no PostgreSQL"),
         ("sql.main.url = 'postgres://me:hunter2@db/crm'", "sql.main.url: has a password in it: a secret stays out"),
-        ("sql.main.url = 'postgres://db/crm?password=hunter2'", "sql.main.url: has a password in it"),
+        ("sql.main.url = 'postgres://me@db/crm?password=hunter2'", "sql.main.url: has a password in it"),
         (
-            "sql.main = { url = 'postgres://db/crm', password = 'hunter2' }",
+            "sql.main = { url = 'postgres://me@db/crm', password = 'hunter2' }",
             "sql.main.password: a secret is a reference",
         ),
-        (
-            "sql.main = { url = 'postgres://db/crm', password = { env = 'A' } }",
-            "sql.main.password: is a user's: write who it is in the URL",
-        ),
+        ("sql.main.url = 'postgres://db/crm'", "sql.main.url: names no user: write `postgres://USER@HOST"),
+        ("sql.main.url = 'postgres://@db/crm?user=a@b'", "sql.main.url: names no user"),
         ("sql.main.url = {}", "sql.main.url: write exactly one of"),
         (
-            "sql.main = { url = 'postgres://db/crm', max_size = '1MiB' }",
+            "sql.main = { url = 'postgres://me@db/crm', max_size = '1MiB' }",
             "sql.main.max_size: is for a SQLite file; that of a PostgreSQL is said there",
         ),
         ("sql.main.durability = 'half'", "sql.main.durability: `half` is not known here"),
@@ -59,7 +57,7 @@ fn mistakes_in_databases_are_explained() {
 
 #[test]
 fn no_message_repeats_a_password() {
-    for url in ["postgres://me:hunter2@db/crm", "postgres://db/crm?password=hunter2", "pg://me:hunter2@db"] {
+    for url in ["postgres://me:hunter2@db/crm", "postgres://me@db/crm?password=hunter2", "pg://me:hunter2@db"] {
         let error = parse(&plugin(&format!("sql.main.url = '{url}'"))).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
@@ -96,7 +94,7 @@ fn what_the_code_can_tell_makes_a_revision() {
     };
     let plain = of("");
     for noticed in [
-        "url = 'postgres://db/crm'",
+        "url = 'postgres://me@db/crm'",
         "read_only = true",
         "max_rows = 7",
         "statement_timeout = '7s'",
@@ -114,5 +112,5 @@ fn what_the_code_can_tell_makes_a_revision() {
     ] {
         assert_eq!(of(operators), plain, "{operators}");
     }
-    assert_eq!(of("url = 'postgres://db/crm'"), of("url = { env = 'CRM_URL' }"));
+    assert_eq!(of("url = 'postgres://me@db/crm'"), of("url = { env = 'CRM_URL' }"));
 }

@@ -8,15 +8,13 @@ use skep_admin::{ControlError, ControlFuture, SqlControl};
 use skep_manifest::SqlPlace;
 use skep_runtime::SqlDialect;
 use skep_sql::{Access, Error, Session, Value};
-use skep_types::{ByteSize, DatabaseId};
+use skep_types::{ByteSize, DatabaseId, PluginName};
 
 use super::{NodeControl, detached};
 use crate::databases::Open;
 
 /// What one answer to an operator may have.
 const ANSWER_BYTES_MAX: ByteSize = ByteSize::mib(2);
-/// Applied migrations, as the engine notes them.
-const APPLIED: &str = "select number, name from skep_migrations order by number";
 /// More migrations than these are not shown, nor likely.
 const MIGRATIONS_MAX: usize = 10_000;
 
@@ -83,8 +81,8 @@ impl SqlControl for NodeControl {
     fn database_migrations(&self, database: String) -> ControlFuture<Vec<MigrationStatus>> {
         let found = self.open_database(&database);
         detached(async move {
-            let (_, open) = found?;
-            let applied = applied(&asker(&open)).await?;
+            let (id, open) = found?;
+            let applied = applied(&asker(&open), &id.owner).await?;
             let in_folder = match open.config.migrations.clone() {
                 Some(folder) => tokio::task::spawn_blocking(move || in_folder(&folder)).await,
                 None => Ok(Ok(BTreeMap::new())),
@@ -116,10 +114,13 @@ fn asker(open: &Open) -> Session {
     open.database.session(Access { read_only: true }, open.limits(ANSWER_BYTES_MAX))
 }
 
-type Migrations = BTreeMap<u32, String>;
+/// By number: the name, and when it was applied.
+type Migrations = BTreeMap<u32, (String, Option<u64>)>;
 
-async fn applied(session: &Session) -> Result<Migrations, ControlError> {
-    let mut cursor = match session.query(APPLIED, Vec::new(), usize::MAX).await {
+/// What the engine has noted. The name of a plugin has nothing in it that a text in quotes could end with.
+async fn applied(session: &Session, owner: &PluginName) -> Result<Migrations, ControlError> {
+    let noted = format!("select number, name, applied_at from skep_migrations where owner = '{owner}' order by number");
+    let mut cursor = match session.query(&noted, Vec::new(), usize::MAX).await {
         Ok(cursor) => cursor,
         // There is no such table before the first one.
         Err(Error::Invalid(_)) => return Ok(Migrations::new()),
@@ -132,7 +133,9 @@ async fn applied(session: &Session) -> Result<Migrations, ControlError> {
             break;
         }
         found.extend(rows.iter().filter_map(|row| match row.as_slice() {
-            [Value::Integer(number), Value::Text(name)] => Some((u32::try_from(*number).ok()?, name.clone())),
+            [Value::Integer(number), Value::Text(name), Value::Integer(at_ms)] => {
+                Some((u32::try_from(*number).ok()?, (name.clone(), u64::try_from(*at_ms).ok())))
+            }
             _ => None,
         }));
     }
@@ -149,7 +152,7 @@ fn in_folder(folder: &Path) -> std::io::Result<Migrations> {
         if let Some((number, name)) = stem.and_then(|stem| stem.split_once('_'))
             && let Ok(number) = number.parse()
         {
-            found.insert(number, name.to_owned());
+            found.insert(number, (name.to_owned(), None));
         }
     }
     Ok(found)
@@ -163,7 +166,8 @@ fn merged(applied: &Migrations, in_folder: &Migrations) -> Vec<MigrationStatus> 
         (true, false) => MigrationState::Ahead,
         (false, _) => MigrationState::Pending,
     };
-    all.into_iter().map(|(number, name)| MigrationStatus { state: state(number), number, name }).collect()
+    let status = |(number, (name, at_ms))| MigrationStatus { state: state(number), number, name, at_ms };
+    all.into_iter().map(status).collect()
 }
 
 /// A value in a form that JSON can carry.
@@ -199,10 +203,13 @@ mod tests {
             std::fs::write(dir.path().join(file), "").unwrap();
         }
         let in_folder = in_folder(dir.path()).unwrap();
-        let applied = Migrations::from([(1, "orders".to_owned()), (3, "later".to_owned())]);
+        let applied = [(1, "orders"), (3, "later")].map(|(number, name)| (number, (name.to_owned(), Some(7))));
+        let applied = Migrations::from(applied);
         let told = merged(&applied, &in_folder);
         let told: Vec<_> = told.iter().map(|one| format!("{} {} {}", one.number, one.name, one.state)).collect();
         assert_eq!(told, ["1 orders applied", "2 prices pending", "3 later ahead"]);
+        let times: Vec<_> = merged(&applied, &in_folder).iter().map(|one| one.at_ms).collect();
+        assert_eq!(times, [Some(7), None, Some(7)]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use skep_types::ByteSize;
 
 use super::operate::client;
 use super::output::{one_line, print_json};
+use super::time::moment;
 use crate::cli::{Sql, SqlCommand};
 
 /// A column of a table for people is no wider; the rest of a value is in the JSON.
@@ -94,7 +95,8 @@ fn migrations(migrations: &[MigrationStatus], json: bool) -> anyhow::Result<()> 
         return print_json(&migrations);
     }
     for migration in migrations {
-        println!("{:<8} {:04}_{}", migration.state, migration.number, one_line(&migration.name));
+        let at = migration.at_ms.map_or_else(|| "-".to_owned(), moment);
+        println!("{:<8} {at:<24} {:04}_{}", migration.state, migration.number, one_line(&migration.name));
     }
     Ok(())
 }

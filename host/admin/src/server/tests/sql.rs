@@ -26,7 +26,7 @@ fn status() -> DatabaseStatus {
 }
 
 fn migration() -> MigrationStatus {
-    MigrationStatus { number: 1, name: "orders".to_owned(), state: MigrationState::Applied }
+    MigrationStatus { number: 1, name: "orders".to_owned(), state: MigrationState::Applied, at_ms: Some(7) }
 }
 
 fn found(database: &str) -> Result<(), ControlError> {
