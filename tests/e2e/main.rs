@@ -38,6 +38,7 @@ mod pubsub;
 mod rate_limit;
 mod reload;
 mod second_tier;
+mod shared_store;
 mod single_flight;
 mod sql;
 mod store;
