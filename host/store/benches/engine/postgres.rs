@@ -146,7 +146,7 @@ pub(crate) async fn beside_sqlite() {
     println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}", "", "p50 us", "p99 us", "in a second", "ratio", "store us");
     for callers in CALLERS {
         let base = pgbench(&server, &bench, callers);
-        row(&format!("pgbench -N, {callers} clients"), &base, base.rate);
+        row(&format!("pgbench -N, {callers} client(s)"), &base, base.rate);
         for (name, count) in [("SQLite", 0), ("PostgreSQL", 1), ("PostgreSQL, two hosts", 2)] {
             let folder = folder();
             let mut hosts = Vec::new();

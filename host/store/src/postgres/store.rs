@@ -154,10 +154,6 @@ pub(super) fn refused<T: Send + 'static, E: From<Error> + Send + 'static>(error:
     Box::pin(std::future::ready(Err(error.into())))
 }
 
-pub(super) fn not_yet<T: Send + 'static>() -> StoreFuture<T> {
-    refused(Error::Unavailable("not yet".to_owned()))
-}
-
 impl Drop for PostgresStore {
     fn drop(&mut self) {
         self.shared.queue.close(None);

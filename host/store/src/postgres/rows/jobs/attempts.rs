@@ -32,6 +32,9 @@ pub(in crate::postgres) struct Attempts {
     kept: usize,
 }
 
+/// Job, failure, attempt, when, how.
+type Columns = (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<Raw>);
+
 static LOAD: Sql = Sql {
     text: "SELECT job, seq, octet_length(error)::bigint FROM unnest($1::bigint[], $2::bigint[]) AS wanted(job, seq)
            JOIN attempts USING (job, seq)",
@@ -102,7 +105,7 @@ impl Attempts {
     }
 
     pub(super) fn write(&self, batch: &mut Batch) {
-        let mut insert: (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>, Vec<Raw>) = Default::default();
+        let mut insert = Columns::default();
         let mut delete: (Vec<i64>, Vec<i64>) = Default::default();
         for ((job, seq), change) in self.table.changes() {
             match change {

@@ -15,6 +15,8 @@ const LOAD_MAX: i64 = 5_001;
 
 /// A job waits for the one before.
 type Wait = (i64, i64);
+/// The same, many of them.
+type Columns = (Vec<i64>, Vec<i64>);
 
 /// Those that wait, of a group.
 #[derive(Default)]
@@ -131,7 +133,7 @@ impl Waits {
     }
 
     pub(super) fn write(&self, batch: &mut Batch) {
-        let (mut insert, mut delete): ((Vec<i64>, Vec<i64>), (Vec<i64>, Vec<i64>)) = Default::default();
+        let (mut insert, mut delete) = (Columns::default(), Columns::default());
         for wait in &self.touched {
             let to = match (self.stored.contains(wait), self.keys.range(*wait..=*wait).next().is_some()) {
                 (false, true) => &mut insert,
