@@ -86,6 +86,11 @@ impl Fault {
         matches!(self, Self::Gone(_) | Self::Unknown(_))
     }
 
+    /// Of what may be there or not, and does no harm if it is.
+    pub(super) fn harmless(self) -> Self {
+        if let Self::Unknown(text) = self { Self::Gone(text) } else { self }
+    }
+
     /// For whoever asked.
     pub(super) fn error(&self) -> Error {
         match self {

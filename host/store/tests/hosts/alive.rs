@@ -64,6 +64,7 @@ async fn at_last(host: &Host, commit: impl Fn() -> Commit) {
 /// A host that another one takes for dead, and a message that it has committed and told nobody, with what it knows of it.
 async fn dies_with_a_message(url: &str, proxy: &Proxy) -> Host {
     let dying = Host::open(proxy.url()).await;
+    at_last(&dying, write).await;
     loop {
         // Whatever it commits next, it waits for the answer.
         proxy.at_commit([AtCommit::StallAfter]);
@@ -118,6 +119,7 @@ async fn a_commit_whose_answer_was_lost_is_told_when_the_connection_is_back() {
     let url = server.database();
     let proxy = Proxy::before(&url).await;
     let host = Host::open(proxy.url()).await;
+    at_last(&host, write).await;
     for at in 0..5 {
         proxy.at_commit([AtCommit::CutAfter]);
         let text = format!("message {at}");
