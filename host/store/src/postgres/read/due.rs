@@ -53,13 +53,13 @@ pub(in crate::postgres) async fn due(
     batch.ask(&NEXT, params![sql(*now)]);
     let mut answers = reader.look(&batch).await?;
     let mut page = DuePage { cursor: after.clone(), ..DuePage::default() };
-    timers(answers.rows(), *limit, &mut page)?;
-    mail(answers.rows(), *limit, &mut page)?;
+    timers(&answers.rows(), *limit, &mut page)?;
+    mail(&answers.rows(), *limit, &mut page)?;
     page.next = get::<Option<i64>>(&answers.row()?, 0)?.map(number);
     Ok(page)
 }
 
-fn timers(rows: Vec<Row>, limit: usize, page: &mut DuePage) -> Result<(), Fault> {
+fn timers(rows: &[Row], limit: usize, page: &mut DuePage) -> Result<(), Fault> {
     page.more |= rows.len() > limit;
     for row in rows.iter().take(limit) {
         let at = number(get(row, 0)?);
@@ -70,7 +70,7 @@ fn timers(rows: Vec<Row>, limit: usize, page: &mut DuePage) -> Result<(), Fault>
     Ok(())
 }
 
-fn mail(rows: Vec<Row>, limit: usize, page: &mut DuePage) -> Result<(), Fault> {
+fn mail(rows: &[Row], limit: usize, page: &mut DuePage) -> Result<(), Fault> {
     page.more |= rows.len() > limit;
     let mut seen = HashSet::default();
     for row in rows.iter().take(limit) {
