@@ -10,13 +10,12 @@ use super::Pool;
 use super::connection::Connection;
 use super::fault::Trouble;
 use super::portal::{Portal, still_in_transaction};
-use super::values::{self, Form};
+use super::wire::End;
 use super::words::allowed;
 use crate::backend::{Begun, Query};
 use crate::error::Error;
 use crate::gate::Place;
 use crate::page::Page;
-use crate::value::Value;
 
 /// By how much the host waits longer than the server should work, before it takes the connection for lost.
 const GRACE: Duration = Duration::from_millis(500);
@@ -29,13 +28,16 @@ pub(crate) struct Lease {
     home: Arc<Pool>,
     cursors: HashMap<u64, Portal>,
     numbers: u64,
+    /// What has only read is committed when the connection is cleaned: nobody has to wait for that.
+    only_read: bool,
     /// Somebody has had the connection before: it may be found dead.
     is_old: bool,
 }
 
 impl Lease {
     pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>, is_old: bool) -> Self {
-        Self { held: Some((connection, place)), home: Arc::clone(home), cursors: HashMap::new(), numbers: 0, is_old }
+        let (held, home) = (Some((connection, place)), Arc::clone(home));
+        Self { held, home, cursors: HashMap::new(), numbers: 0, only_read: false, is_old }
     }
 
     /// Whether the connection had died before anything was asked over it, as far as that can be known.
@@ -55,8 +57,14 @@ impl Lease {
         until.saturating_duration_since(self.home.now()) + GRACE
     }
 
-    /// Begins a query, in a transaction that is begun with it or that is there.
-    pub(super) async fn try_open(&mut self, query: &Query, begin: Option<&str>) -> Result<Begun, Trouble> {
+    /// Begins a query, in a transaction that is begun with it or that is there. Answers whether it has written anything, if
+    /// that is watched.
+    pub(super) async fn try_open(
+        &mut self,
+        query: &Query,
+        begin: Option<&str>,
+        watched: bool,
+    ) -> Result<(Begun, bool), Trouble> {
         self.numbers += 1;
         let number = self.numbers;
         let connection = self.connection()?;
@@ -66,13 +74,14 @@ impl Lease {
             connection.write_own(begin)?;
         }
         let columns = prepared.columns.clone();
-        let mut portal = Portal::new(format!("c{number}"), prepared, query.limits);
-        let page = portal.begin(connection, &query.params, query.first).await?;
+        let mut portal = Portal::new(format!("c{number}"), prepared, query.limits, watched);
+        let page = portal.begin(connection, usize::from(begin.is_some()), &query.params, query.first).await?;
         let cursor = (!page.done).then_some(number);
+        let has_written = portal.has_written.take().unwrap_or(false);
         if cursor.is_some() {
             self.cursors.insert(number, portal);
         }
-        Ok(Begun { columns, page, cursor })
+        Ok((Begun { columns, page, cursor }, has_written))
     }
 
     /// Carries a statement out, between what comes before it and behind it.
@@ -87,7 +96,8 @@ impl Lease {
             connection.write_own(behind)?;
         }
         let answer = connection.run().await?;
-        Ok(Done { rows: rows_affected(&answer.tag), status: answer.status })
+        let rows = answer.ends.get(usize::from(around.is_some())).map_or(0, rows_affected);
+        Ok(Done { rows, status: answer.status })
     }
 
     pub(super) async fn try_fetch(&mut self, cursor: u64, rows_max: usize) -> Result<Page, Trouble> {
@@ -100,20 +110,6 @@ impl Lease {
         Ok(page)
     }
 
-    /// Whether the transaction has written anything.
-    pub(super) async fn has_written(&mut self) -> Result<bool, Trouble> {
-        let wire = &mut self.connection()?.wire;
-        let written = frontend::query("SELECT pg_catalog.txid_current_if_assigned() IS NOT NULL", wire.outgoing());
-        written.map_err(|error| Trouble::Lost(error.to_string()))?;
-        let mut found = true;
-        wire.ask(|body| {
-            found = values::read(body, &[Form::Boolean])? != [Value::Boolean(false)];
-            Ok(())
-        })
-        .await?;
-        Ok(found)
-    }
-
     /// Forgets what the server prepared for a statement that is out of date, and leaves the transaction that failed for it.
     async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
         let connection = self.connection()?;
@@ -122,11 +118,16 @@ impl Lease {
     }
 
     /// [`try_open`](Self::try_open), once more if what was prepared is out of date.
-    pub(super) async fn open_alone(&mut self, query: &Query, begin: &str) -> Result<Begun, Trouble> {
-        match self.try_open(query, Some(begin)).await {
+    pub(super) async fn open_alone(
+        &mut self,
+        query: &Query,
+        begin: &str,
+        watched: bool,
+    ) -> Result<(Begun, bool), Trouble> {
+        match self.try_open(query, Some(begin), watched).await {
             Err(Trouble::Server(error)) if error.is_stale() => {
                 self.begin_anew(&query.sql).await?;
-                self.try_open(query, Some(begin)).await
+                self.try_open(query, Some(begin), watched).await
             }
             other => other,
         }
@@ -158,7 +159,8 @@ pub(super) struct Done {
 impl Lease {
     pub(crate) async fn open(&mut self, query: Arc<Query>, until: Instant) -> Result<Begun, Error> {
         allowed(&query.sql)?;
-        in_time(self.left(until), self.try_open(&query, None)).await.map_err(Trouble::tell)
+        let opened = in_time(self.left(until), self.try_open(&query, None, false)).await;
+        opened.map(|(begun, _)| begun).map_err(Trouble::tell)
     }
 
     pub(crate) async fn execute(&mut self, query: Arc<Query>, until: Instant) -> Result<u64, Error> {
@@ -185,10 +187,15 @@ impl Lease {
         let left = self.left(until);
         let connection = self.connection().map_err(Trouble::tell)?;
         let answer = in_time(left, connection.wire.say("COMMIT")).await.map_err(Trouble::tell_commit)?;
-        if answer.tag == "COMMIT" {
+        if matches!(answer.ends.as_slice(), [End::Complete(tag)] if tag == "COMMIT") {
             return Ok(());
         }
         Err(Error::Invalid("the transaction was undone: a statement in it had failed".to_owned()))
+    }
+
+    /// What was done has only read, and is over.
+    pub(crate) fn finish(mut self) {
+        self.only_read = true;
     }
 
     pub(crate) async fn rollback(&mut self, until: Instant) -> Result<(), Error> {
@@ -209,9 +216,10 @@ impl Drop for Lease {
         // Without a runtime the connection is closed, and the server undoes what was not committed.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let home = Arc::clone(&self.home);
+        let end = if self.only_read { "COMMIT" } else { "ROLLBACK" };
         runtime.spawn(async move {
             if connection.wire.is_clean() {
-                if let Ok(Ok(())) = tokio::time::timeout(CLEAN_MAX, connection.clean()).await {
+                if let Ok(Ok(())) = tokio::time::timeout(CLEAN_MAX, connection.clean(end)).await {
                     home.keep(connection);
                 }
             } else {
@@ -223,7 +231,8 @@ impl Drop for Lease {
 }
 
 /// `INSERT 0 3` has inserted three.
-fn rows_affected(tag: &str) -> u64 {
+fn rows_affected(end: &End) -> u64 {
+    let End::Complete(tag) = end else { return 0 };
     let mut words = tag.split(' ');
     let changes = matches!(words.next(), Some("INSERT" | "UPDATE" | "DELETE" | "MERGE"));
     words.next_back().filter(|_| changes).and_then(|count| count.parse().ok()).unwrap_or(0)

@@ -84,7 +84,7 @@ async fn rows(lease: &mut Lease, sql: &str, forms: &[Form]) -> Result<Vec<Row>, 
     let wire = &mut lease.connection()?.wire;
     frontend::query(sql, wire.outgoing()).map_err(|error| Trouble::Lost(error.to_string()))?;
     let mut found = Vec::new();
-    wire.ask(|body| {
+    wire.ask(|_, body| {
         found.push(values::read(body, forms)?);
         Ok(())
     })

@@ -123,6 +123,7 @@ impl Pool {
         let page_max = query.limits.rows_max;
         let begin = if alone.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
         let writes = !alone.read_only && !may_read(&first(&query.sql));
+        let watched = !alone.read_only && !writes;
         let query = if writes {
             // All of its rows are in the first page.
             let Query { sql, params, limits, .. } = &*query;
@@ -132,28 +133,32 @@ impl Pool {
         };
         let mut lease = self.lease(&alone).await?;
         let mut until = alone.until();
-        let mut begun = in_time(lease.left(until), lease.open_alone(&query, begin)).await;
+        let mut begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
         if begun.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
             // Whatever the statement is, it was not committed.
             lease = self.lease_anew(lease, &alone).await?;
             until = alone.until();
-            begun = in_time(lease.left(until), lease.open_alone(&query, begin)).await;
+            begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
         }
-        let mut begun = begun.map_err(Trouble::tell)?;
-        if let Some(cursor) = begun.cursor {
-            if alone.read_only {
-                return Ok((begun, Some(lease)));
+        let (mut begun, has_written) = begun.map_err(Trouble::tell)?;
+        let Some(cursor) = begun.cursor else {
+            if writes || has_written {
+                lease.commit(until).await?;
+            } else {
+                lease.finish();
             }
-            if !writes && !in_time(lease.left(until), lease.has_written()).await.map_err(Trouble::tell)? {
-                return Ok((begun, Some(lease)));
-            }
-            let rest = if writes { None } else { Some(lease.fetch(cursor, page_max, until).await?) };
-            match rest {
-                Some(rest) if rest.done => begun.page.rows.extend(rest.rows),
-                _ => return Err(Error::TooLarge(query.limits.bytes_max)),
-            }
-            (begun.cursor, begun.page.done) = (None, true);
+            return Ok((begun, None));
+        };
+        if !writes && !has_written {
+            return Ok((begun, Some(lease)));
         }
+        // What was written is committed before anybody has seen a row of it, so all of them fit the page.
+        let rest = if writes { None } else { Some(lease.fetch(cursor, page_max, until).await?) };
+        match rest {
+            Some(rest) if rest.done => begun.page.rows.extend(rest.rows),
+            _ => return Err(Error::TooLarge(query.limits.bytes_max)),
+        }
+        (begun.cursor, begun.page.done) = (None, true);
         lease.commit(until).await?;
         Ok((begun, None))
     }
