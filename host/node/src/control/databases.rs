@@ -161,12 +161,12 @@ fn in_folder(folder: &Path) -> std::io::Result<Migrations> {
 fn merged(applied: &Migrations, in_folder: &Migrations) -> Vec<MigrationStatus> {
     let mut all = in_folder.clone();
     all.extend(applied.clone());
-    let state = |number| match (applied.contains_key(number), in_folder.contains_key(number)) {
+    let state = |number: u32| match (applied.contains_key(&number), in_folder.contains_key(&number)) {
         (true, true) => MigrationState::Applied,
         (true, false) => MigrationState::Ahead,
         (false, _) => MigrationState::Pending,
     };
-    let status = |(number, (name, at_ms))| MigrationStatus { state: state(&number), number, name, at_ms };
+    let status = |(number, (name, at_ms))| MigrationStatus { state: state(number), number, name, at_ms };
     all.into_iter().map(status).collect()
 }
 
