@@ -131,6 +131,14 @@ impl Lease {
         }
     }
 
+    /// What was done has only read, and is over.
+    pub(crate) fn finish(self) {
+        match self {
+            Self::Sqlite(lease) => drop(lease),
+            Self::Postgres(lease) => lease.finish(),
+        }
+    }
+
     pub(crate) async fn commit(mut self, until: Instant) -> Result<(), Error> {
         match &mut self {
             Self::Sqlite(lease) => lease.commit().await,

@@ -5,7 +5,13 @@ use crate::error::Error;
 
 /// The first word in capitals, behind blanks, comments, semicolons and brackets; empty if there is none.
 pub(crate) fn first(sql: &str) -> String {
-    let mut rest = sql;
+    let rest = behind_blanks(sql);
+    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default().to_ascii_uppercase()
+}
+
+/// A statement without what may be in front of it.
+pub(crate) fn behind_blanks(mut rest: &str) -> &str {
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ';' || c == '(' || c == '\u{feff}');
         if let Some(comment) = rest.strip_prefix("--") {
@@ -13,11 +19,9 @@ pub(crate) fn first(sql: &str) -> String {
         } else if let Some(comment) = rest.strip_prefix("/*") {
             rest = behind_comment(comment);
         } else {
-            break;
+            return rest;
         }
     }
-    let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-    rest.get(..end).unwrap_or_default().to_ascii_uppercase()
 }
 
 /// What is behind the end of a comment. They nest, as in PostgreSQL; in SQLite they do not, which only moves what is behind.

@@ -22,6 +22,9 @@ const STATEMENTS_MAX: usize = 64;
 /// How many names of types are known, of all the types that a database has.
 const TYPES_MAX: usize = 1_000;
 
+/// The name of the statement that tells whether a transaction has written.
+const WRITTEN: &str = "written";
+
 /// Names of types that are not built in, by their numbers.
 pub(super) type TypeNames = Mutex<HashMap<Oid, Arc<str>>>;
 
@@ -34,6 +37,7 @@ pub(super) struct Connection {
     types: Arc<TypeNames>,
     /// What the server was told of how long a statement may take.
     timeout: Option<Duration>,
+    knows_written: bool,
     _counted: Counted,
 }
 
@@ -50,6 +54,7 @@ pub(super) struct Prepared {
 pub(super) struct Fetched {
     pub(super) rows: Vec<(Row, u64)>,
     pub(super) bytes: u64,
+    pub(super) has_written: bool,
 }
 
 /// One more connection is open.
@@ -78,6 +83,7 @@ impl Connection {
             names: 0,
             types: Arc::clone(types),
             timeout: None,
+            knows_written: false,
             _counted: counted,
         }
     }
@@ -91,13 +97,14 @@ impl Connection {
         Ok(())
     }
 
-    /// Nothing of what was done for one holder is left for the next. It is `DISCARD ALL`, without what was prepared.
-    pub(super) async fn clean(&mut self) -> Result<(), Trouble> {
+    /// Nothing of what was done for one holder is left for the next, whose transaction ends like this. It is `DISCARD ALL`,
+    /// without what was prepared.
+    pub(super) async fn clean(&mut self, end: &str) -> Result<(), Trouble> {
         // What was written and never sent.
         self.wire.outgoing().clear();
         let timeout = self.timeout.unwrap_or_default().as_millis();
         let sql = format!(
-            "ROLLBACK; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SET statement_timeout = {timeout}; \
+            "{end}; CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; SET statement_timeout = {timeout}; \
              UNLISTEN *; SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES"
         );
         self.wire.say(&sql).await.map(|_| ())
@@ -122,7 +129,7 @@ impl Connection {
         let written = frontend::parse(&name, sql, [], to).and_then(|()| frontend::describe(b'S', &name, to));
         written.map_err(|error| Trouble::Lost(error.to_string()))?;
         frontend::sync(to);
-        let answer = self.wire.ask(|_| Ok(())).await?;
+        let answer = self.wire.ask(|_, _| Ok(())).await?;
         let (columns, forms) = self.columns(&answer).await?;
         let prepared = Arc::new(Prepared { name, params: answer.params, columns, forms });
         self.prepared.insert(sql.into(), (Arc::clone(&prepared), self.uses));
@@ -173,16 +180,36 @@ impl Connection {
         written.map_err(|error| Trouble::Lost(error.to_string()))
     }
 
-    /// Sends what is written, and takes the rows of the answer, up to so many bytes.
+    /// Writes that the server is asked whether the transaction has written anything.
+    pub(super) fn write_written(&mut self) -> Result<(), Trouble> {
+        let to = self.wire.outgoing();
+        let mut written = || {
+            if !self.knows_written {
+                frontend::close(b'S', WRITTEN, to)?;
+                frontend::parse(WRITTEN, "SELECT pg_catalog.txid_current_if_assigned() IS NOT NULL", [], to)?;
+            }
+            values::bind("", WRITTEN, &[], &[], &[Form::Boolean], to).map_err(std::io::Error::other)?;
+            frontend::execute("", 0, to)
+        };
+        written().map_err(|error| Trouble::Lost(error.to_string()))
+    }
+
+    /// Sends what is written, and takes the rows of the statement at this place, up to so many bytes; the row of the
+    /// statement behind it says whether anything was written.
     pub(super) async fn fetch(
         &mut self,
         prepared: &Prepared,
         limits: PageLimits,
+        at: usize,
         bytes_max: u64,
     ) -> Result<(Fetched, Answer), Trouble> {
         let mut fetched = Fetched::default();
         frontend::sync(self.wire.outgoing());
-        let take = |body: &_| {
+        let take = |of: usize, body: &_| {
+            if of > at {
+                fetched.has_written = values::read(body, &[Form::Boolean])? != [Value::Boolean(false)];
+                return Ok(());
+            }
             let row = values::read(body, &prepared.forms)?;
             let bytes = limits.row(&row)?;
             fetched.bytes += bytes;
@@ -193,13 +220,15 @@ impl Connection {
             Ok(())
         };
         let answer = self.wire.ask(take).await?;
+        // A statement that fails takes with it what is asked behind it.
+        self.knows_written |= answer.ends.len() > at + 1;
         Ok((fetched, answer))
     }
 
     /// Sends what is written, and passes over rows.
     pub(super) async fn run(&mut self) -> Result<Answer, Trouble> {
         frontend::sync(self.wire.outgoing());
-        self.wire.ask(|_| Ok(())).await
+        self.wire.ask(|_, _| Ok(())).await
     }
 
     async fn columns(&mut self, answer: &Answer) -> Result<(Vec<Column>, Vec<Form>), Trouble> {
@@ -230,7 +259,7 @@ impl Connection {
         let mut names = Vec::new();
         let sql = format!("SELECT {}", asked.join(", "));
         frontend::query(&sql, self.wire.outgoing()).map_err(|error| Trouble::Lost(error.to_string()))?;
-        let take = |body: &_| {
+        let take = |_, body: &_| {
             names = values::read(body, &forms)?;
             Ok(())
         };

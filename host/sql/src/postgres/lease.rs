@@ -10,13 +10,12 @@ use super::Pool;
 use super::connection::Connection;
 use super::fault::Trouble;
 use super::portal::{Portal, still_in_transaction};
-use super::values::{self, Form};
+use super::wire::End;
 use super::words::allowed;
 use crate::backend::{Begun, Query};
 use crate::error::Error;
 use crate::gate::Place;
 use crate::page::Page;
-use crate::value::Value;
 
 /// By how much the host waits longer than the server should work, before it takes the connection for lost.
 const GRACE: Duration = Duration::from_millis(500);
@@ -29,11 +28,21 @@ pub(crate) struct Lease {
     home: Arc<Pool>,
     cursors: HashMap<u64, Portal>,
     numbers: u64,
+    /// What has only read is committed when the connection is cleaned: nobody has to wait for that.
+    only_read: bool,
+    /// Somebody has had the connection before: it may be found dead.
+    is_old: bool,
 }
 
 impl Lease {
-    pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>) -> Self {
-        Self { held: Some((connection, place)), home: Arc::clone(home), cursors: HashMap::new(), numbers: 0 }
+    pub(super) fn new(connection: Connection, place: Place, home: &Arc<Pool>, is_old: bool) -> Self {
+        let (held, home) = (Some((connection, place)), Arc::clone(home));
+        Self { held, home, cursors: HashMap::new(), numbers: 0, only_read: false, is_old }
+    }
+
+    /// Whether the connection had died before anything was asked over it, as far as that can be known.
+    pub(super) fn was_dead(&self, trouble: &Trouble) -> bool {
+        self.is_old && matches!(trouble, Trouble::Lost(_) | Trouble::Ended(_))
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut Connection, Trouble> {
@@ -43,18 +52,19 @@ impl Lease {
         }
     }
 
-    /// Does something with the server, until then. What is late is interrupted when this is dropped.
-    pub(super) async fn in_time<T>(
-        &mut self,
-        until: Instant,
-        work: impl AsyncFnOnce(&mut Self) -> Result<T, Trouble>,
-    ) -> Result<T, Trouble> {
-        let left = until.saturating_duration_since(self.home.now());
-        tokio::time::timeout(left + GRACE, work(self)).await.unwrap_or(Err(Trouble::Late))
+    /// How long the server may be waited for.
+    pub(super) fn left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.home.now()) + GRACE
     }
 
-    /// Begins a query, in a transaction that is begun with it or that is there.
-    pub(super) async fn try_open(&mut self, query: &Query, begin: Option<&str>) -> Result<Begun, Trouble> {
+    /// Begins a query, in a transaction that is begun with it or that is there. Answers whether it has written anything, if
+    /// that is watched.
+    pub(super) async fn try_open(
+        &mut self,
+        query: &Query,
+        begin: Option<&str>,
+        watched: bool,
+    ) -> Result<(Begun, bool), Trouble> {
         self.numbers += 1;
         let number = self.numbers;
         let connection = self.connection()?;
@@ -64,13 +74,14 @@ impl Lease {
             connection.write_own(begin)?;
         }
         let columns = prepared.columns.clone();
-        let mut portal = Portal::new(format!("c{number}"), prepared, query.limits);
-        let page = portal.begin(connection, &query.params, query.first).await?;
+        let mut portal = Portal::new(format!("c{number}"), prepared, query.limits, watched);
+        let page = portal.begin(connection, usize::from(begin.is_some()), &query.params, query.first).await?;
         let cursor = (!page.done).then_some(number);
+        let has_written = portal.has_written.take().unwrap_or(false);
         if cursor.is_some() {
             self.cursors.insert(number, portal);
         }
-        Ok(Begun { columns, page, cursor })
+        Ok((Begun { columns, page, cursor }, has_written))
     }
 
     /// Carries a statement out, between what comes before it and behind it.
@@ -85,7 +96,8 @@ impl Lease {
             connection.write_own(behind)?;
         }
         let answer = connection.run().await?;
-        Ok(Done { rows: rows_affected(&answer.tag), status: answer.status })
+        let rows = answer.ends.get(usize::from(around.is_some())).map_or(0, rows_affected);
+        Ok(Done { rows, status: answer.status })
     }
 
     pub(super) async fn try_fetch(&mut self, cursor: u64, rows_max: usize) -> Result<Page, Trouble> {
@@ -98,25 +110,38 @@ impl Lease {
         Ok(page)
     }
 
-    /// Whether the transaction has written anything.
-    pub(super) async fn has_written(&mut self) -> Result<bool, Trouble> {
-        let wire = &mut self.connection()?.wire;
-        let written = frontend::query("SELECT pg_catalog.txid_current_if_assigned() IS NOT NULL", wire.outgoing());
-        written.map_err(|error| Trouble::Lost(error.to_string()))?;
-        let mut found = true;
-        wire.ask(|body| {
-            found = values::read(body, &[Form::Boolean])? != [Value::Boolean(false)];
-            Ok(())
-        })
-        .await?;
-        Ok(found)
-    }
-
     /// Forgets what the server prepared for a statement that is out of date, and leaves the transaction that failed for it.
-    pub(super) async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
+    async fn begin_anew(&mut self, sql: &str) -> Result<(), Trouble> {
         let connection = self.connection()?;
         connection.forget(sql)?;
         connection.wire.say("ROLLBACK").await.map(|_| ())
+    }
+
+    /// [`try_open`](Self::try_open), once more if what was prepared is out of date.
+    pub(super) async fn open_alone(
+        &mut self,
+        query: &Query,
+        begin: &str,
+        watched: bool,
+    ) -> Result<(Begun, bool), Trouble> {
+        match self.try_open(query, Some(begin), watched).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                self.begin_anew(&query.sql).await?;
+                self.try_open(query, Some(begin), watched).await
+            }
+            other => other,
+        }
+    }
+
+    /// [`try_execute`](Self::try_execute), once more if what was prepared is out of date.
+    pub(super) async fn execute_alone(&mut self, query: &Query, around: Option<(&str, &str)>) -> Result<Done, Trouble> {
+        match self.try_execute(query, around).await {
+            Err(Trouble::Server(error)) if error.is_stale() => {
+                self.begin_anew(&query.sql).await?;
+                self.try_execute(query, around).await
+            }
+            other => other,
+        }
     }
 
     pub(super) async fn say(&mut self, sql: &str) -> Result<u8, Trouble> {
@@ -134,21 +159,19 @@ pub(super) struct Done {
 impl Lease {
     pub(crate) async fn open(&mut self, query: Arc<Query>, until: Instant) -> Result<Begun, Error> {
         allowed(&query.sql)?;
-        self.in_time(until, async |lease| lease.try_open(&query, None).await).await.map_err(Trouble::tell)
+        let opened = in_time(self.left(until), self.try_open(&query, None, false)).await;
+        opened.map(|(begun, _)| begun).map_err(Trouble::tell)
     }
 
     pub(crate) async fn execute(&mut self, query: Arc<Query>, until: Instant) -> Result<u64, Error> {
         allowed(&query.sql)?;
-        let execute = async |lease: &mut Self| {
-            let done = lease.try_execute(&query, None).await?;
-            still_in_transaction(done.status)?;
-            Ok(done.rows)
-        };
-        self.in_time(until, execute).await.map_err(Trouble::tell)
+        let done = in_time(self.left(until), self.try_execute(&query, None)).await;
+        let done = done.and_then(|done| still_in_transaction(done.status).map(|()| done.rows));
+        done.map_err(Trouble::tell)
     }
 
     pub(crate) async fn fetch(&mut self, cursor: u64, rows_max: usize, until: Instant) -> Result<Page, Error> {
-        self.in_time(until, async |lease| lease.try_fetch(cursor, rows_max).await).await.map_err(Trouble::tell)
+        in_time(self.left(until), self.try_fetch(cursor, rows_max)).await.map_err(Trouble::tell)
     }
 
     /// The server forgets the cursor with the next question.
@@ -161,19 +184,30 @@ impl Lease {
     }
 
     pub(crate) async fn commit(&mut self, until: Instant) -> Result<(), Error> {
-        let commit = async |lease: &mut Self| lease.connection()?.wire.say("COMMIT").await;
-        let answer = self.in_time(until, commit).await.map_err(Trouble::tell_commit)?;
-        if answer.tag == "COMMIT" {
+        let left = self.left(until);
+        let connection = self.connection().map_err(Trouble::tell)?;
+        let answer = in_time(left, connection.wire.say("COMMIT")).await.map_err(Trouble::tell_commit)?;
+        if matches!(answer.ends.as_slice(), [End::Complete(tag)] if tag == "COMMIT") {
             return Ok(());
         }
         Err(Error::Invalid("the transaction was undone: a statement in it had failed".to_owned()))
     }
 
+    /// What was done has only read, and is over.
+    pub(crate) fn finish(mut self) {
+        self.only_read = true;
+    }
+
     pub(crate) async fn rollback(&mut self, until: Instant) -> Result<(), Error> {
         // What cannot be said any more is done by the server itself, when the connection ends.
-        _ = self.in_time(until, async |lease| lease.say("ROLLBACK").await).await;
+        _ = in_time(self.left(until), self.say("ROLLBACK")).await;
         Ok(())
     }
+}
+
+/// Does something with the server, for so long. What is late is interrupted when the lease is dropped.
+pub(super) async fn in_time<T>(left: Duration, work: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    tokio::time::timeout(left, work).await.unwrap_or(Err(Trouble::Late))
 }
 
 impl Drop for Lease {
@@ -182,9 +216,10 @@ impl Drop for Lease {
         // Without a runtime the connection is closed, and the server undoes what was not committed.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let home = Arc::clone(&self.home);
+        let end = if self.only_read { "COMMIT" } else { "ROLLBACK" };
         runtime.spawn(async move {
             if connection.wire.is_clean() {
-                if let Ok(Ok(())) = tokio::time::timeout(CLEAN_MAX, connection.clean()).await {
+                if let Ok(Ok(())) = tokio::time::timeout(CLEAN_MAX, connection.clean(end)).await {
                     home.keep(connection);
                 }
             } else {
@@ -196,7 +231,8 @@ impl Drop for Lease {
 }
 
 /// `INSERT 0 3` has inserted three.
-fn rows_affected(tag: &str) -> u64 {
+fn rows_affected(end: &End) -> u64 {
+    let End::Complete(tag) = end else { return 0 };
     let mut words = tag.split(' ');
     let changes = matches!(words.next(), Some("INSERT" | "UPDATE" | "DELETE" | "MERGE"));
     words.next_back().filter(|_| changes).and_then(|count| count.parse().ok()).unwrap_or(0)

@@ -8,7 +8,7 @@ use postgres_protocol::message::frontend;
 
 use super::Pool;
 use super::fault::Trouble;
-use super::lease::Lease;
+use super::lease::{Lease, in_time};
 use super::values::{self, Form};
 use super::wire::IN_TRANSACTION;
 use crate::backend::Alone;
@@ -37,7 +37,7 @@ impl Pool {
         let mut lease = self.lease(&waits).await.map_err(failed)?;
         // Its end is the end of the lease, which cleans the connection.
         let lock = format!("SELECT pg_catalog.pg_advisory_lock({LOCK})");
-        let locked = lease.in_time(waits.until(), async |lease| lease.say(&lock).await).await;
+        let locked = in_time(lease.left(waits.until()), lease.say(&lock)).await;
         match locked.map_err(Trouble::tell) {
             Ok(_) => {}
             Err(Error::Timeout) => {
@@ -48,7 +48,7 @@ impl Pool {
         }
         let mut migrated = Migrated::default();
         loop {
-            let kept = lease.in_time(waits.until(), async |lease| kept(lease, &migrations.owner).await).await;
+            let kept = in_time(lease.left(waits.until()), kept(&mut lease, &migrations.owner)).await;
             let kept = kept.map_err(|trouble| failed(trouble.tell()))?;
             let plan = plan(&migrations.files, &kept.rows)?;
             let Some(file) = plan.next else { return Ok(Migrated { ahead: plan.ahead, ..migrated }) };
@@ -84,7 +84,7 @@ async fn rows(lease: &mut Lease, sql: &str, forms: &[Form]) -> Result<Vec<Row>, 
     let wire = &mut lease.connection()?.wire;
     frontend::query(sql, wire.outgoing()).map_err(|error| Trouble::Lost(error.to_string()))?;
     let mut found = Vec::new();
-    wire.ask(|body| {
+    wire.ask(|_, body| {
         found.push(values::read(body, forms)?);
         Ok(())
     })
@@ -101,13 +101,10 @@ async fn apply(
     now_ms: i64,
 ) -> Result<(), MigrationsError> {
     let until = alone.until();
-    let begin = async |lease: &mut Lease| {
-        lease.connection()?.limit(alone.statement).await?;
-        lease.say("BEGIN").await
-    };
     let failed = |trouble: Trouble| file.failed(None, &trouble.tell().to_string());
-    lease.in_time(until, begin).await.map_err(failed)?;
-    let applied = lease.in_time(until, async |lease| lease.say(&file.sql).await).await;
+    let left = lease.left(until);
+    in_time(left, begin(lease, alone.statement)).await.map_err(failed)?;
+    let applied = in_time(left, lease.say(&file.sql)).await;
     let status = applied.map_err(|trouble| match trouble {
         Trouble::Server(error) => {
             let why = error.explain();
@@ -126,7 +123,7 @@ async fn apply(
         "{create}; INSERT INTO skep_migrations VALUES ({owner}, {}, {name}, {checksum}, {now_ms})",
         file.number
     );
-    lease.in_time(until, async |lease| lease.say(&note).await).await.map_err(failed)?;
+    in_time(left, lease.say(&note)).await.map_err(failed)?;
     let path = file.path.display();
     lease.commit(until).await.map_err(|error| match error {
         Error::OutcomeUnknown => {
@@ -134,6 +131,11 @@ async fn apply(
         }
         other => file.failed(None, &other.to_string()),
     })
+}
+
+async fn begin(lease: &mut Lease, most: Duration) -> Result<u8, Trouble> {
+    lease.connection()?.limit(most).await?;
+    lease.say("BEGIN").await
 }
 
 /// Where a character is, counted from 1.

@@ -29,6 +29,7 @@ pub(crate) use self::lease::Lease;
 
 use self::connection::{Connection, Counted, TypeNames};
 use self::fault::Trouble;
+use self::lease::in_time;
 use self::login::Key;
 use self::url::{Address, Tls};
 use self::wire::IDLE;
@@ -87,7 +88,7 @@ impl Pool {
 
     pub(crate) async fn check(self: &Arc<Self>, alone: &Alone) -> Result<(), Error> {
         let mut lease = self.lease(alone).await?;
-        lease.in_time(alone.until(), async |lease| lease.say("SELECT 1").await).await.map_err(Trouble::tell)?;
+        in_time(lease.left(alone.until()), lease.say("SELECT 1")).await.map_err(Trouble::tell)?;
         Ok(())
     }
 
@@ -103,7 +104,11 @@ impl Pool {
         // Who may write gets what the role gets: the operator may have said that it only reads.
         let begin = format!("BEGIN{isolation}{}", if read_only { " READ ONLY" } else { "" });
         let mut lease = self.lease(alone).await?;
-        let begun = lease.in_time(alone.until(), async |lease| lease.say(&begin).await).await;
+        let mut begun = in_time(lease.left(alone.until()), lease.say(&begin)).await;
+        if begun.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
+            lease = self.lease_anew(lease, alone).await?;
+            begun = in_time(lease.left(alone.until()), lease.say(&begin)).await;
+        }
         begun.map_err(Trouble::tell)?;
         Ok(lease)
     }
@@ -118,6 +123,7 @@ impl Pool {
         let page_max = query.limits.rows_max;
         let begin = if alone.read_only { "BEGIN READ ONLY" } else { "BEGIN" };
         let writes = !alone.read_only && !may_read(&first(&query.sql));
+        let watched = !alone.read_only && !writes;
         let query = if writes {
             // All of its rows are in the first page.
             let Query { sql, params, limits, .. } = &*query;
@@ -126,29 +132,33 @@ impl Pool {
             query
         };
         let mut lease = self.lease(&alone).await?;
-        let until = alone.until();
-        let open = async |lease: &mut Lease| match lease.try_open(&query, Some(begin)).await {
-            Err(Trouble::Server(error)) if error.is_stale() => {
-                lease.begin_anew(&query.sql).await?;
-                lease.try_open(&query, Some(begin)).await
-            }
-            other => other,
-        };
-        let mut begun = lease.in_time(until, open).await.map_err(Trouble::tell)?;
-        if let Some(cursor) = begun.cursor {
-            if alone.read_only {
-                return Ok((begun, Some(lease)));
-            }
-            if !writes && !lease.in_time(until, async |lease| lease.has_written().await).await.map_err(Trouble::tell)? {
-                return Ok((begun, Some(lease)));
-            }
-            let rest = if writes { None } else { Some(lease.fetch(cursor, page_max, until).await?) };
-            match rest {
-                Some(rest) if rest.done => begun.page.rows.extend(rest.rows),
-                _ => return Err(Error::TooLarge(query.limits.bytes_max)),
-            }
-            (begun.cursor, begun.page.done) = (None, true);
+        let mut until = alone.until();
+        let mut begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
+        if begun.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
+            // Whatever the statement is, it was not committed.
+            lease = self.lease_anew(lease, &alone).await?;
+            until = alone.until();
+            begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
         }
+        let (mut begun, has_written) = begun.map_err(Trouble::tell)?;
+        let Some(cursor) = begun.cursor else {
+            if writes || has_written {
+                lease.commit(until).await?;
+            } else {
+                lease.finish();
+            }
+            return Ok((begun, None));
+        };
+        if !writes && !has_written {
+            return Ok((begun, Some(lease)));
+        }
+        // What was written is committed before anybody has seen a row of it, so all of them fit the page.
+        let rest = if writes { None } else { Some(lease.fetch(cursor, page_max, until).await?) };
+        match rest {
+            Some(rest) if rest.done => begun.page.rows.extend(rest.rows),
+            _ => return Err(Error::TooLarge(query.limits.bytes_max)),
+        }
+        (begun.cursor, begun.page.done) = (None, true);
         lease.commit(until).await?;
         Ok((begun, None))
     }
@@ -158,14 +168,11 @@ impl Pool {
         allowed(&query.sql)?;
         let around = alone.read_only.then_some(("BEGIN READ ONLY", "COMMIT"));
         let mut lease = self.lease(&alone).await?;
-        let execute = async |lease: &mut Lease| match lease.try_execute(&query, around).await {
-            Err(Trouble::Server(error)) if error.is_stale() => {
-                lease.begin_anew(&query.sql).await?;
-                lease.try_execute(&query, around).await
-            }
-            other => other,
-        };
-        let done = lease.in_time(alone.until(), execute).await;
+        let mut done = in_time(lease.left(alone.until()), lease.execute_alone(&query, around)).await;
+        if alone.read_only && done.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
+            lease = self.lease_anew(lease, &alone).await?;
+            done = in_time(lease.left(alone.until()), lease.execute_alone(&query, around)).await;
+        }
         let only_reads = alone.read_only || may_read(&first(&query.sql));
         let done = done.map_err(if only_reads { Trouble::tell } else { Trouble::tell_commit })?;
         if done.status != IDLE {
@@ -176,12 +183,22 @@ impl Pool {
 
     async fn lease(self: &Arc<Self>, alone: &Alone) -> Result<Lease, Error> {
         let place = self.gate.enter(alone.wait).await?;
-        let mut connection = match self.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
+        if let Some(mut connection) = self.take() {
+            match connection.limit(alone.statement).await {
+                Ok(()) => return Ok(Lease::new(connection, place, self, true)),
+                Err(_) => self.idle.lock().clear(),
+            }
+        }
+        let mut connection = self.connect().await?;
         connection.limit(alone.statement).await.map_err(Trouble::tell)?;
-        Ok(Lease::new(connection, place, self))
+        Ok(Lease::new(connection, place, self, false))
+    }
+
+    /// Another connection in place of one that was found dead; what is as old as that is dead too.
+    async fn lease_anew(self: &Arc<Self>, dead: Lease, alone: &Alone) -> Result<Lease, Error> {
+        drop(dead);
+        self.idle.lock().clear();
+        self.lease(alone).await
     }
 
     /// A connection that nobody holds and that the server has not closed.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Fetched, Prepared};
 use super::fault::Trouble;
-use super::wire::{Answer, IN_TRANSACTION};
+use super::wire::{End, IN_TRANSACTION};
 use crate::error::Error;
 use crate::page::{Filling, Page, PageLimits};
 use crate::value::{Row, Value};
@@ -24,24 +24,28 @@ pub(super) struct Portal {
     rows: u64,
     bytes: u64,
     limits: PageLimits,
+    /// Whether it has written anything; nothing, if nobody wants to know.
+    pub(super) has_written: Option<bool>,
 }
 
 impl Portal {
-    pub(super) fn new(name: String, prepared: Arc<Prepared>, limits: PageLimits) -> Self {
-        Self { name, prepared, ahead: VecDeque::new(), ended: false, rows: 0, bytes: 0, limits }
+    pub(super) fn new(name: String, prepared: Arc<Prepared>, limits: PageLimits, watched: bool) -> Self {
+        let has_written = watched.then_some(false);
+        Self { name, prepared, ahead: VecDeque::new(), ended: false, rows: 0, bytes: 0, limits, has_written }
     }
 
-    /// Begins: what is written already goes in front.
+    /// Begins, behind so many statements that are written already.
     pub(super) async fn begin(
         &mut self,
         connection: &mut Connection,
+        at: usize,
         params: &[Value],
         first: usize,
     ) -> Result<Page, Trouble> {
         let filling = Filling::new(first, self.limits);
         let wanted = self.wanted(&filling);
         connection.write_execute(&self.name, &self.prepared, params, wanted)?;
-        self.take(connection).await?;
+        self.take(connection, at).await?;
         self.fill(connection, filling).await
     }
 
@@ -62,7 +66,7 @@ impl Portal {
                 return Ok(filling.finish(true));
             }
             connection.write_more(&self.name, self.wanted(&filling))?;
-            self.take(connection).await?;
+            self.take(connection, 0).await?;
         }
     }
 
@@ -76,11 +80,15 @@ impl Portal {
         i32::try_from(rows.min(likely).saturating_add(1)).unwrap_or(i32::MAX)
     }
 
-    async fn take(&mut self, connection: &mut Connection) -> Result<(), Trouble> {
-        let fetched = connection.fetch(&self.prepared, self.limits, PIECE_BYTES_MAX).await?;
-        let (Fetched { rows, bytes }, Answer { suspended, status, .. }) = fetched;
-        still_in_transaction(status)?;
-        self.ended = !suspended;
+    async fn take(&mut self, connection: &mut Connection, at: usize) -> Result<(), Trouble> {
+        if self.has_written.is_some() {
+            connection.write_written()?;
+        }
+        let fetched = connection.fetch(&self.prepared, self.limits, at, PIECE_BYTES_MAX).await?;
+        let (Fetched { rows, bytes, has_written }, answer) = fetched;
+        still_in_transaction(answer.status)?;
+        self.ended = answer.ends.get(at) != Some(&End::Suspended);
+        self.has_written = self.has_written.map(|before| before || has_written);
         self.rows += rows.len() as u64;
         self.bytes += bytes;
         if self.rows > self.limits.result_rows_max {

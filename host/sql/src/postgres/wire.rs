@@ -32,14 +32,20 @@ pub(super) struct Wire {
 /// What came of a question, beside its rows.
 #[derive(Default)]
 pub(super) struct Answer {
-    /// What the last statement calls what it did: `INSERT 0 3`.
-    pub(super) tag: String,
-    /// There are more rows.
-    pub(super) suspended: bool,
+    /// How each statement of the question ended, in their order.
+    pub(super) ends: Vec<End>,
     pub(super) params: Vec<Oid>,
     pub(super) columns: Option<RowDescriptionBody>,
     /// How the connection is now: idle, in a transaction, in one that has failed.
     pub(super) status: u8,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// What the statement calls what it did: `INSERT 0 3`.
+    Complete(String),
+    /// There are more rows.
+    Suspended,
 }
 
 pub(super) const IDLE: u8 = b'I';
@@ -108,22 +114,22 @@ impl Wire {
         }
     }
 
-    /// Sends what is written, and hears the whole answer, or as much of it as `row` wants to hear.
+    /// Sends what is written, and hears the whole answer, or as much of it as `row` wants to hear, which is told whose row it
+    /// is: the first statement's, 0, or the second's.
     pub(super) async fn ask(
         &mut self,
-        mut row: impl FnMut(&DataRowBody) -> Result<(), Error>,
+        mut row: impl FnMut(usize, &DataRowBody) -> Result<(), Error>,
     ) -> Result<Answer, Trouble> {
         self.send().await?;
         let mut answer = Answer::default();
         let mut failed: Option<Box<ServerError>> = None;
         loop {
             match self.receive().await? {
-                Message::DataRow(body) => row(&body).map_err(Trouble::Refused)?,
+                Message::DataRow(body) => row(answer.ends.len(), &body).map_err(Trouble::Refused)?,
                 Message::CommandComplete(body) => {
-                    answer.tag = body.tag().unwrap_or_default().to_owned();
-                    answer.suspended = false;
+                    answer.ends.push(End::Complete(body.tag().unwrap_or_default().to_owned()));
                 }
-                Message::PortalSuspended => answer.suspended = true,
+                Message::PortalSuspended => answer.ends.push(End::Suspended),
                 Message::RowDescription(body) => answer.columns = Some(body),
                 Message::ParameterDescription(body) => {
                     let mut params = body.parameters();
@@ -163,7 +169,7 @@ impl Wire {
     /// Begins and ends transactions, and what else the host says by itself: text without anybody's data in it.
     pub(super) async fn say(&mut self, sql: &str) -> Result<Answer, Trouble> {
         frontend::query(sql, &mut self.outgoing).map_err(|error| Trouble::Lost(error.to_string()))?;
-        self.ask(|_| Ok(())).await
+        self.ask(|_, _| Ok(())).await
     }
 
     /// The server has said that it waits for the first question.

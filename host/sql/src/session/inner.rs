@@ -118,8 +118,7 @@ impl Inner {
                 let until = self.until(held.until);
                 let page = held.lease.fetch(cursor, rows_max, until).await?;
                 if page.done {
-                    // What it read is settled; its failure concerns nobody.
-                    _ = held.lease.commit(until).await;
+                    held.lease.finish();
                 } else {
                     state.cursors.insert(number, Source::Own(held, cursor));
                 }

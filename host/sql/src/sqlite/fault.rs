@@ -26,7 +26,9 @@ pub(super) fn tell(error: &rusqlite::Error, interrupted: impl FnOnce() -> Error,
         return multiple();
     }
     let Some(found) = error.sqlite_error() else {
-        return Error::Invalid(message(error));
+        let why = message(error);
+        // What the guard says of a function comes as a mistake of the statement's.
+        return if why.starts_with("not authorized") { Error::Denied(why) } else { Error::Invalid(why) };
     };
     match found.code {
         ErrorCode::OperationInterrupted => interrupted(),
@@ -37,8 +39,6 @@ pub(super) fn tell(error: &rusqlite::Error, interrupted: impl FnOnce() -> Error,
              temporary tables",
             message(error)
         )),
-        // What the guard says of a function comes as a mistake of the statement's.
-        ErrorCode::Unknown if message(error).starts_with("not authorized") => Error::Denied(message(error)),
         ErrorCode::ReadOnly => Error::Denied("this only reads".to_owned()),
         ErrorCode::TooBig => Error::TooLarge(length_max),
         ErrorCode::DiskFull => Error::Full,

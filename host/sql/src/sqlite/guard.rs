@@ -87,6 +87,11 @@ impl Guard {
 
 fn may(asked: &AuthContext<'_>) -> bool {
     use AuthAction as A;
+    // `CREATE TABLE temp.t` is no temporary table to the authorizer. Renaming a table looks through the temporary ones.
+    let is_temporary = asked.database_name.is_some_and(|name| name.eq_ignore_ascii_case("temp"));
+    if is_temporary && !matches!(asked.action, A::Read { .. } | A::Select | A::Update { .. } | A::Function { .. }) {
+        return false;
+    }
     match asked.action {
         A::Attach { .. } | A::Detach { .. } | A::Transaction { .. } | A::Savepoint { .. } | A::Unknown { .. } => false,
         // They would outlive the session, in memory.

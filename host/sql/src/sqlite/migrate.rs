@@ -12,6 +12,7 @@ use super::serve::Serving;
 use crate::error::Error;
 use crate::migrations::plan::{Kept, plan};
 use crate::migrations::{Applied, Migrated, Migration, Migrations, MigrationsError};
+use crate::words::behind_blanks;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS skep_migrations (owner TEXT NOT NULL, number BIGINT NOT NULL, \
                      name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL, PRIMARY KEY (owner, number))";
@@ -117,21 +118,22 @@ fn apply(serving: &Serving<'_>, file: &Migration) -> Result<(), MigrationsError>
     };
     let (mut batch, mut at) = (Batch::new(serving.connection, &file.sql), 0);
     loop {
+        // Where the next statement begins, for errors that have no place of their own.
+        let begin = |at: usize| file.sql.get(at..).map(|rest| file.sql.len() - behind_blanks(rest).len());
         let mut statement = match batch.next() {
             Ok(Some(statement)) => statement,
             Ok(None) => return Ok(()),
-            Err(error) => return Err(failed(place(&error, &file.sql), &error)),
+            Err(error) => return Err(failed(place(&error, &file.sql).or_else(|| begin(at)), &error)),
         };
         let text = statement.expanded_sql().unwrap_or_default();
-        let begin = file.sql.get(at..).and_then(|rest| rest.find(text.as_str())).map(|found| at + found);
-        at = begin.map_or(at, |begin| begin + text.len());
-        let begin = begin.map(|begin| begin + (text.len() - text.trim_start().len()));
+        let from = file.sql.get(at..).and_then(|rest| rest.find(text.as_str())).map_or(at, |found| at + found);
+        at = from + text.len();
         let mut rows = statement.raw_query();
         loop {
             match rows.next() {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
-                Err(error) => return Err(failed(begin, &error)),
+                Err(error) => return Err(failed(begin(from), &error)),
             }
         }
     }
@@ -141,10 +143,7 @@ fn apply(serving: &Serving<'_>, file: &Migration) -> Result<(), MigrationsError>
 fn place(error: &rusqlite::Error, file: &str) -> Option<usize> {
     match error {
         rusqlite::Error::SqlInputError { sql, offset, .. } => {
-            let rest = file.len().checked_sub(sql.len())?;
-            // Behind blanks, where it is the statement as a whole.
-            let offset = usize::try_from(*offset).unwrap_or(sql.len() - sql.trim_start().len());
-            Some(rest + offset)
+            Some(file.len().checked_sub(sql.len())? + usize::try_from(*offset).ok()?)
         }
         _ => None,
     }

@@ -5,6 +5,7 @@
 
 mod fault;
 mod guard;
+mod lease;
 mod migrate;
 mod open;
 mod serve;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use skep_types::clock::Clock;
 
-pub(crate) use self::worker::Lease;
+pub(crate) use self::lease::Lease;
 
 use self::open::Role;
 use self::serve::{Ask, Opened};
@@ -88,20 +89,20 @@ impl Sqlite {
     /// A query outside of a transaction. If there are more rows than the first page has, the connection stays with them.
     pub(crate) async fn query(&self, query: Arc<Query>, alone: Alone) -> Result<(Begun, Option<Lease>), Error> {
         if alone.read_only || words::may_read(&words::first(&query.sql)) {
-            let mut lease = self.readers.lease(alone.wait).await?;
+            let lease = self.readers.lease(alone.wait).await?;
             let (ask, first) = (ask(&query, alone.until()), query.first);
-            if let Some(opened) = lease.ask(move |serving| serving.open(&ask, first)).await? {
-                let keep = opened.cursor.is_some();
-                return Ok((opened.into(), keep.then_some(lease)));
+            let has_more = |opened: &Option<Opened>| opened.as_ref().is_some_and(|opened| opened.cursor.is_some());
+            if let (Some(opened), lease) = lease.ask_once(has_more, move |serving| serving.open(&ask, first)).await? {
+                return Ok((opened.into(), lease));
             }
             if alone.read_only {
                 return Err(only_reads());
             }
         }
-        let mut lease = self.writer.lease(alone.wait).await?;
+        let lease = self.writer.lease(alone.wait).await?;
         let (ask, page_max) = (ask(&query, alone.until()), query.limits.rows_max);
-        let opened = lease
-            .ask(move |serving| {
+        let (opened, _) = lease
+            .ask_once(never, move |serving| {
                 serving.transact("BEGIN IMMEDIATE")?;
                 let bytes_max = ask.query.limits.bytes_max;
                 let opened = serving.open(&ask, page_max)?.ok_or_else(only_reads)?;
@@ -119,20 +120,25 @@ impl Sqlite {
     /// A statement outside of a transaction.
     pub(crate) async fn execute(&self, query: Arc<Query>, alone: Alone) -> Result<u64, Error> {
         if alone.read_only || words::may_read(&words::first(&query.sql)) {
-            let mut lease = self.readers.lease(alone.wait).await?;
+            let lease = self.readers.lease(alone.wait).await?;
             let ask = ask(&query, alone.until());
-            if let Some(changed) = lease.ask(move |serving| serving.execute(&ask)).await? {
+            if let (Some(changed), _) = lease.ask_once(never, move |serving| serving.execute(&ask)).await? {
                 return Ok(changed);
             }
             if alone.read_only {
                 return Err(only_reads());
             }
         }
-        let mut lease = self.writer.lease(alone.wait).await?;
+        let lease = self.writer.lease(alone.wait).await?;
         let ask = ask(&query, alone.until());
-        let changed = lease.ask(move |serving| serving.execute(&ask)).await?;
+        let (changed, _) = lease.ask_once(never, move |serving| serving.execute(&ask)).await?;
         changed.ok_or_else(only_reads)
     }
+}
+
+/// The connection is not kept.
+fn never<T>(_: &T) -> bool {
+    false
 }
 
 impl Home {
@@ -143,7 +149,7 @@ impl Home {
             Some(worker) => worker,
             None => self.start()?,
         };
-        Ok(worker.hold(place, self))
+        Ok(Lease::new(worker, place, self))
     }
 
     fn start(&self) -> Result<Worker, Error> {

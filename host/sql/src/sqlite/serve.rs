@@ -78,7 +78,6 @@ impl<'c> Serving<'c> {
     pub(super) fn clean(&mut self) {
         self.close_all();
         self.watch.disarm();
-        self.watch.go_on();
         if !self.connection.is_autocommit() && self.transact("ROLLBACK").is_err() {
             self.broken = true;
         }

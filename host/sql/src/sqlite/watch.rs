@@ -1,7 +1,7 @@
 //! What interrupts a statement: its time, its memory, and whoever has gone away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -19,8 +19,9 @@ pub(super) struct Watch {
     since: Instant,
     /// Nanoseconds behind `since`.
     until: AtomicU64,
-    /// Nobody waits for what is being done.
-    stopped: AtomicBool,
+    /// Which holder's work is being done, and whose nobody waits for any more.
+    holder: AtomicU64,
+    stopped: AtomicU64,
     memory_max: i64,
     memory_before: AtomicI64,
     cause: AtomicU8,
@@ -38,7 +39,8 @@ impl Watch {
             since: clock.now(),
             clock,
             until: AtomicU64::new(NEVER),
-            stopped: AtomicBool::new(false),
+            holder: AtomicU64::new(0),
+            stopped: AtomicU64::new(0),
             memory_max: i64::try_from(memory_max).unwrap_or(i64::MAX),
             memory_before: AtomicI64::new(0),
             cause: AtomicU8::new(0),
@@ -69,12 +71,14 @@ impl Watch {
         until != NEVER && self.clock.now().saturating_duration_since(self.since) >= Duration::from_nanos(until)
     }
 
-    pub(super) fn stop(&self) {
-        self.stopped.store(true, Relaxed);
+    /// From now on the work of this holder is done.
+    pub(super) fn works_for(&self, holder: u64) {
+        self.holder.store(holder, Relaxed);
     }
 
-    pub(super) fn go_on(&self) {
-        self.stopped.store(false, Relaxed);
+    /// Nobody waits for this holder's work any more. That of the next one goes on.
+    pub(super) fn stop(&self, holder: u64) {
+        self.stopped.store(holder, Relaxed);
     }
 
     /// Why a statement was interrupted.
@@ -91,7 +95,7 @@ impl Watch {
         if until == NEVER {
             return false;
         }
-        if self.stopped.load(Relaxed) || self.is_late() {
+        if self.stopped.load(Relaxed) == self.holder.load(Relaxed) || self.is_late() {
             self.cause.store(Cause::Time as u8, Relaxed);
             return true;
         }

@@ -6,7 +6,6 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use rusqlite::Connection;
 use skep_types::clock::Clock;
-use tokio::sync::oneshot;
 
 use super::Home;
 use super::guard::Guard;
@@ -22,26 +21,24 @@ const WAITING_MAX: usize = 2;
 /// SQLite's parser calls itself; the limits of the guard keep it far below this.
 const STACK_BYTES: usize = 4 << 20;
 
-type Work = Box<dyn for<'c> FnOnce(Result<&mut Serving<'c>, &Error>) + Send>;
+/// Answers whether somebody holds the connection afterwards.
+pub(super) type Work = Box<dyn for<'c> FnOnce(Result<&mut Serving<'c>, &Error>) -> bool + Send>;
 
-enum Job {
+/// The same, with what has to be given back if nobody holds it.
+pub(super) type Once = Box<dyn for<'c> FnOnce(Result<&mut Serving<'c>, &Error>, Worker, Place) -> bool + Send>;
+
+pub(super) enum Job {
     Work(Work),
+    /// The holder wants nothing but this.
+    Once(Once, Worker, Place),
     /// The holder is done with it.
     Give(Worker, Place, Arc<Home>),
 }
 
 /// A connection that nobody holds, or the way to one that is held.
 pub(super) struct Worker {
-    jobs: SyncSender<Job>,
-    watch: Arc<Watch>,
-}
-
-/// A connection that is held. Its drop interrupts what it does, undoes what is not committed, and gives it back.
-pub(crate) struct Lease {
-    held: Option<(Worker, Place)>,
-    home: Arc<Home>,
-    /// A question was dropped before its answer; what it does goes on until it sees that.
-    asking: bool,
+    pub(super) jobs: SyncSender<Job>,
+    pub(super) watch: Arc<Watch>,
 }
 
 struct Counted(Arc<AtomicU64>);
@@ -77,66 +74,11 @@ impl Worker {
         }
     }
 
-    pub(super) fn hold(self, place: Place, home: &Arc<Home>) -> Lease {
-        Lease { held: Some((self, place)), home: Arc::clone(home), asking: false }
-    }
-
-    /// Whether its thread is still there.
-    fn send(&self, job: Job) -> Result<(), Job> {
-        match self.jobs.try_send(job) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => Err(job),
-        }
-    }
-}
-
-impl Lease {
-    /// Asks the connection's thread.
-    pub(super) async fn ask<T: Send + 'static>(
-        &mut self,
-        work: impl for<'c> FnOnce(&mut Serving<'c>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        if self.asking {
-            return Err(Error::Unavailable("an earlier statement was given up while it worked".to_owned()));
-        }
-        let (reply, answer) = oneshot::channel();
-        let mut work: Work = Box::new(move |serving| {
-            let done = match serving {
-                // Whoever asked has gone away.
-                _ if reply.is_closed() => return,
-                Ok(serving) => work(serving),
-                Err(error) => Err(error.clone()),
-            };
-            _ = reply.send(done);
-        });
-        loop {
-            let Some((worker, _)) = &mut self.held else {
-                return Err(Error::Unavailable("the connection was given back".to_owned()));
-            };
-            match worker.send(Job::Work(work)) {
-                Ok(()) => break,
-                // The thread has just ended because nobody had asked for a while. A new one has nothing to lose.
-                Err(Job::Work(back)) => {
-                    work = back;
-                    *worker = self.home.start()?;
-                }
-                Err(Job::Give(..)) => return Err(Error::Unavailable("the connection was given back".to_owned())),
-            }
-        }
-        self.asking = true;
-        let answer = answer.await;
-        self.asking = false;
-        answer.unwrap_or_else(|_| Err(Error::Unavailable("the connection's thread has failed".to_owned())))
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        if let Some((worker, place)) = self.held.take() {
-            worker.watch.stop();
-            let jobs = worker.jobs.clone();
-            // If the thread has gone, the place is free by this very drop.
-            _ = jobs.try_send(Job::Give(worker, place, Arc::clone(&self.home)));
+    /// Gives the work back if the thread has ended.
+    pub(super) fn send(&self, work: Work) -> Result<(), Work> {
+        match self.jobs.try_send(Job::Work(work)) {
+            Err(TrySendError::Full(Job::Work(work)) | TrySendError::Disconnected(Job::Work(work))) => Err(work),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
@@ -153,10 +95,10 @@ impl Thread {
     fn run(self) {
         // Each round is a connection.
         while let Ok(job) = self.inbox.recv_timeout(self.options.idle) {
-            let work = match job {
+            let work: Work = match job {
                 Job::Work(work) => work,
+                Job::Once(once, worker, place) => Box::new(move |serving| once(serving, worker, place)),
                 Job::Give(worker, place, home) => {
-                    self.watch.go_on();
                     home.give_back(worker, place);
                     continue;
                 }
@@ -173,7 +115,9 @@ impl Thread {
                         return;
                     }
                 }
-                Err(error) => work(Err(&error)),
+                Err(error) => {
+                    work(Err(&error));
+                }
             }
         }
     }
@@ -181,23 +125,18 @@ impl Thread {
     /// Serves until the connection breaks; or until nobody wants it, then the thread ends too.
     fn serve(&self, connection: &Connection, guard: &Guard, first: Work) -> bool {
         let mut serving = Serving::new(connection, self.role, guard.clone(), Arc::clone(&self.watch));
-        first(Ok(&mut serving));
-        let mut is_held = true;
+        let mut is_held = first(Ok(&mut serving));
         loop {
+            if !is_held && serving.broken {
+                return true;
+            }
             let job = if is_held { self.inbox.recv().ok() } else { self.inbox.recv_timeout(self.options.idle).ok() };
             match job {
-                Some(Job::Work(work)) => {
-                    is_held = true;
-                    work(Ok(&mut serving));
-                }
+                Some(Job::Work(work)) => is_held = work(Ok(&mut serving)),
+                Some(Job::Once(once, worker, place)) => is_held = once(Ok(&mut serving), worker, place),
                 Some(Job::Give(worker, place, home)) => {
                     is_held = false;
                     serving.clean();
-                    if serving.broken {
-                        drop(serving);
-                        home.give_back(worker, place);
-                        return true;
-                    }
                     home.give_back(worker, place);
                 }
                 None => return false,

@@ -93,15 +93,30 @@ async fn sqlite_stays_in_its_file() {
         "SELECT fts3_tokenizer('simple')".to_owned(),
         "CREATE TEMP TABLE t (n)".to_owned(),
         "CREATE TABLE temp.t (n)".to_owned(),
+        "CREATE TABLE TEMP.t AS SELECT 1".to_owned(),
+        "CREATE INDEX temp.i ON numbers (n)".to_owned(),
+        "CREATE VIRTUAL TABLE temp.f USING fts5(t)".to_owned(),
+        "CREATE VIEW temp.v AS SELECT 1".to_owned(),
+        "CREATE TRIGGER temp.tr AFTER INSERT ON main.numbers BEGIN SELECT 1; END".to_owned(),
         "CREATE TEMP VIEW v AS SELECT 1".to_owned(),
         "CREATE TEMP TRIGGER tr AFTER INSERT ON numbers BEGIN SELECT 1; END".to_owned(),
         "CREATE VIRTUAL TABLE d USING dbstat".to_owned(),
         "CREATE VIRTUAL TABLE f USING fts3(t)".to_owned(),
     ] {
         for error in refused(&fixture, &sql).await {
-            let is_early = error == Error::Invalid("cannot VACUUM from within a transaction".to_owned());
-            assert!(is_early || matches!(error, Error::Denied(_)), "{sql}: {error}");
+            // These are mistakes before they are anything else.
+            let is_early = sql.starts_with("VACUUM") || sql.starts_with("CREATE INDEX");
+            assert!(
+                is_early && matches!(error, Error::Invalid(_)) || matches!(error, Error::Denied(_)),
+                "{sql}: {error}"
+            );
         }
+    }
+    let session = fixture.session();
+    assert_eq!(all(&session, "SELECT * FROM sqlite_temp_master", vec![]).await, Ok(vec![]));
+    for sql in ["ALTER TABLE numbers RENAME TO others", "ALTER TABLE others RENAME n TO m", "ALTER TABLE others ADD x"]
+    {
+        assert_eq!(run(&session, sql, vec![]).await, Ok(0), "{sql}");
     }
     assert!(!elsewhere.exists());
     let files: Vec<_> = fixture.folder.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -199,7 +214,7 @@ async fn sqlite_refuses_what_would_take_all_memory_or_stack() {
     }
     let deep = [
         format!("SELECT {}1{}", "(".repeat(30_000), ")".repeat(30_000)),
-        format!("SELECT {}1", "-".repeat(1)).replace('-', &"- ".repeat(30_000)),
+        format!("SELECT {}1", "- ".repeat(30_000)),
         format!("SELECT {}1", "NOT ".repeat(15_000)),
         format!("SELECT 1{}", "+1".repeat(30_000)),
         format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(3_000)),
@@ -213,15 +228,5 @@ async fn sqlite_refuses_what_would_take_all_memory_or_stack() {
         let refused = all(&session, &sql, vec![]).await;
         assert!(matches!(refused, Err(Error::Invalid(_) | Error::TooLarge(_))), "{refused:?}");
     }
-    assert_eq!(one(&session, "SELECT 1", vec![]).await, Ok(int(1)));
-}
-
-#[tokio::test]
-async fn sqlite_sorts_in_so_much_memory_and_no_more() {
-    let fixture = sqlite();
-    let session = fixture.session();
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) \
-               SELECT length(b) FROM (SELECT randomblob(100000) AS b FROM n ORDER BY b) LIMIT 1";
-    assert_eq!(all(&session, sql, vec![]).await, Err(Error::TooLarge(128 << 20)));
     assert_eq!(one(&session, "SELECT 1", vec![]).await, Ok(int(1)));
 }
