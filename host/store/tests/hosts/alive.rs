@@ -170,10 +170,11 @@ async fn nobody_is_dead_because_the_server_was_frozen() {
     let url = server.database();
     let hosts = [Host::open(&url).await, Host::open(&url).await];
     let (frozen, at) = (Arc::clone(&server), url.clone());
+    let freezes = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || freezes.freeze()).await.unwrap();
+    // Longer than the time after which a host that says nothing is dead.
+    tokio::time::sleep(options(&at).host_timeout * 2).await;
     let said = tokio::task::spawn_blocking(move || {
-        frozen.freeze();
-        // Longer than the time after which a host that says nothing is dead.
-        std::thread::sleep(options(&at).host_timeout * 2);
         frozen.thaw();
         let beaten = "SELECT count(*) FROM skep.hosts WHERE seen > clock_timestamp() - interval '1 second'";
         (0..TRIES).find(|_| frozen.ask(&at, beaten) == "2").unwrap();
