@@ -52,8 +52,8 @@ pub(super) struct Session {
 /// Whoever is told what the server notifies: the text that came along.
 pub(super) type Bell = Box<dyn Fn(&str) + Send>;
 
-type Asked<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
-type Answering<'a> = Asked<'a, Vec<Row>, tokio_postgres::Error>;
+type Asking<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+type Answering<'a> = Asking<'a, Vec<Row>, tokio_postgres::Error>;
 
 impl Session {
     /// Connects. What the server notifies rings the bell.
@@ -186,7 +186,7 @@ impl Drop for Session {
 
 /// Asks all in their order, then waits for all. The first error is the one that counts, with its place: those behind it follow
 /// from it.
-async fn all<T, E>(mut asked: Vec<Asked<'_, T, E>>) -> Result<Vec<T>, (usize, E)> {
+async fn all<T, E>(mut asked: Vec<Asking<'_, T, E>>) -> Result<Vec<T>, (usize, E)> {
     let mut answers: Vec<Option<Result<T, E>>> = asked.iter().map(|_| None).collect();
     poll_fn(|cx| {
         let mut waiting = false;

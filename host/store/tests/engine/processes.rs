@@ -284,6 +284,12 @@ async fn names_are_listed_in_order_by_prefix(f: Fixture) {
     assert_eq!(list("a/", Some("a"), 2).await, ("a/1 a/2".into(), true));
     assert_eq!(list("a/", Some("b"), 2).await, (String::new(), false));
     assert_eq!(list("é", None, 2).await, ("é".into(), false));
+    // No name has a zero, but one may be asked for.
+    assert_eq!(list("a\0", None, 2).await, (String::new(), false));
+    assert_eq!(list("a", Some("a/1\0"), 2).await, ("a/2 a/3".into(), false));
+    assert_eq!(f.store.process_by_name(plugin("shop"), "a\0".into()).await, Ok(None));
+    assert!(f.texts(vec![named("a\0")], NOW).await.is_empty());
+    assert!(!f.store.processes(plugin("shop"), Some(i64::MAX as u64), 2).await.unwrap().more);
     let page = f.store.processes(plugin("shop"), Some(4), 2).await.unwrap();
     assert_eq!(page.processes.iter().map(|head| head.id.number).collect::<Vec<_>>(), [5, 6]);
     assert!(page.more);
