@@ -197,7 +197,7 @@ fn processes(rows: Rows<'_>, said: &mut Said) -> Result<(), String> {
 
 /// Nothing belongs to a process that is not there, and what is counted is what there is.
 async fn counts(store: &Arc<dyn ProcessStore>, rows: Rows<'_>) -> Result<(), String> {
-    for table in ["process_events", "process_befores", "mail"] {
+    for table in ["process_events", "mail"] {
         let left = rows(&format!(
             "SELECT count(*) FROM {table} WHERE number IS NOT NULL AND NOT EXISTS (SELECT 1 FROM processes
              WHERE processes.plugin = {table}.plugin AND processes.number = {table}.number)"
