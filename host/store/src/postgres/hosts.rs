@@ -45,6 +45,16 @@ static BURY: Sql = Sql {
            ) RETURNING id",
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
+/// Leases of those who have no row are over: their jobs are the first that anybody reclaims. One that somebody is at is left to its
+/// time.
+static END_LEASES: Sql = Sql {
+    text: "UPDATE jobs SET rank = 0 WHERE id IN (
+             SELECT id FROM jobs
+             WHERE lane = -2 AND rank > 0 AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.id = jobs.host)
+             ORDER BY rank, id FOR UPDATE SKIP LOCKED
+           )",
+    types: &[],
+};
 static LEAVE: Sql = Sql { text: "DELETE FROM hosts WHERE id = $1", types: &[Type::INT8] };
 
 /// Gives this start of the host its number. Whatever others commit from here on, they tell it.
@@ -81,7 +91,9 @@ pub(super) async fn fence(session: &Session, host: i64) -> Result<i64, Fault> {
 
 /// Gives the number back.
 pub(super) async fn leave(session: &Session, host: i64) -> Result<(), Fault> {
-    session.run(&Batch::of(&LEAVE, params![host]), Part::Whole).await.map(drop)
+    let mut batch = Batch::of(&LEAVE, params![host]);
+    batch.ask(&END_LEASES, params![]);
+    session.run(&batch, Part::Whole).await.map(drop)
 }
 
 /// What a host finds when it says that it lives.
@@ -108,6 +120,8 @@ pub(super) async fn beat(session: &Session, host: i64) -> Result<Beat, Fault> {
 /// Takes these for dead, if they were not seen since. Answers who is.
 pub(super) async fn bury(session: &Session, dead: &[(i64, i64)]) -> Result<Vec<i64>, Fault> {
     let (ids, seen): (Vec<i64>, Vec<i64>) = dead.iter().copied().unzip();
-    let mut answers = session.run(&Batch::of(&BURY, params![ids, seen]), Part::Whole).await?;
+    let mut batch = Batch::of(&BURY, params![ids, seen]);
+    batch.ask(&END_LEASES, params![]);
+    let mut answers = session.run(&batch, Part::Whole).await?;
     answers.rows().iter().map(|row| get(row, 0)).collect()
 }

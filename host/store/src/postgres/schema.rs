@@ -91,11 +91,12 @@ CREATE INDEX outbox_hosts ON outbox(host, id);
 -- seq: how many changes were committed. bytes: what it counts for, without its events and what was before an upgrade.
 -- first_event: the first that is not deleted, or about to be; last_event: the last that was appended.
 -- version: of the state; null if there is none. before_…: what it was before an upgrade that may be taken back.
+-- host: who made the last turn.
 CREATE TABLE processes(
   plugin bigint NOT NULL, number bigint NOT NULL, seq bigint NOT NULL, bytes bigint NOT NULL,
   first_event bigint NOT NULL, last_event bigint NOT NULL, wake_at bigint, kind text NOT NULL,
   name text COLLATE \"C\", quarantined bytea, version bigint, args bytea NOT NULL, extra bytea NOT NULL, state bytea,
-  before_version bigint, before_state bytea, PRIMARY KEY (plugin, number)
+  before_version bigint, before_state bytea, host bigint NOT NULL, PRIMARY KEY (plugin, number)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX processes_named ON processes(plugin, name) WHERE name IS NOT NULL;
 CREATE INDEX processes_waking ON processes(wake_at, plugin, number) WHERE wake_at IS NOT NULL AND quarantined IS NULL;

@@ -52,7 +52,8 @@ pub(super) struct Session {
 /// Whoever is told what the server notifies: the text that came along.
 pub(super) type Bell = Box<dyn Fn(&str) + Send>;
 
-type Answering<'a> = Pin<Box<dyn Future<Output = Result<Vec<Row>, tokio_postgres::Error>> + Send + 'a>>;
+type Asking<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+type Answering<'a> = Asking<'a, Vec<Row>, tokio_postgres::Error>;
 
 impl Session {
     /// Connects. What the server notifies rings the bell.
@@ -185,9 +186,7 @@ impl Drop for Session {
 
 /// Asks all in their order, then waits for all. The first error is the one that counts, with its place: those behind it follow
 /// from it.
-async fn all<T, E>(
-    mut asked: Vec<Pin<Box<dyn Future<Output = Result<T, E>> + Send + '_>>>,
-) -> Result<Vec<T>, (usize, E)> {
+async fn all<T, E>(mut asked: Vec<Asking<'_, T, E>>) -> Result<Vec<T>, (usize, E)> {
     let mut answers: Vec<Option<Result<T, E>>> = asked.iter().map(|_| None).collect();
     poll_fn(|cx| {
         let mut waiting = false;

@@ -144,7 +144,7 @@ impl<K: Hash + Ord + Clone, V> Table<K, V> {
                 cell.mark.changed.then_some((key, change))
             })
             .collect();
-        changes.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        changes.sort_unstable_by_key(|(key, _)| *key);
         changes
     }
 }

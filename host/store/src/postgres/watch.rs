@@ -210,11 +210,17 @@ impl Watch {
                 other.since = now;
             }
         }
+        let mut some_left = false;
         for (id, other) in &mut self.others {
             if !other.gone && !found.iter().any(|(found, _)| found == id) {
                 other.gone = true;
                 other.since = now;
+                some_left = true;
             }
+        }
+        if some_left {
+            // What was left to it is anybody's.
+            self.tell(Changes { mail_due: Some(0), ..Changes::default() });
         }
         // What a host that is gone has left in its feed is read for as long as it is there.
         let cursor = &mut self.cursor;

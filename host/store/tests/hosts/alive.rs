@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_store::{Changes, Commit, CommitError, Outgoing, PostgresOptions, Publish, Write};
+use skep_store::{
+    Changes, Commit, CommitError, DueCursor, JobState, Mail, Outgoing, PostgresOptions, ProcessChange, ProcessTurn,
+    Publish, Receiver, Write,
+};
 use skep_test_postgres::{AtCommit, Proxy, Server};
 
-use crate::child::{key, open, options, plugin, queue};
+use crate::child::{job, key, open, options, plugin, queue};
+use crate::turns;
 use crate::two::{Host, NOW, Told, commit};
 
 /// With the pauses between them, a minute.
@@ -166,10 +170,11 @@ async fn nobody_is_dead_because_the_server_was_frozen() {
     let url = server.database();
     let hosts = [Host::open(&url).await, Host::open(&url).await];
     let (frozen, at) = (Arc::clone(&server), url.clone());
+    let freezes = Arc::clone(&server);
+    tokio::task::spawn_blocking(move || freezes.freeze()).await.unwrap();
+    // Longer than the time after which a host that says nothing is dead.
+    tokio::time::sleep(options(&at).host_timeout * 2).await;
     let said = tokio::task::spawn_blocking(move || {
-        frozen.freeze();
-        // Longer than the time after which a host that says nothing is dead.
-        std::thread::sleep(options(&at).host_timeout * 2);
         frozen.thaw();
         let beaten = "SELECT count(*) FROM skep.hosts WHERE seen > clock_timestamp() - interval '1 second'";
         (0..TRIES).find(|_| frozen.ask(&at, beaten) == "2").unwrap();
@@ -277,4 +282,59 @@ async fn two_hosts_work_behind_a_pooler() {
     assert_eq!((a.told.publishes().len(), b.told.publishes().len()), (1, 1));
     drop(a);
     eventually(&url, "SELECT count(*) FROM hosts", "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_of_a_host_that_is_dead_are_reclaimed_before_their_time() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let proxy = Proxy::before(&url).await;
+    let (dies, lives) = (Host::open(proxy.url()).await, Host::open(&url).await);
+    let ids = dies.insert(vec![job("a"), job("b")]).await;
+    let held = [&dies, &lives].map(|host| host.lease(1, NOW));
+    for leased in held {
+        assert_eq!(leased.await.len(), 1);
+    }
+    proxy.refuse();
+    eventually(&url, "SELECT string_agg(id::text, ',') FROM hosts", "2").await;
+    let (mut reclaimed, _) = lives.store.reclaim(NOW + 1, 10).await.unwrap();
+    assert_eq!(reclaimed.len(), 1, "that of the host that lives is its own");
+    assert!(ids.contains(&reclaimed.remove(0)));
+    let state = |id| lives.store.job(id);
+    let mut states = vec![state(ids[0]).await.unwrap().0.state, state(ids[1]).await.unwrap().0.state];
+    states.sort_unstable_by_key(|state| *state as u8);
+    assert_eq!(states, [JobState::Available, JobState::Executing]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_due_for_a_process_is_left_to_the_host_that_has_it() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let proxy = Proxy::before(&url).await;
+    let (owner, other) = (Host::open(proxy.url()).await, Host::open(&url).await);
+    let begin = |number: u64| turns::of(ProcessChange::begin(turns::id(number), turns::begin(number.to_string())));
+    for number in 0..2 {
+        other.store.commit(begin(number)).await.unwrap();
+        let turn = ProcessTurn { wake_at: (number == 0).then_some(NOW), ..ProcessTurn::default() };
+        owner.store.commit(turns::of(ProcessChange::turn(turns::id(number), 1, turn))).await.unwrap();
+    }
+    let name = Receiver::Name(plugin(), "1".to_owned());
+    for to in [name.clone(), Receiver::Process(turns::id(1)), Receiver::Process(turns::id(7))] {
+        other.store.post_mail(plugin(), vec![Mail { to, data: "x".into(), at: None }], NOW).await.unwrap();
+    }
+    let due = async |host: &Host, now| {
+        let page = host.store.processes_due(DueCursor::default(), now, 10).await.unwrap();
+        (page.due.into_iter().map(|due| due.to).collect::<Vec<_>>(), page.next)
+    };
+    let of = |number| Receiver::Process(turns::id(number));
+    let all = vec![of(0), name, of(1), of(7)];
+    assert_eq!(due(&owner, NOW + 1).await, (all.clone(), None));
+    // What nobody has is everybody's; the rest is looked at again when it was left for long.
+    assert_eq!(due(&other, NOW + 1).await, (vec![of(7)], Some(NOW + 30_000)));
+    assert_eq!(due(&other, NOW + 30_000).await, (all.clone(), None));
+    other.told.forget();
+    proxy.refuse();
+    other.told.of(|changes| changes.mail_due == Some(0)).await;
+    assert_eq!(due(&other, NOW + 1).await, (all, None));
+    drop(owner);
 }

@@ -63,12 +63,12 @@ impl Host {
         Self { store, told }
     }
 
-    async fn lease(&self, limit: usize, now: u64) -> Vec<Job> {
+    pub(crate) async fn lease(&self, limit: usize, now: u64) -> Vec<Job> {
         let lease = LeaseRequest { queue: queue(), limit, worker: "worker".to_owned(), now, until: now + 10_000 };
         self.store.settle_and_lease(vec![], Some(lease)).await.unwrap().1
     }
 
-    async fn insert(&self, jobs: Vec<NewJob>) -> Vec<JobId> {
+    pub(crate) async fn insert(&self, jobs: Vec<NewJob>) -> Vec<JobId> {
         let done = self.store.commit(Commit { jobs, ..commit() }).await.unwrap();
         done.jobs.iter().map(|job| job.id).collect()
     }

@@ -23,20 +23,20 @@ static GET: Sql = Sql {
 };
 /// Values are looked at only as far as the page goes; how long they are is known without.
 static LIST: Sql = Sql {
-    text: "SELECT version, expires, CASE WHEN $6 THEN ''::bytea ELSE value END, key
+    text: "SELECT version, expires, CASE WHEN $5 THEN ''::bytea ELSE value END, key
            FROM (
              SELECT *, sum(size) OVER (ORDER BY key) - size AS before
              FROM (
                SELECT version, expires, value, key,
-                 octet_length(key) + CASE WHEN $6 THEN 0 ELSE octet_length(value) END AS size
+                 octet_length(key) + CASE WHEN $5 THEN 0 ELSE octet_length(value) END AS size
                FROM items
-               WHERE plugin = (SELECT id FROM plugins WHERE name = $1) AND key >= $2 AND ($3::bytea IS NULL OR key < $3)
-                 AND ($4::bytea IS NULL OR key > $4) AND (expires IS NULL OR expires > $5)
-               ORDER BY key LIMIT $7
+               WHERE plugin = (SELECT id FROM plugins WHERE name = $1) AND key >= $2 AND key < $3
+                 AND (expires IS NULL OR expires > $4)
+               ORDER BY key LIMIT $6
              ) AS found
            ) AS summed
-           WHERE before <= $8 ORDER BY key",
-    types: &[Type::TEXT, Type::BYTEA, Type::BYTEA, Type::BYTEA, Type::INT8, Type::BOOL, Type::INT8, Type::INT8],
+           WHERE before <= $7 ORDER BY key",
+    types: &[Type::TEXT, Type::BYTEA, Type::BYTEA, Type::INT8, Type::BOOL, Type::INT8, Type::INT8],
 };
 
 /// Items by their keys.
@@ -73,15 +73,17 @@ pub(in crate::postgres) async fn list(reader: Reader, request: Arc<ListRequest>)
     let mut page = Page::default();
     let Some(prefix) = request.area.mark(&request.prefix) else { return Ok(page) };
     let after = request.after.as_ref().and_then(|after| request.area.mark(after)).filter(|after| *after >= prefix);
-    let from = (&*prefix).max(request.area.first()).to_vec();
-    let behind = end_of(&prefix);
+    // What an index is looked through for has to be said without an "or".
+    let from = after.map_or_else(|| prefix.to_vec(), |after| [&*after, &[0]].concat());
+    let from = from.max(request.area.first().to_vec());
+    // No byte of a text is 255.
+    let behind = end_of(&prefix).unwrap_or_else(|| vec![u8::MAX]);
     let batch = Batch::of(
         &LIST,
         params![
             request.space.to_string(),
             from,
             behind,
-            after.map(std::borrow::Cow::into_owned),
             sql(request.now),
             request.keys_only,
             sql(request.limit as u64).saturating_add(1),

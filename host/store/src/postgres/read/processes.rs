@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{bytes, rows_max, text, text_end_of};
-use crate::limits::PAGE_BYTES_MAX;
+use crate::limits::{PAGE_BYTES_MAX, PROCESS_NAME_BYTES_MAX};
 use crate::number::{number, sql};
 use crate::postgres::batch::{Batch, Sql, get, params};
 use crate::postgres::fault::Fault;
@@ -45,21 +45,11 @@ static BY_NAME: Sql = Sql {
     types: &[Type::TEXT, Type::TEXT],
 };
 static NAMES: Sql = Sql {
-    text: concat!(
-        "SELECT ",
-        head!(),
-        of_plugin!(),
-        " AND name >= $2 AND ($3::text IS NULL OR name < $3) AND ($4::text IS NULL OR name > $4) ORDER BY name LIMIT $5"
-    ),
-    types: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
+    text: concat!("SELECT ", head!(), of_plugin!(), " AND name >= $2 AND name < $3 ORDER BY name LIMIT $4"),
+    types: &[Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8],
 };
 static LIST: Sql = Sql {
-    text: concat!(
-        "SELECT ",
-        head!(),
-        of_plugin!(),
-        " AND ($2::bigint IS NULL OR number > $2) ORDER BY number LIMIT $3"
-    ),
+    text: concat!("SELECT ", head!(), of_plugin!(), " AND number >= $2 ORDER BY number LIMIT $3"),
     types: &[Type::TEXT, Type::INT8, Type::INT8],
 };
 /// Events are looked at only as far as the page goes; how long they are is known without. Those that are about to be deleted are
@@ -170,10 +160,15 @@ pub(in crate::postgres) async fn names(
 ) -> Result<ProcessPage, Read> {
     let (plugin, prefix, after, limit) = &*args;
     let Some(prefix) = text(prefix) else { return Ok(ProcessPage::default()) };
-    // No name has a zero, so none is between one that goes on with it and what is before that.
-    let after = after.as_deref().map(|after| after.split('\0').next().unwrap_or_default().to_owned());
-    let behind = text_end_of(&prefix);
-    let batch = Batch::of(&NAMES, params![plugin.to_string(), prefix, behind, after, heads_max(*limit)]);
+    // What an index is looked through for has to be said without an "or". No name has characters below this one, so none is
+    // between a name and what it is with that.
+    let from = match after.as_deref().filter(|after| *after >= prefix.as_str()) {
+        Some(after) => format!("{}\u{1}", after.split('\0').next().unwrap_or_default()),
+        None => prefix.clone(),
+    };
+    // No name is as long as this.
+    let behind = text_end_of(&prefix).unwrap_or_else(|| char::MAX.to_string().repeat(PROCESS_NAME_BYTES_MAX));
+    let batch = Batch::of(&NAMES, params![plugin.to_string(), from, behind, heads_max(*limit)]);
     page(reader, batch, plugin, *limit).await
 }
 
@@ -183,8 +178,9 @@ pub(in crate::postgres) async fn list(
     args: Arc<(PluginName, Option<u64>, usize)>,
 ) -> Result<ProcessPage, Read> {
     let (plugin, after, limit) = &*args;
-    let after = after.map(u64::cast_signed);
-    page(reader, Batch::of(&LIST, params![plugin.to_string(), after, heads_max(*limit)]), plugin, *limit).await
+    let from = after.map_or(Some(i64::MIN), |after| after.cast_signed().checked_add(1));
+    let Some(from) = from else { return Ok(ProcessPage::default()) };
+    page(reader, Batch::of(&LIST, params![plugin.to_string(), from, heads_max(*limit)]), plugin, *limit).await
 }
 
 /// A process's events.

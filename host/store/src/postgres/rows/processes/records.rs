@@ -54,6 +54,8 @@ pub(in crate::postgres) struct Record {
     pub(in crate::postgres) state: Data,
     /// What its state was before an upgrade.
     pub(in crate::postgres) before: Option<(i64, Data)>,
+    /// Who made its last turn.
+    pub(in crate::postgres) host: i64,
     /// The rest, of one that begins.
     pub(in crate::postgres) begun: Option<Begun>,
 }
@@ -107,7 +109,7 @@ macro_rules! columns {
     () => {
         "processes.plugin, processes.number, seq, bytes, first_event, last_event, wake_at, processes.name, quarantined,
            version, octet_length(extra)::bigint, coalesce(octet_length(state), 0)::bigint, before_version,
-           coalesce(octet_length(before_state), 0)::bigint"
+           coalesce(octet_length(before_state), 0)::bigint, host"
     };
 }
 
@@ -135,20 +137,21 @@ static UPDATE: Sql = Sql {
              wake_at = new.wake_at, quarantined = new.quarantined, version = new.version,
              extra = coalesce(new.extra, old.extra), state = coalesce(new.state, old.state),
              before_version = new.before_version,
-             before_state = CASE WHEN new.before_version IS NOT NULL THEN coalesce(new.before_state, old.before_state) END
+             before_state = CASE WHEN new.before_version IS NOT NULL THEN coalesce(new.before_state, old.before_state) END,
+             host = new.host
            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-               $8::bytea[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bigint[], $13::bytea[])
+               $8::bytea[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bigint[], $13::bytea[], $14::bigint[])
              AS new(plugin, number, seq, bytes, first_event, last_event, wake_at, quarantined, version, extra, state,
-               before_version, before_state)
+               before_version, before_state, host)
            WHERE old.plugin = new.plugin AND old.number = new.number",
     types: &TYPES,
 };
 static INSERT: Sql = Sql {
     text: "INSERT INTO processes(plugin, number, seq, bytes, first_event, last_event, wake_at, quarantined, version, extra,
-             state, before_version, before_state, kind, name, args)
+             state, before_version, before_state, host, kind, name, args)
            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
-             $7::bigint[], $8::bytea[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bigint[], $13::bytea[], $14::text[],
-             $15::text[], $16::bytea[])",
+             $7::bigint[], $8::bytea[], $9::bigint[], $10::bytea[], $11::bytea[], $12::bigint[], $13::bytea[],
+             $14::bigint[], $15::text[], $16::text[], $17::bytea[])",
     types: &TYPES_OF_NEW,
 };
 static DELETE: Sql = Sql {
@@ -157,7 +160,7 @@ static DELETE: Sql = Sql {
     types: &[Type::INT8_ARRAY, Type::INT8_ARRAY],
 };
 
-static TYPES: [Type; 13] = [
+static TYPES: [Type; 14] = [
     Type::INT8_ARRAY,
     Type::INT8_ARRAY,
     Type::INT8_ARRAY,
@@ -171,8 +174,9 @@ static TYPES: [Type; 13] = [
     Type::BYTEA_ARRAY,
     Type::INT8_ARRAY,
     Type::BYTEA_ARRAY,
+    Type::INT8_ARRAY,
 ];
-static TYPES_OF_NEW: [Type; 16] = [
+static TYPES_OF_NEW: [Type; 17] = [
     Type::INT8_ARRAY,
     Type::INT8_ARRAY,
     Type::INT8_ARRAY,
@@ -186,6 +190,7 @@ static TYPES_OF_NEW: [Type; 16] = [
     Type::BYTEA_ARRAY,
     Type::INT8_ARRAY,
     Type::BYTEA_ARRAY,
+    Type::INT8_ARRAY,
     Type::TEXT_ARRAY,
     Type::TEXT_ARRAY,
     Type::BYTEA_ARRAY,
@@ -212,6 +217,7 @@ fn common(rows: &Rows<'_>) -> Vec<Param> {
         data(|record| record.state.written()),
         some(|record| record.before.as_ref().map(|(version, _)| *version)),
         data(|record| record.before.as_ref().and_then(|(_, state)| state.written())),
+        of(|record| record.host),
     ]
 }
 
@@ -229,6 +235,7 @@ fn read(row: &Row) -> Result<(Place, Record), Fault> {
         extra: Data::Kept(get(row, 10)?),
         state: Data::Kept(get(row, 11)?),
         before: before.map(|version| Ok::<_, Fault>((version, Data::Kept(get(row, 13)?)))).transpose()?,
+        host: get(row, 14)?,
         begun: None,
     };
     Ok(((get(row, 0)?, get(row, 1)?), record))

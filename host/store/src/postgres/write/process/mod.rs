@@ -141,6 +141,7 @@ pub(super) fn write(tx: &mut Tx<'_>, plan: Plan<'_>) -> Result<ProcessDone, Stop
         (_, None) => return refuse(broken("a change of a process that is not there")),
     };
     record.seq = sql(change.seq) + 1;
+    record.host = tx.host;
     // What is appended now is needed.
     record.first_event = first.max(sql(change.events_below).min(last + 1));
     for (id, data) in (last + 1..).zip(&change.append) {
@@ -168,6 +169,7 @@ fn begin(new: &NewProcess) -> Record {
         extra: Data::New(new.extra.clone()),
         state: new.saved.as_ref().map_or(Data::Kept(0), |saved| Data::New(saved.state.clone())),
         before: None,
+        host: 0,
         begun: Some(Begun { kind: new.kind.to_string(), args: new.args.clone() }),
     }
 }
