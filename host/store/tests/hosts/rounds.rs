@@ -117,6 +117,16 @@ pub(crate) fn run(events: &[Event]) {
                 panic!("round {round}: {wrong}");
             }
         }
+        let said = said.lock();
+        eprintln!(
+            "{} steps and {} that were not, {} jobs done, {} taken away, {} settles too late, {} letters handled",
+            said.steps.len(),
+            said.no_steps.len(),
+            said.done.len(),
+            said.reclaimed,
+            said.lost,
+            said.handled.len()
+        );
     }
     let log = server.log();
     for secret in server.secrets() {
