@@ -109,7 +109,7 @@ async fn in_development_a_migration_that_is_saved_is_applied() {
     let watching = tokio::spawn(skep_node::watch::run(Arc::clone(&host.node)));
     // The watch has to be in place before the first save; it says nothing when it is.
     tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-    write(&host, "0002_wings.sql", "alter table bees add wing integer oops;");
+    write(&host, "0002_wings.sql", "alter tabel bees add column wings integer;");
     let note = || host.node.plugin("sm6").unwrap().note();
     eventually("its mistake is told", async || note().is_some_and(|note| note.contains("0002_wings.sql"))).await;
     assert_eq!(bees(&host, "sm6").await, "0");
