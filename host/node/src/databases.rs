@@ -210,7 +210,8 @@ impl Open {
             wait,
             statement: statement_timeout,
             transaction: transaction_timeout,
-            value_bytes_max: value_bytes,
+            value_bytes_max: value_bytes.min(answer_bytes_max),
+            row_bytes_max: default.row_bytes_max.min(answer_bytes_max),
             page_bytes_max: default.page_bytes_max.min(ByteSize(answer_bytes_max.0 / PAGE_SHARE)),
             result_rows_max: max_rows,
             ..default

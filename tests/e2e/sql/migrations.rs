@@ -101,3 +101,20 @@ async fn a_plugin_may_have_no_migrations_or_several_databases() {
     assert_eq!(told(&host, "sm5/notes").await, Vec::<String>::new());
     assert_eq!(told(&host, "sm5/far").await, ["applied 0001_bees"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_development_a_migration_that_is_saved_is_applied() {
+    let dir = folder(&probe("sm6", MAIN), &[("0001_bees.sql", SCHEMA)]);
+    let host = Host::in_folder(dir, Mode::Development).await.unwrap();
+    let watching = tokio::spawn(skep_node::watch::run(Arc::clone(&host.node)));
+    // The watch has to be in place before the first save; it says nothing when it is.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    write(&host, "0002_wings.sql", "alter tabel bees add column wings integer;");
+    let note = || host.node.plugin("sm6").unwrap().note();
+    eventually("its mistake is told", async || note().is_some_and(|note| note.contains("0002_wings.sql"))).await;
+    assert_eq!(bees(&host, "sm6").await, "0");
+    write(&host, "0002_wings.sql", "alter table bees add column wings integer;");
+    eventually("it is applied", async || ask(&host, "sm6", "/query", "select wings from bees").await.0 == 200).await;
+    eventually("nothing is wrong any more", async || note().is_none()).await;
+    watching.abort();
+}
