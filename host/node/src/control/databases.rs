@@ -185,6 +185,7 @@ fn shown(value: Value) -> serde_json::Value {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
 fn refused(error: Error) -> ControlError {
     match error {
         Error::Busy | Error::Unavailable(_) => ControlError::Unavailable(error.to_string()),
