@@ -64,10 +64,15 @@ async fn lose<T>(
     fault: AtCommit,
     mut attempt: impl AsyncFnMut(usize) -> Result<T, CommitError>,
 ) -> (usize, bool) {
+    let mut armed = false;
     for number in 0..TRIES {
-        proxy.at_commit([fault]);
+        if !armed {
+            proxy.at_commit([fault]);
+        }
+        // What the host commits of its own accord is not in the way twice.
+        armed = true;
         match attempt(number).await {
-            Ok(_) => {}
+            Ok(_) => armed = false,
             Err(CommitError::Store(Error::OutcomeUnknown)) => return (number, true),
             // What is not passed on was not written either; a host may know that.
             Err(CommitError::Store(Error::Unavailable(_))) if fault == AtCommit::CutBefore => return (number, false),
