@@ -2,10 +2,12 @@
 //!
 //! | module | shows or holds |
 //! |---|---|
-//! | `two` | two hosts that do nothing wrong: jobs, ticks, processes, messages |
+//! | `two` | two hosts that do nothing wrong: what each has, and what they are told |
+//! | `races` | both want the same at once |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
-//! | `faults` | one fault at a time: commits whose answer is lost, a server that is gone, frozen or late |
+//! | `faults` | one fault at a time: a server that is gone, frozen or late, a host that is frozen |
+//! | `unknown` | commits whose answer is lost |
 //! | `child` | a host that is killed: this program, started again, under load |
 //! | `turns` | the part of it that runs processes |
 //! | `rounds` | two such hosts, and what happens to them, at random |
@@ -23,10 +25,12 @@ mod child;
 mod faults;
 mod look;
 mod opening;
+mod races;
 mod rounds;
 mod said;
 mod turns;
 mod two;
+mod unknown;
 
 use rounds::Event;
 
