@@ -8,6 +8,7 @@
 //! | `transactions` | how they end, whoever ends them |
 //! | `limits` | each limit, hit |
 //! | `neighbours` | whoever shares a database with somebody bad |
+//! | `functions` | functions that are done in the place of SQLite's |
 //! | `hostile` | statements that want what they are not given |
 //! | `migrations` | the folder that makes the schema |
 //! | `sqlite_file` | a file: what is none, one that is full, one that others use |
@@ -21,6 +22,7 @@
 
 mod cursors;
 mod fixture;
+mod functions;
 mod hostile;
 mod limits;
 mod lost;
