@@ -9,7 +9,7 @@ use crate::error::Error;
 /// is so now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Statements that were carried out, or failed; `begin`, `commit` and `rollback` are none.
+    /// Statements that were carried out, or failed, and further pages of them; `begin`, `commit` and `rollback` are none.
     pub statements: u64,
     /// Transactions that were begun.
     pub transactions: u64,

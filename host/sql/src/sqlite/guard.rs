@@ -1,12 +1,14 @@
 //! What a guest's statement may ask of SQLite.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
+
+use super::functions;
 
 /// The table of the migrations.
 pub(super) const MIGRATIONS_TABLE: &str = "skep_migrations";
@@ -39,10 +41,14 @@ const PRAGMAS_THAT_TELL: [&str; 9] = [
 /// Modules of virtual tables: those that keep data in the file, beside what only reads JSON and pragmas.
 const MODULES: [&str; 3] = ["fts5", "fts5vocab", "rtree"];
 
+/// Functions that load code, and that take time in the product of two lengths, uninterrupted.
+const FUNCTIONS_DENIED: [&str; 4] = ["load_extension", "fts3_tokenizer", "json_patch", "jsonb_patch"];
+
 /// The guard of a connection. While `own` is set, the host asks for itself.
 #[derive(Clone, Default)]
 pub(super) struct Guard {
     own: Arc<AtomicBool>,
+    length_max: Arc<AtomicUsize>,
 }
 
 impl Guard {
@@ -65,15 +71,24 @@ impl Guard {
             (Limit::SQLITE_LIMIT_COLUMN, 500),
             (Limit::SQLITE_LIMIT_VDBE_OP, 1_000_000),
             (Limit::SQLITE_LIMIT_FUNCTION_ARG, 127),
-            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 1_000),
+            // A pattern is looked for in one step, in the product of both lengths at worst.
+            (Limit::SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 256),
             (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 32),
         ] {
             connection.set_limit(limit, most)?;
         }
+        functions::attach(connection, &self.length_max)?;
         let own = Arc::clone(&self.own);
         connection.authorizer(Some(move |asked: AuthContext<'_>| {
             if own.load(Relaxed) || may(&asked) { Authorization::Allow } else { Authorization::Deny }
         }))
+    }
+
+    /// The longest value and row from now on.
+    pub(super) fn limit_length(&self, connection: &Connection, most: u64) -> rusqlite::Result<()> {
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        self.length_max.store(usize::try_from(most).unwrap_or(usize::MAX), Relaxed);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most).map(|_| ())
     }
 
     /// What the host asks for itself.
@@ -111,7 +126,7 @@ fn may(asked: &AuthContext<'_>) -> bool {
             MODULES.iter().any(|known| known.eq_ignore_ascii_case(module_name))
         }
         A::Function { function_name } => {
-            !["load_extension", "fts3_tokenizer"].iter().any(|known| known.eq_ignore_ascii_case(function_name))
+            !FUNCTIONS_DENIED.iter().any(|known| known.eq_ignore_ascii_case(function_name))
         }
         A::Insert { table_name }
         | A::Delete { table_name }

@@ -11,7 +11,7 @@ use super::fault::tell;
 use super::serve::Serving;
 use crate::error::Error;
 use crate::migrations::plan::{Kept, plan};
-use crate::migrations::{Applied, Migrated, Migration, Migrations, MigrationsError};
+use crate::migrations::{Applied, MIGRATION_BYTES_MAX, Migrated, Migration, Migrations, MigrationsError};
 use crate::words::behind_blanks;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS skep_migrations (owner TEXT NOT NULL, number BIGINT NOT NULL, \
@@ -76,6 +76,9 @@ fn in_transaction(serving: &mut Serving<'_>, migrations: &Migrations, until: Ins
         },
         Err(error) => return Step::Failed(error),
     };
+    if let Err(error) = serving.guard.limit_length(connection, MIGRATION_BYTES_MAX * 8) {
+        return Step::Failed(file.failed(None, &error.to_string()));
+    }
     serving.watch.arm(until);
     let applied = apply(serving, file);
     serving.watch.disarm();

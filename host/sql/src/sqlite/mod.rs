@@ -4,6 +4,7 @@
 //! does, and if not it goes to the writer. There is one writer at a time, and a line before it.
 
 mod fault;
+mod functions;
 mod guard;
 mod lease;
 mod migrate;

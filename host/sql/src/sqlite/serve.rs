@@ -167,9 +167,7 @@ impl<'c> Serving<'c> {
 
     /// The limits that SQLite itself keeps, and the time.
     fn limited(&mut self, ask: &Ask) -> Result<(), Error> {
-        use rusqlite::limits::Limit;
-        let most = i32::try_from(ask.query.limits.row_bytes_max).unwrap_or(i32::MAX);
-        let set = self.connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, most);
+        let set = self.guard.limit_length(self.connection, ask.query.limits.row_bytes_max);
         set.map_err(|error| self.fault(&Stop::Fault(error), u64::MAX))?;
         self.watch.arm(ask.until);
         Ok(())

@@ -1,14 +1,12 @@
-//! What only a server does: its types, its rights, its end.
+//! What only a server does: its types, its rights, its conflicts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use skep_sql::{Database, Error, Isolation, PostgresOptions, SessionLimits, TransactionMode, Value};
-use skep_test_postgres::{AtCommit, Proxy, Server};
-use skep_types::ByteSize;
+use skep_test_postgres::Server;
 use skep_types::clock::SystemClock;
 
-use crate::fixture::{Fixture, READ_WRITE, all, blob, drain, eventually, int, numbers, one, postgres, run, text};
+use crate::fixture::{READ_WRITE, all, blob, drain, int, numbers, one, postgres, run, text};
 
 #[tokio::test]
 async fn every_type_has_the_text_that_the_server_gives_it() {
@@ -264,8 +262,7 @@ async fn transactions_that_cannot_both_be_are_in_conflict() {
 async fn an_answer_of_any_length_is_cut_off() {
     let Some(fixture) = postgres() else { return };
     let session = fixture.session();
-    for sql in ["SELECT repeat('x', 500000000)", "SELECT array_agg(repeat('x', 1000)) FROM generate_series(1, 200000)"]
-    {
+    for sql in ["SELECT repeat('x', 50000000)", "SELECT array_agg(repeat('x', 1000)) FROM generate_series(1, 20000)"] {
         assert_eq!(all(&session, sql, vec![]).await, Err(Error::TooLarge(8 << 20)), "{sql}");
     }
     // Long rows come in pages all the same.
@@ -292,117 +289,4 @@ async fn a_table_that_changes_under_a_prepared_statement_is_no_matter() {
         assert_eq!(all(&session, sql, vec![]).await.unwrap()[0].len(), columns);
         assert_eq!(run(&session, sql, vec![]).await, Ok(0));
     }
-}
-
-#[tokio::test]
-async fn a_server_that_is_not_there_is_told_without_its_password() {
-    let url = "postgres://user:hunter2@127.0.0.1:1/db";
-    let database = Database::postgres(PostgresOptions::new(url), Arc::new(SystemClock)).unwrap();
-    let session = database.session(READ_WRITE, SessionLimits::default());
-    for error in [database.check().await.err(), run(&session, "SELECT 1", vec![]).await.err()] {
-        assert!(matches!(&error, Some(Error::Unavailable(why)) if !why.contains("hunter2")), "{error:?}");
-    }
-    assert!(!format!("{:?}", PostgresOptions::new(url)).contains("hunter2"));
-    let Some(server) = Server::shared() else { return };
-    let wrong = server.database().replacen(server.secrets()[1], "wrong", 1);
-    let database = Database::postgres(PostgresOptions::new(wrong), Arc::new(SystemClock)).unwrap();
-    let refused = database.check().await;
-    assert!(matches!(&refused, Err(Error::Unavailable(why)) if why.contains("password")), "{refused:?}");
-}
-
-fn behind(proxy: &Proxy) -> Fixture {
-    let url = proxy.url().to_owned();
-    crate::fixture::postgres_with(|options| options.url = url).unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_is_lost_is_not_known() {
-    let Some(server) = Server::shared() else { return };
-    let proxy = Proxy::before(&server.database()).await;
-    let fixture = behind(&proxy);
-    numbers(&fixture, 1).await;
-    for (at, count) in [(AtCommit::CutBefore, 1), (AtCommit::CutAfter, 2)] {
-        let session = fixture.session();
-        session.begin(TransactionMode::default()).await.unwrap();
-        run(&session, "INSERT INTO numbers VALUES (10)", vec![]).await.unwrap();
-        proxy.at_commit([at]);
-        assert_eq!(session.commit().await, Err(Error::OutcomeUnknown), "{at:?}");
-        assert!(!session.in_transaction());
-        assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(count)), "{at:?}");
-    }
-    let impatient = fixture.limited(|limits| limits.statement = Duration::from_millis(300));
-    impatient.begin(TransactionMode::default()).await.unwrap();
-    run(&impatient, "INSERT INTO numbers VALUES (11)", vec![]).await.unwrap();
-    proxy.at_commit([AtCommit::StallAfter]);
-    assert_eq!(impatient.commit().await, Err(Error::OutcomeUnknown));
-    assert_eq!(fixture.database.stats().errors.outcome_unknown, 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn connections_that_are_cut_are_made_anew() {
-    let Some(server) = Server::shared() else { return };
-    let proxy = Proxy::before(&server.database()).await;
-    let fixture = behind(&proxy);
-    numbers(&fixture, 3).await;
-    let session = fixture.session();
-    for _ in 0..3 {
-        fixture.quiet().await;
-        proxy.cut();
-        assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
-    }
-    // In a transaction it is told, and nothing of it is there.
-    session.begin(TransactionMode::default()).await.unwrap();
-    run(&session, "INSERT INTO numbers VALUES (10)", vec![]).await.unwrap();
-    proxy.cut();
-    assert!(matches!(run(&session, "INSERT INTO numbers VALUES (11)", vec![]).await, Err(Error::Unavailable(_))));
-    assert!(matches!(session.commit().await, Err(Error::Unavailable(_))));
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_says_nothing_is_waited_for_so_long_and_no_longer() {
-    let Some(server) = Server::shared() else { return };
-    let proxy = Proxy::before(&server.database()).await;
-    let fixture = behind(&proxy);
-    numbers(&fixture, 3).await;
-    let session = fixture.limited(|limits| limits.statement = Duration::from_millis(200));
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
-    fixture.quiet().await;
-    proxy.stall();
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Err(Error::Timeout));
-    proxy.flow();
-    proxy.cut();
-    fixture.quiet().await;
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_interrupted_here_does_not_go_on_there() {
-    let Some(fixture) = postgres() else { return };
-    let session = fixture.session();
-    let given_up =
-        tokio::time::timeout(Duration::from_millis(300), all(&session, "SELECT pg_sleep(500)", vec![])).await;
-    assert!(given_up.is_err());
-    fixture.quiet().await;
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(5%' \
-               AND pid <> pg_backend_pid() AND state = 'active'";
-    let mut left = None;
-    for _ in 0..200 {
-        left = one(&session, sql, vec![]).await.ok();
-        if left == Some(int(0)) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    assert_eq!(left, Some(int(0)));
-}
-
-#[tokio::test]
-async fn connections_that_nobody_uses_are_closed() {
-    let soon = |options: &mut PostgresOptions| options.idle = Duration::from_millis(100);
-    let Some(fixture) = crate::fixture::postgres_with(soon) else { return };
-    numbers(&fixture, 2).await;
-    eventually(|| fixture.database.stats().connections == 0).await;
-    let session = fixture.limited(|limits| limits.value_bytes_max = ByteSize::kib(1));
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(2)));
 }

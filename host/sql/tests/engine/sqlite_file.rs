@@ -96,3 +96,25 @@ async fn what_is_no_text_is_said_to_be_none() {
     assert_eq!(one(&session, "SELECT x'ff'", vec![]).await, Ok(blob(&[255])));
     assert_eq!(one(&session, "SELECT $1", vec![Value::Real(f64::NAN)]).await, Ok(Value::Null));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_database_that_is_dropped_closes_its_file() {
+    let fixture = sqlite();
+    numbers(&fixture, 3).await;
+    let session = fixture.session();
+    let cursor = session.query("SELECT n FROM numbers", vec![], 1).await.unwrap();
+    let path = fixture.folder.path().join("test.db");
+    let is_open = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap();
+        files.filter_map(|file| std::fs::read_link(file.ok()?.path()).ok()).any(|file| file == path)
+    };
+    assert!(is_open());
+    let crate::fixture::Fixture { database, another, folder, .. } = fixture;
+    drop((database, another));
+    // The session has it still.
+    assert!(is_open());
+    drop(session);
+    eventually(|| !is_open()).await;
+    drop((cursor, folder));
+}

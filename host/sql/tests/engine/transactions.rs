@@ -226,3 +226,29 @@ async fn readers_do_not_wait_for_a_writer() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn what_is_asked_of_a_session_at_once_is_done_by_turns() {
+    each(async |fixture| {
+        numbers(&fixture, 50).await;
+        let session = fixture.session();
+        for in_transaction in [false, true] {
+            if in_transaction {
+                session.begin(TransactionMode::default()).await.unwrap();
+            }
+            let mut cursor = session.query("SELECT n FROM numbers ORDER BY n", vec![], 1).await.unwrap();
+            assert_eq!(cursor.next(1).await, Ok(vec![vec![int(1)]]));
+            let base = if in_transaction { 200 } else { 100 };
+            let (first, second, page, count) = tokio::join!(
+                run(&session, INSERT, vec![int(base)]),
+                run(&session, INSERT, vec![int(base + 1)]),
+                cursor.next(10),
+                one(&session, COUNT, vec![]),
+            );
+            assert_eq!((first, second, page.map(|rows| rows.len())), (Ok(1), Ok(1), Ok(10)));
+            assert_eq!(count, Ok(int(if in_transaction { 54 } else { 52 })));
+        }
+        session.commit().await.unwrap();
+    })
+    .await;
+}
