@@ -2,7 +2,7 @@
 
 #![allow(clippy::print_stdout)] // The commands' answers.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -13,6 +13,7 @@ use skep_types::ByteSize;
 
 use super::operate::client;
 use super::output::{one_line, print_json, shown};
+use super::processes::ask;
 use super::time::moment;
 use crate::cli::{Store, StoreCommand};
 
@@ -60,7 +61,8 @@ pub(crate) async fn run(args: Store) -> anyhow::Result<()> {
 /// It is no running node's: the manifest says where everything is.
 async fn copy(dir: &Path, yes: bool, json: bool) -> anyhow::Result<()> {
     let host = Manifest::load(dir)?.host;
-    if !yes && !agreed(&host.data)? {
+    let question = format!("copy the store in {} to the PostgreSQL of `[host.store]`?", host.data.display());
+    if !yes && !ask(&question)? {
         anyhow::bail!("nothing was copied");
     }
     let copied = skep_node::copy_store(&host).await?;
@@ -71,16 +73,6 @@ async fn copy(dir: &Path, yes: bool, json: bool) -> anyhow::Result<()> {
     print!("{}", copied_table(&copied.tables));
     println!("start the node: it has its store in PostgreSQL now; keep {} until you are sure", host.data.display());
     Ok(())
-}
-
-fn agreed(data: &Path) -> anyhow::Result<bool> {
-    let stdin = std::io::stdin();
-    anyhow::ensure!(stdin.is_terminal(), "nobody is there to be asked: give `--yes` to do it");
-    print!("copy the store in {} to the PostgreSQL of `[host.store]`? [y/N] ", data.display());
-    std::io::stdout().flush()?;
-    let mut answer = String::new();
-    stdin.read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn copied_table(tables: &[(&str, u64)]) -> String {

@@ -5,6 +5,7 @@
 //! | `two` | two hosts that do nothing wrong: jobs, ticks, processes, messages |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
+//! | `moved` | a store that came from a SQLite file |
 //! | `faults` | one fault at a time: commits whose answer is lost, a server that is gone, frozen or late |
 //! | `child` | a host that is killed: this program, started again, under load |
 //! | `turns` | the part of it that runs processes |
@@ -22,6 +23,7 @@ mod alive;
 mod child;
 mod faults;
 mod look;
+mod moved;
 mod opening;
 mod rounds;
 mod said;
