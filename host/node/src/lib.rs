@@ -48,4 +48,5 @@ mod topics;
 pub mod warmers;
 pub mod watch;
 
+pub use durable::copy_store;
 pub use node::{Mode, Node, NodeOptions};

@@ -47,7 +47,7 @@ pub use job::{
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
 pub use mail::{Due, DueCursor, DuePage, KeptMail, Mail, MailId, MailPage, MailPlace, Receiver};
-pub use postgres::{OpenError as PostgresOpenError, PostgresOptions, PostgresStore};
+pub use postgres::{Copied, CopyError, OpenError as PostgresOpenError, PostgresOptions, PostgresStore, copy};
 pub use process::{
     BeforeChange, EventPage, NewProcess, ProcessChange, ProcessDone, ProcessEvent, ProcessHead, ProcessId, ProcessPage,
     ProcessRecord, ProcessTurn, RecordChange, Saved,

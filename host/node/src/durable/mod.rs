@@ -35,6 +35,7 @@ mod perform;
 mod settings;
 
 pub(crate) use meter::describe;
+pub use open::copy_store;
 
 /// The largest value that any manifest can allow; what a plugin may is checked where it asks.
 const VALUE_MAX: ByteSize = ByteSize::mib(64);

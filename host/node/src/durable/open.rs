@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use skep_manifest::{HostConfig, StorePostgres};
 use skep_process::{Keeper, StoreKeeper};
 use skep_store::{
-    Durability, Observer, PostgresOptions, PostgresStore, ProcessStore, SqliteOptions, SqliteStore, Store,
+    Copied, Durability, Observer, PostgresOptions, PostgresStore, ProcessStore, SqliteOptions, SqliteStore, Store,
 };
 use skep_types::ByteSize;
 
@@ -60,6 +60,27 @@ pub(super) async fn store(host: &HostConfig, observer: Arc<dyn Observer>) -> any
         })
     };
     tokio::task::spawn_blocking(open).await.context("opening the store")?
+}
+
+/// Copies the store of a host that is stopped from the file in its data directory to the PostgreSQL that its manifest names. The
+/// file stays.
+///
+/// # Errors
+/// When the manifest names none, a host has the data directory, there is nothing to copy, or the schema holds a store already; the
+/// message says what to do.
+pub async fn copy_store(host: &HostConfig) -> anyhow::Result<Copied> {
+    let Some(config) = &host.store.postgres else {
+        anyhow::bail!(
+            "the manifest names no PostgreSQL: write its `url` into `[host.store]`, then copy, then start the host"
+        );
+    };
+    let (data, options) = (host.data.clone(), postgres(config, Durability::Full)?);
+    let copy = move || -> anyhow::Result<Copied> {
+        anyhow::ensure!(data.is_dir(), "there is no data directory {}", data.display());
+        let _lock = DataLock::take(&data)?;
+        skep_store::copy(&data.join(FILE), options).context("copying the store to PostgreSQL (`host.store`)")
+    };
+    tokio::task::spawn_blocking(copy).await.context("copying the store")?
 }
 
 fn opened<S: ProcessStore>(lock: DataLock, store: Arc<S>, alone: bool) -> Opened {

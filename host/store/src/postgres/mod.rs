@@ -16,6 +16,7 @@
 //! | `hosts`, `watch` | who else works on the database, and who is dead |
 //! | `feed`, `news` | what other hosts are told, and what they tell |
 //! | `left` | messages of dead hosts, which one of the living tells |
+//! | `copy` | moving a store from a SQLite file to here |
 //!
 //! Writes wait in a queue. The writer takes all that wait and carries them out in one transaction with two round trips,
 //! however many they are. The first one locks and loads every row that they say they want. Then each is decided in memory, one
@@ -27,6 +28,7 @@
 //! that is inserted meets the other's under its primary key, and where its absence was relied on, see `rows::items`.
 
 mod batch;
+mod copy;
 mod counts;
 mod effects;
 mod fault;
@@ -55,6 +57,7 @@ mod watch;
 mod write;
 mod writer;
 
+pub use copy::{Copied, CopyError, copy};
 pub use open::OpenError;
 pub use options::PostgresOptions;
 pub use store::PostgresStore;

@@ -146,7 +146,8 @@ pub(super) async fn migrate(session: &Session, target: &Target) -> Result<(), Op
     }
 }
 
-async fn in_transaction(session: &Session, schema: &str) -> Result<(), OpenError> {
+/// The same, in a transaction that is open.
+pub(super) async fn in_transaction(session: &Session, schema: &str) -> Result<(), OpenError> {
     // "skep" as a number, so that nobody else means the same lock.
     session.say("SELECT pg_advisory_xact_lock(1936418160, hashtext(current_database()))").await?;
     let exists = format!("SELECT 1 FROM pg_namespace WHERE nspname = '{schema}'");

@@ -38,6 +38,8 @@ mod tx;
 mod write;
 mod writer;
 
+pub(crate) use fault::explain;
 pub use open::OpenError;
+pub(crate) use open::open_alone;
 pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;

@@ -6,6 +6,7 @@
 //! | `races` | both want the same at once |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
+//! | `moved` | a store that came from a SQLite file |
 //! | `faults` | one fault at a time: a server that is gone, frozen or late, a host that is frozen |
 //! | `unknown` | commits whose answer is lost |
 //! | `child` | a host that is killed: this program, started again, under load |
@@ -24,6 +25,7 @@ mod alive;
 mod child;
 mod faults;
 mod look;
+mod moved;
 mod opening;
 mod races;
 mod rounds;
