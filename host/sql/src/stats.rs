@@ -27,7 +27,7 @@ pub struct Stats {
     pub waiting: u64,
 }
 
-/// Refusals by kind, as [`Error`](crate::Error) names them.
+/// Refusals by kind, as [`Error`] names them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants of `Error` say it")]
 pub struct ErrorCounts {
