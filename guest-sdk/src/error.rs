@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt};
 use crate::{
     CapabilityError, IntoResponse, Rejection, Response, StatusCode,
     process::{CallError, StartError},
+    sql::Violation,
     store::CommitError,
     web::error_response,
 };
@@ -80,6 +81,12 @@ impl Error {
         self.0.cause.as_deref()?.downcast_ref()
     }
 
+    /// Which rule of a database's schema was broken, if that is what went wrong.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation> {
+        self.0.cause.as_deref()?.downcast_ref()
+    }
+
     /// Whether it is news to the operator.
     pub(crate) fn is_server_error(&self) -> bool {
         self.0.status.is_server_error()
@@ -134,7 +141,8 @@ impl<E: Into<BoxError>> From<E> for Error {
             Ok(failed) => return failed.into_error(),
             Err(cause) => cause,
         };
-        let status = cause.downcast_ref().map(CapabilityError::status);
+        let of_host = cause.downcast_ref().map(CapabilityError::status);
+        let status = of_host.or_else(|| cause.downcast_ref().map(Violation::status));
         let error = Self::from_cause(Some(cause));
         match status {
             Some(status) => error.status(status),

@@ -33,6 +33,7 @@
 //!   [`skep::channels`] and [`skep::socket`]; in a protocol of your own, [`websocket`] and [`skep::websocket`].
 //! - **Who is there**: [`presence`].
 //! - **What is kept** for good, and commits of data, jobs and messages together: [`store`].
+//! - **What is asked in SQL**, SQLite or PostgreSQL: [`mod@sql`].
 //! - **Work that must happen**, tried again until it does: [`jobs`], [`skep::job`] and [`skep::jobs`].
 //! - **State that has an owner**, a value that handles one message at a time: [`process`], [`skep::process`] and
 //!   [`skep::processes`].
@@ -49,6 +50,7 @@
 //! # Features
 //! - `allocator` (on by default) makes the plugin's global allocator one that is fast in a fresh instance. Leave it out
 //!   to bring your own.
+//! - `test-sql` brings an SQLite for native tests of plugins that use [`mod@sql`]: write it under `[dev-dependencies]`.
 
 // The macros name the crate, in its own tests too.
 #[cfg(test)]
@@ -63,6 +65,7 @@ pub mod prelude;
 pub mod presence;
 pub mod process;
 pub mod pubsub;
+pub mod sql;
 pub mod store;
 pub mod task;
 pub mod test;

@@ -11,6 +11,8 @@ pub use crate::{
     presence::{self, Presence},
     process::{self, Ctx},
     pubsub::{self, Message},
-    skep, store, task,
+    skep,
+    sql::{self, params},
+    store, task,
     websocket::{self, WebSocket},
 };

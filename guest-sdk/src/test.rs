@@ -15,7 +15,7 @@
 //! What the host keeps, as a [`cache`](crate::cache), is in memory: each test has its own, and moves its clock by
 //! [`advance`]. What is published is recorded for [`published`], [`deliver`] hands a message to a subscriber,
 //! [`TestRequest::open`] opens an event stream, and tasks run at once. What is kept in the [`store`](mod@crate::store) is in
-//! memory too, and [`perform_jobs`] does the jobs that are due. Processes live in the test's thread: see
+//! memory too, as a [`database`] is, and [`perform_jobs`] does the jobs that are due. Processes live in the test's thread: see
 //! [`process`](crate::process#tests). So do channels, whose clients are [`socket`]s.
 //!
 //! What is wrong with a test itself, a malformed header for instance, panics at the test's line.
@@ -31,6 +31,8 @@ mod jobs;
 mod process;
 #[cfg(not(target_arch = "wasm32"))]
 mod pubsub;
+#[cfg(not(target_arch = "wasm32"))]
+mod sql;
 #[cfg(not(target_arch = "wasm32"))]
 mod store;
 #[cfg(not(target_arch = "wasm32"))]
@@ -59,6 +61,8 @@ pub use jobs::{TestJob, job, jobs, perform_jobs, worker};
 pub use process::{TestCall, TestKind, TestProcess, call, process, process_kind, sleeping, start_as};
 #[cfg(not(target_arch = "wasm32"))]
 pub use pubsub::{Published, TestTopic, deliver, deliver_all, message, published, topic};
+#[cfg(not(target_arch = "wasm32"))]
+pub use sql::{TestDatabase, database};
 #[cfg(not(target_arch = "wasm32"))]
 pub use store::{TestSpace, fail_commit, store_space};
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,7 +6,7 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 use skep_tests::guests;
 
 /// The crates of the host and what of ours each may know.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("skep-types", &[]),
     ("skep-cache", &["skep-types"]),
     ("skep-pubsub", &["skep-types"]),
@@ -14,6 +14,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("skep-channels", &["skep-presence", "skep-pubsub", "skep-types"]),
     ("skep-supervision", &["skep-types"]),
     ("skep-store", &["skep-types"]),
+    ("skep-sql", &["skep-types"]),
     ("skep-cron", &[]),
     ("skep-jobs", &["skep-cron", "skep-store", "skep-types"]),
     ("skep-process", &["skep-store", "skep-supervision", "skep-types"]),
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "skep-process",
             "skep-pubsub",
             "skep-second",
+            "skep-sql",
             "skep-store",
             "skep-types",
         ],
@@ -54,6 +56,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
             "skep-pubsub",
             "skep-runtime",
             "skep-second",
+            "skep-sql",
             "skep-store",
             "skep-supervision",
             "skep-types",

@@ -139,6 +139,39 @@ async fn one_that_has_nothing_to_do_sleeps_and_wakes_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_serves_several_processes_where_it_is_reused_and_one_where_not() {
+    let manifest = probe("pr15", "") + &probe("pr16", "instances = { reuse = 3 }");
+    let host = Host::start(&manifest).await;
+    // How often the instance of a process that wakes was met, and what the process knows by itself.
+    let wake = async |plugin: &str, name: &str| {
+        let met = call(&host, plugin, name, "met").await;
+        let count = call(&host, plugin, name, "add 1").await;
+        call(&host, plugin, name, "hibernate").await;
+        eventually("it sleeps", async || state_of(&host, &format!("{plugin}/{name}")).await == ProcessState::Asleep)
+            .await;
+        (met, count)
+    };
+    let mut seen = Vec::new();
+    for plugin in ["pr15", "pr16"] {
+        for name in ["a", "b"] {
+            start(&host, plugin, "counter", name).await;
+            seen.push(wake(plugin, name).await);
+        }
+        for name in ["a", "b", "a"] {
+            seen.push(wake(plugin, name).await);
+        }
+    }
+    let said =
+        |all: &[(&str, &str)]| all.iter().map(|(met, count)| ((*met).into(), (*count).into())).collect::<Vec<_>>();
+    // Each process has its own state in all of them. The third process that an instance served is its last one.
+    assert_eq!(seen[..5], said(&[("1", "1"), ("1", "1"), ("1", "2"), ("1", "2"), ("1", "3")]));
+    assert_eq!(seen[5..], said(&[("1", "1"), ("2", "1"), ("3", "2"), ("1", "2"), ("2", "3")]));
+    // What crashed serves nobody any more.
+    assert!(refused(&host, "pr16", "b", "trap").await.starts_with("Crashed"));
+    eventually("it is back", async || call(&host, "pr16", "b", "met").await == "1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_monotonic_clock_goes_on_from_message_to_message() {
     let host = Host::start(&probe("pr14", "")).await;
     start(&host, "pr14", "counter", "a").await;

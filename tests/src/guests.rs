@@ -104,6 +104,9 @@ guest!(
     /// Uses `skep:plugin/store`, by the SDK.
     store_probe, "store_probe.wasm");
 guest!(
+    /// Uses `skep:plugin/sql`, by the SDK.
+    sql_probe, "sql_probe.wasm");
+guest!(
     /// Starts processes and talks to them for measurements.
     process_bench, "process_bench.wasm");
 guest!(

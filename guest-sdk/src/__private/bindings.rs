@@ -32,6 +32,7 @@ macro_rules! world {
                     "skep:plugin/tasks@0.1.0": crate::__private::bindings::imports::skep::plugin::tasks,
                     "skep:plugin/jobs@0.1.0": crate::__private::bindings::imports::skep::plugin::jobs,
                     "skep:plugin/store@0.1.0": crate::__private::bindings::imports::skep::plugin::store,
+                    "skep:plugin/sql@0.1.0": crate::__private::bindings::imports::skep::plugin::sql,
                     "skep:plugin/process@0.1.0": crate::__private::bindings::imports::skep::plugin::process,
                     "skep:plugin/channel@0.1.0": crate::__private::bindings::imports::skep::plugin::channel,
                     "skep:plugin/websocket@0.1.0": crate::__private::bindings::imports::skep::plugin::websocket,

@@ -8,6 +8,11 @@ pub(crate) mod jobs;
 pub(crate) mod presence;
 pub(crate) mod processes;
 pub(crate) mod pubsub;
+#[cfg(feature = "test-sql")]
+pub(crate) mod sql;
+#[cfg(not(feature = "test-sql"))]
+#[path = "no_sql.rs"]
+pub(crate) mod sql;
 mod store;
 pub(crate) mod tasks;
 pub(crate) mod websockets;
@@ -37,6 +42,8 @@ pub(crate) struct World {
     processes: processes::Processes,
     channels: channels::Channels,
     websockets: websockets::WebSockets,
+    #[cfg(feature = "test-sql")]
+    databases: sql::Databases,
 }
 
 impl Default for World {
@@ -56,6 +63,8 @@ impl Default for World {
             processes: processes::Processes::default(),
             channels: channels::Channels::default(),
             websockets: websockets::WebSockets::default(),
+            #[cfg(feature = "test-sql")]
+            databases: sql::Databases::default(),
         }
     }
 }

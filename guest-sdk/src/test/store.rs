@@ -47,7 +47,12 @@ impl TestSpace {
 /// assert!(matches!(refused, CommitError::OutcomeUnknown));
 /// ```
 pub fn fail_commit(error: CapabilityError) {
-    double::fail(match error {
+    double::fail(to_wit(error));
+}
+
+/// As the host would say it.
+pub(super) fn to_wit(error: CapabilityError) -> wit::Error {
+    match error {
         CapabilityError::Denied(why) => wit::Error::Denied(why),
         CapabilityError::Invalid(why) => wit::Error::Invalid(why),
         CapabilityError::TooLarge { limit_bytes } => wit::Error::TooLarge(limit_bytes),
@@ -58,5 +63,5 @@ pub fn fail_commit(error: CapabilityError) {
         CapabilityError::Crashed => wit::Error::Crashed,
         CapabilityError::Unavailable(why) => wit::Error::Unavailable(why),
         CapabilityError::OutcomeUnknown => wit::Error::OutcomeUnknown,
-    });
+    }
 }

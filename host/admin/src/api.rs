@@ -17,6 +17,7 @@ pub use processes::{
 };
 pub use queues::{JobCounts, QueueStatus, RateStatus, ScheduleStatus};
 pub use sockets::{Disconnected, SocketFilter, SocketPage, SocketStatus, SocketTotals};
+pub use sql::{DatabaseAnswer, DatabaseErrors, DatabaseQuestion, DatabaseStatus, MigrationState, MigrationStatus};
 pub use store::{BackedUp, StoreUsage, StoredItem, StoredKey, StoredKeyPage};
 pub use topics::{MemberCount, MemberPage, MemberStatus, MessageStatus, MetaStatus, Published, TopicPage, TopicStatus};
 pub use tree::{BreakerStatus, NodeKind, Resumed, TreeNode};
@@ -31,6 +32,7 @@ mod lines;
 mod processes;
 mod queues;
 mod sockets;
+mod sql;
 mod store;
 mod topics;
 mod tree;

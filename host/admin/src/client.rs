@@ -24,6 +24,7 @@ mod jobs;
 mod processes;
 mod queues;
 mod sockets;
+mod sql;
 mod store;
 mod supervision;
 mod topics;

@@ -13,6 +13,7 @@ pub use caches::CacheControl;
 pub use durable::DurableControl;
 pub use processes::ProcessControl;
 pub use sockets::SocketControl;
+pub use sql::SqlControl;
 pub use supervision::SupervisionControl;
 pub use topics::TopicControl;
 
@@ -20,13 +21,14 @@ mod caches;
 mod durable;
 mod processes;
 mod sockets;
+mod sql;
 mod supervision;
 mod topics;
 
 /// Why a command was not carried out. Nothing is changed then, unless it says so.
 #[derive(Debug)]
 pub enum ControlError {
-    /// There is no such plugin, revision, bucket, entry, subscription, supervisor, job, queue, schedule, process or socket.
+    /// There is no such plugin, revision, bucket, entry, database, subscription, supervisor, job, queue, schedule, process or socket.
     NotFound(String),
     /// What was asked for cannot be done, and why.
     Refused(String),
@@ -99,6 +101,11 @@ pub trait Control: CacheControl + TopicControl {
 
     /// The sockets of its clients, if it has any to have.
     fn sockets(&self) -> Option<&dyn SocketControl> {
+        None
+    }
+
+    /// Its databases, if it has any to have.
+    fn sql(&self) -> Option<&dyn SqlControl> {
         None
     }
 

@@ -17,7 +17,7 @@ pub mod server;
 pub use client::{Client, Endpoint};
 pub use control::{
     CacheControl, Control, ControlError, ControlFuture, DurableControl, Lines, ProcessControl, SocketControl,
-    SupervisionControl, TopicControl,
+    SqlControl, SupervisionControl, TopicControl,
 };
 pub use logs::{LogHub, LogLine};
 pub use server::AdminServer;

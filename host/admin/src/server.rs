@@ -30,6 +30,7 @@ mod lines;
 mod processes;
 mod queues;
 mod sockets;
+mod sql;
 mod store;
 mod supervision;
 mod topics;
@@ -103,6 +104,7 @@ fn router(admin: Admin) -> Router {
         .merge(store::router())
         .merge(processes::router())
         .merge(sockets::router())
+        .merge(sql::router())
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES_MAX))
         .route_layer(middleware::from_fn_with_state(admin.clone(), guard));
     Router::new()

@@ -26,6 +26,14 @@ mod generated {
             "skep:plugin/tasks.[method]running.next": async,
             "skep:plugin/jobs": async,
             "skep:plugin/store": async,
+            "skep:plugin/sql.[method]cursor.next": async,
+            "skep:plugin/sql.[method]database.query": async,
+            "skep:plugin/sql.[method]database.execute": async,
+            "skep:plugin/sql.[method]database.begin": async,
+            "skep:plugin/sql.[method]transaction.query": async,
+            "skep:plugin/sql.[method]transaction.execute": async,
+            "skep:plugin/sql.[method]transaction.commit": async,
+            "skep:plugin/sql.[method]transaction.rollback": async,
             "skep:plugin/process.start": async,
             "skep:plugin/process.start-or-get": async,
             "skep:plugin/process.whereis": async,
@@ -62,6 +70,7 @@ macro_rules! world {
                     "skep:plugin/tasks": crate::generated::skep::plugin::tasks,
                     "skep:plugin/jobs": crate::generated::skep::plugin::jobs,
                     "skep:plugin/store": crate::generated::skep::plugin::store,
+                    "skep:plugin/sql": crate::generated::skep::plugin::sql,
                     "skep:plugin/process": crate::generated::skep::plugin::process,
                     "skep:plugin/channel": crate::generated::skep::plugin::channel,
                     "skep:plugin/websocket": crate::generated::skep::plugin::websocket,
@@ -132,7 +141,7 @@ pub use event_streams::exports::skep::plugin::event_stream_handler;
 pub use event_streams::{EventStreams, EventStreamsPre};
 pub use generated::exports::skep::plugin::http_handler;
 pub use generated::skep::plugin::{
-    cache, channel, context, jobs, presence, process, pubsub, store, tasks, types, websocket,
+    cache, channel, context, jobs, presence, process, pubsub, sql, store, tasks, types, websocket,
 };
 pub use generated::{Http, HttpPre};
 pub use processes::exports::skep::plugin::process_handler;

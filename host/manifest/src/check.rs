@@ -12,8 +12,10 @@ use crate::pattern::HostPattern;
 use crate::plugin::PluginConfig;
 use crate::read::{Reading, closest, join};
 use crate::route::Route;
+pub(crate) use databases::database_grants;
 pub(crate) use sockets::sockets;
 
+mod databases;
 mod sockets;
 
 type Plugins = BTreeMap<PluginName, PluginConfig>;

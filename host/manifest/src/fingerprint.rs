@@ -9,6 +9,7 @@ use crate::jobs::JobsConfig;
 use crate::plugin::PluginConfig;
 use crate::processes::{Persistence, ProcessAccess, ProcessConfig};
 use crate::secret::SecretRef;
+use crate::sql::{SqlAccess, SqlConfig, SqlPlace};
 use crate::store::{StoreAccess, StoreConfig};
 use crate::subscribers::SubscriberConfig;
 use crate::tasks::{TaskRestart, TasksConfig};
@@ -46,6 +47,7 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
         subscribers,
         tasks,
         store,
+        sql,
         jobs,
         queues: _,
         // It inserts jobs as any caller may: what they are given reaches the code as a request does, as what is asked.
@@ -100,6 +102,9 @@ pub(crate) fn of(plugin: &PluginConfig) -> String {
     }
     add_tasks(&mut text, tasks);
     add_durable(&mut text, store, jobs);
+    for (name, database) in sql {
+        add_database(&mut text, name.as_str(), database);
+    }
     for (kind, process) in processes {
         add_process(&mut text, kind.as_str(), process, limits);
     }
@@ -200,6 +205,36 @@ fn add_durable(text: &mut Text, store: &StoreConfig, jobs: &JobsConfig) {
     }
 }
 
+fn add_database(text: &mut Text, name: &str, database: &SqlConfig) {
+    // The code speaks one of two dialects, and is refused what it may not, or what takes too long or is too much. Where the
+    // data is, how large it may become and who waits how long for whom is the operator's affair; and what migrations have made
+    // of it is in the database, whichever revision serves.
+    let SqlConfig {
+        place,
+        read_only,
+        migrations: _,
+        statement_timeout,
+        transaction_timeout,
+        max_rows,
+        value_bytes,
+        connections: _,
+        queue: _,
+        wait: _,
+    } = database;
+    let dialect = match place {
+        SqlPlace::Sqlite(_) => "sqlite",
+        SqlPlace::Postgres(_) => "postgres",
+    };
+    text.pair("sql", name, dialect);
+    if *read_only {
+        text.add("sql.read_only", "true");
+    }
+    text.add("sql.statement_timeout", &statement_timeout.as_nanos());
+    text.add("sql.transaction_timeout", &transaction_timeout.as_nanos());
+    text.add("sql.max_rows", max_rows);
+    text.add("sql.value_bytes", &value_bytes.0);
+}
+
 fn add_process(text: &mut Text, kind: &str, process: &ProcessConfig, limits: &Limits) {
     // The code is refused what it stages and appends where nothing is committed, and is cut off over its time or fuel. It
     // cannot tell how often a snapshot is written, when it sleeps or how many there are; what the host starts is asked of it
@@ -267,7 +302,7 @@ fn add_limits(text: &mut Text, limits: &Limits) {
 }
 
 fn add_grants(text: &mut Text, grants: &Grants) {
-    let Grants { http, http_private, plugins, files, caches, topics, store, processes, sockets } = grants;
+    let Grants { http, http_private, plugins, files, caches, topics, store, sql, processes, sockets } = grants;
     text.set("http", http.iter().map(ToString::to_string));
     text.set("http_private", http_private.iter().map(ToString::to_string));
     text.set("plugins", plugins.iter().map(ToString::to_string));
@@ -295,6 +330,13 @@ fn add_grants(text: &mut Text, grants: &Grants) {
             StoreAccess::ReadWrite => "grants.store.write",
         };
         text.add(key, selector);
+    }
+    for (database, access) in sql {
+        let key = match access {
+            SqlAccess::Read => "grants.sql.read",
+            SqlAccess::ReadWrite => "grants.sql.write",
+        };
+        text.add(key, database);
     }
     for (selector, access) in processes {
         let key = match access {

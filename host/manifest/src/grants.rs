@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use skep_types::{BucketId, PluginName, TopicSelector};
+use skep_types::{BucketId, DatabaseId, PluginName, TopicSelector};
 
 use crate::caches::{self, CacheAccess};
 use crate::channels::mount::{Granted, MountSelector};
@@ -12,6 +12,7 @@ use crate::keys::KeySelector;
 use crate::origin::Origin;
 use crate::processes::access::{self, ProcessAccess, ProcessSelector};
 use crate::read::{Item, Read, Section, join};
+use crate::sql::{self, SqlAccess};
 use crate::store::{self, StoreAccess};
 use crate::topics::{self, TopicAccess};
 
@@ -35,6 +36,8 @@ pub struct Grants {
     /// Keys in the stores of other plugins, and what it may do with them; where several match, all that they allow. The
     /// plugins are in the manifest.
     pub store: BTreeMap<KeySelector, StoreAccess>,
+    /// Databases of other plugins, and what it may do with them. All are in the manifest.
+    pub sql: BTreeMap<DatabaseId, SqlAccess>,
     /// Processes of other plugins, and what it may do with them; where several match, all that they allow. The plugins are
     /// in the manifest.
     pub processes: BTreeMap<ProcessSelector, ProcessAccess>,
@@ -70,6 +73,9 @@ impl Grants {
         }
         if let Some(keys) = table.item("store") {
             grants.store = store::read_grants(&keys).unwrap_or_default();
+        }
+        if let Some(databases) = table.item("sql") {
+            grants.sql = sql::read_grants(&databases).unwrap_or_default();
         }
         if let Some(processes) = table.item("processes") {
             grants.processes = access::read_grants(&processes).unwrap_or_default();

@@ -9,6 +9,7 @@
 //! | [`caches`], [`warmers`], [`rate_limit`] | a plugin's buckets; what fills them ahead; how often a client may ask |
 //! | [`second_tier`] | the Redis behind a bucket |
 //! | [`store`], [`keys`] | what is kept durably; which keys of others a plugin may use |
+//! | [`sql`] | databases that a plugin asks in SQL: files of its own, or a PostgreSQL |
 //! | [`jobs`], [`cron`] | durable work: queues, times, and what the calendar begins |
 //! | [`processes`] | kinds of stateful processes: what survives what, and how many there may be |
 //! | [`channels`] | where Phoenix clients open sockets, what they may join there, and raw WebSockets |
@@ -50,6 +51,7 @@ pub mod route;
 mod scalar;
 pub mod second_tier;
 pub mod secret;
+pub mod sql;
 pub mod store;
 pub mod subscribers;
 pub mod supervision;
@@ -82,7 +84,8 @@ pub use rate_limit::{RateKey, RateLimit};
 pub use route::{Route, SseConfig, SseOpen, StreamOverflow, TopicTemplate};
 pub use second_tier::{SecondTier, SecondTierUrl};
 pub use secret::{Secret, SecretError, SecretRef};
-pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig};
+pub use sql::{PostgresConfig, PostgresUrl, SqlAccess, SqlConfig, SqlPlace, SqliteConfig};
+pub use store::{Durability, HostStoreConfig, StoreAccess, StoreConfig, StorePostgres};
 pub use subscribers::{Overflow, SubscriberConfig};
 pub use supervision::{BreakerConfig, ProbationConfig, Ratio, SupervisionConfig};
 pub use tasks::{TaskRestart, TasksConfig};

@@ -112,6 +112,7 @@ fn read_root(table: &Table, dir: &Path, reading: &Reading) -> (HostConfig, BTree
     check::drain(&host, &plugins, reading);
     check::grants(&plugins, &names, reading);
     check::bucket_grants(&plugins, reading);
+    check::database_grants(&plugins, reading);
     check::topic_grants(&plugins, &names, reading);
     check::store_grants(&plugins, &names, reading);
     check::process_grants(&plugins, &names, reading);

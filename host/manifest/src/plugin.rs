@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use skep_types::{BucketName, HandlerName, Instances, Limits, TopicName, TopicPattern};
+use skep_types::{BucketName, DatabaseName, HandlerName, Instances, Limits, TopicName, TopicPattern};
 use toml::Value;
 
 use crate::caches::{self, CacheConfig};
@@ -20,6 +20,7 @@ use crate::read::{Item, Read, Section, join};
 use crate::route::Route;
 use crate::scalar::Text;
 use crate::secret::SecretRef;
+use crate::sql::{self, SqlConfig};
 use crate::store::StoreConfig;
 use crate::subscribers::{self, SubscriberConfig};
 use crate::supervision::{BreakerConfig, ProbationConfig, SupervisionConfig};
@@ -73,6 +74,8 @@ pub struct PluginConfig {
     pub tasks: TasksConfig,
     /// What bounds what it keeps.
     pub store: StoreConfig,
+    /// Its databases. Default: none.
+    pub sql: BTreeMap<DatabaseName, SqlConfig>,
     /// What bounds its jobs.
     pub jobs: JobsConfig,
     /// How much of its queues is done at once. Default: each has the defaults.
@@ -119,6 +122,7 @@ impl PluginConfig {
             subscribers: BTreeMap::new(),
             tasks: TasksConfig::default(),
             store: StoreConfig::default(),
+            sql: BTreeMap::new(),
             jobs: JobsConfig::default(),
             queues: BTreeMap::new(),
             cron: BTreeMap::new(),
@@ -217,6 +221,9 @@ impl Read for PluginConfig {
         }
         if let Some(warmers) = table.item("warmers") {
             plugin.warmers = warmers::read(&warmers).unwrap_or_default();
+        }
+        if let Some(databases) = table.item("sql") {
+            plugin.sql = sql::read(&databases).unwrap_or_default();
         }
         if let Some(patterns) = table.item("topics") {
             plugin.topics = topics::read(&patterns).unwrap_or_default();

@@ -6,6 +6,7 @@ use skep_types::ByteSize;
 
 use crate::keys::KeySelector;
 use crate::read::{Item, Read, Section};
+use crate::sql::{PostgresConfig, read_server};
 
 /// A smaller store holds no data of a useful size.
 const QUOTA_MIN: ByteSize = ByteSize::kib(4);
@@ -13,11 +14,33 @@ const QUOTA_MAX: ByteSize = ByteSize::mib(1 << 20);
 /// A value is copied through the host's memory whenever it is read or written; what is longer belongs into a file.
 const VALUE_MAX: ByteSize = ByteSize::mib(64);
 
+/// Keys that are for a PostgreSQL only.
+const ONLY_WITH_URL: [&str; 3] = ["schema", "pooled", "readers"];
+/// Each is a connection of the server, which all hosts have together.
+const READERS_MAX: usize = 64;
+
 /// `[host.store]`: the node's durable store. A change takes effect when the node is restarted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostStoreConfig {
     /// What a commit that was answered survives. Default: everything.
     pub durability: Durability,
+    /// The database that it is in, which several hosts may share. Default: none, a SQLite file in the data folder.
+    pub postgres: Option<StorePostgres>,
+}
+
+/// A store in PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorePostgres {
+    /// Where it is.
+    pub server: PostgresConfig,
+    /// The schema that everything of the store is in; hosts that name the same one share it. Default `skep`; 1 to 63 lower-case
+    /// letters, digits and `_`.
+    pub schema: String,
+    /// Whether a pooler is between the host and the server that gives a connection to each transaction, as PgBouncer does.
+    /// Default false.
+    pub pooled: bool,
+    /// Connections that read. Default 2, 1 to 64; one more writes, and one listens.
+    pub readers: usize,
 }
 
 /// What a commit that was answered survives.
@@ -69,8 +92,37 @@ impl HostStoreConfig {
     pub(crate) fn read(mut table: Section<'_>) -> (Self, Vec<&'static str>) {
         let mut store = Self::default();
         table.set("durability", &mut store.durability);
+        store.postgres = StorePostgres::read(&mut table);
         (store, table.finish())
     }
+}
+
+impl StorePostgres {
+    fn read(table: &mut Section<'_>) -> Option<Self> {
+        let server = read_server(table);
+        let mut schema = "skep".to_owned();
+        if let Some(item) = table.item("schema") {
+            schema = read_schema(&item).unwrap_or(schema);
+        }
+        let (mut pooled, mut readers) = (false, 2);
+        table.set("pooled", &mut pooled);
+        table.bounded("readers", &mut readers, 1..=READERS_MAX);
+        if server.is_none() {
+            for item in ONLY_WITH_URL.iter().filter_map(|key| table.item(key)) {
+                item.fail::<()>("is for a PostgreSQL: write its `url`, or leave this away for a SQLite file");
+            }
+        }
+        Some(Self { server: server??, schema, pooled, readers })
+    }
+}
+
+fn read_schema(item: &Item<'_>) -> Option<String> {
+    let name = String::read(item)?;
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    if (1..=63).contains(&name.len()) && name.chars().all(fits) && !name.starts_with("pg_") {
+        return Some(name);
+    }
+    item.fail("is no name for a schema: 1 to 63 lower-case letters, digits and `_`, and not `pg_…`")
 }
 
 impl StoreConfig {

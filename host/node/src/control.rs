@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_admin::api::{Deployed, NodeFigures, NodeStatus, PluginStatus, Reloaded, RevisionStatus};
 use skep_admin::{
-    Control, ControlError, ControlFuture, DurableControl, LogHub, ProcessControl, SocketControl, SupervisionControl,
+    Control, ControlError, ControlFuture, DurableControl, LogHub, ProcessControl, SocketControl, SqlControl,
+    SupervisionControl,
 };
 use skep_runtime::Allocation;
 
@@ -14,6 +15,7 @@ use crate::plugin::Plugin;
 use crate::store::Origin;
 
 mod caches;
+mod databases;
 mod durable;
 mod events;
 mod figures;
@@ -124,6 +126,7 @@ impl Control for NodeControl {
     fn metrics(&self) -> String {
         // Up to date at every scrape, and not a few seconds behind.
         self.0.buckets.measure();
+        self.0.databases.measure();
         (self.0.metrics)()
     }
 
@@ -144,6 +147,10 @@ impl Control for NodeControl {
     }
 
     fn supervision(&self) -> Option<&dyn SupervisionControl> {
+        Some(self)
+    }
+
+    fn sql(&self) -> Option<&dyn SqlControl> {
         Some(self)
     }
 

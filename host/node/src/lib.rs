@@ -7,6 +7,7 @@
 //! | [`spec`] | from a manifest's entry to what the runtime and the front need |
 //! | [`background`] | subscribers, detached tasks and the processes of the manifest, under supervision |
 //! | [`caches`] | the buckets: from a manifest to the engine, to disk and back |
+//! | [`databases`] | what plugins ask in SQL: opened, kept over reloads, their schemas up to date before a revision serves |
 //! | `seconds` | the Redis behind a bucket, over reloads |
 //! | [`warmers`] | what fills caches at the start and on an interval |
 //! | `processes` | stateful processes: their kinds, what they hear, those that the manifest starts |
@@ -27,6 +28,8 @@ mod bucket_meter;
 pub mod build;
 pub mod caches;
 pub mod control;
+mod database_meter;
+pub mod databases;
 mod durable;
 mod guard;
 mod machine;
@@ -45,4 +48,5 @@ mod topics;
 pub mod warmers;
 pub mod watch;
 
+pub use durable::copy_store;
 pub use node::{Mode, Node, NodeOptions};

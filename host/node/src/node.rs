@@ -15,7 +15,9 @@ use parking_lot::Mutex;
 use skep_admin::api::Deployed;
 use skep_admin::{Endpoint, LogHub};
 use skep_manifest::{Machine, Manifest};
-use skep_runtime::{CallBody, CodeCache, GrantedBucket, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions};
+use skep_runtime::{
+    CallBody, CodeCache, GrantedBucket, GrantedDatabase, Internal, InternalCalls, RequestBody, Runtime, RuntimeOptions,
+};
 use skep_supervision::{Bus, Environment, Spec, Supervisor};
 use skep_types::{ByteSize, Call, Clock, Failure, FailureKind, Phase, PluginName, RequestId};
 use skep_web::errors::ErrorStyle;
@@ -25,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::background::Services;
 use crate::build;
 use crate::caches::Buckets;
+use crate::databases::Databases;
 use crate::durable::Durable;
 use crate::guard::probation::Prepared;
 use crate::guard::{self, follow::follow};
@@ -80,6 +83,7 @@ pub struct Node {
     pub(crate) runtime: Runtime,
     pub(crate) front: Arc<Front>,
     pub(crate) buckets: Buckets,
+    pub(crate) databases: Databases,
     pub(crate) topics: Arc<Topics>,
     pub(crate) services: Services,
     rates: Rates,
@@ -122,6 +126,7 @@ impl Node {
         meter::describe();
         crate::bucket_meter::describe();
         crate::second_meter::describe();
+        crate::database_meter::describe();
         crate::warmers::describe();
         crate::topics::describe();
         crate::streams::describe();
@@ -135,6 +140,7 @@ impl Node {
         let root = Supervisor::start(guard::ROOT, Spec::default(), Vec::new(), environment.clone())?;
         let durable = Durable::open(host, Arc::clone(&clock), topics.pubsub.clone()).await?;
         let buckets = Buckets::new(&manifest, Arc::clone(&clock), Arc::clone(&durable.store));
+        let databases = Databases::new(&host.data, Arc::clone(&clock));
         let (places, keeper) = (runtime.process_places(), durable.keeper());
         let processes = ProcessService::open(host, places, keeper, topics.pubsub.clone(), &environment)?;
         durable.deliver_to(&processes.processes);
@@ -156,6 +162,7 @@ impl Node {
             runtime,
             front: Arc::clone(&front),
             buckets,
+            databases,
             topics,
             _follow: follow(&services.environment.bus),
             services,
@@ -302,6 +309,7 @@ impl Node {
         let manifest = self.manifest.load_full();
         // Before the first plugin is loaded, so that it never sees a bucket without its entries of the last time.
         self.buckets.put_in_place(self.buckets.prepare(&manifest).await?)?;
+        self.databases.put_in_place(self.databases.prepare(&manifest).await?);
         let mut plugins = Plugins::new();
         for (name, config) in &manifest.plugins {
             let settings = Settings::read(name.clone(), config.clone())?;
@@ -345,8 +353,9 @@ impl Node {
             return Err(Absence::Skipped(format!("needs {program}")));
         }
         let (wasm, origin) = self.component(plugin, settings).map_err(failed)?;
-        let buckets = self.buckets.granted(settings);
-        let revision = self.prepare(plugin, settings, wasm.clone(), buckets).await.map_err(failed)?;
+        let opens = (self.buckets.granted(settings), self.databases.granted(settings));
+        let revision = self.prepare(plugin, settings, wasm.clone(), opens).await.map_err(failed)?;
+        self.databases.migrate(&settings.name).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
         plugin.swap(&revision, settings.clone(), origin, manifest.host.drain, &self.this);
         plugin.listen().await;
@@ -392,13 +401,13 @@ impl Node {
         plugin: &Plugin,
         settings: &Settings,
         wasm: Bytes,
-        buckets: Vec<GrantedBucket>,
+        (buckets, databases): (Vec<GrantedBucket>, Vec<GrantedDatabase>),
     ) -> anyhow::Result<Prepared> {
         let (observer, calls) = plugin.observer();
         let (topics, store) = (self.topics.granted(settings), self.services.durable.granted(settings));
         let (processes, tasks) = (self.services.processes.granted(settings), plugin.background().task_grant(settings));
         let channels = self.services.sockets.channels.clone();
-        let given = Given { buckets, topics, store, processes, channels, tasks };
+        let given = Given { buckets, databases, topics, store, processes, channels, tasks };
         let spec = settings.for_runtime(wasm, given, observer);
         let previous = plugin.current();
         let revision = self.runtime.load(spec, self.internal(), previous.as_deref()).await?;
@@ -444,7 +453,11 @@ impl Node {
         let _turn = plugin.deploying.lock().await;
         let settings = plugin.settings();
         let previous = plugin.current();
-        let prepared = self.prepare(plugin, &settings, wasm.clone(), self.buckets.granted(&settings)).await?;
+        let opens = (self.buckets.granted(&settings), self.databases.granted(&settings));
+        let prepared = self.prepare(plugin, &settings, wasm.clone(), opens).await?;
+        // What can fail of the component has not failed. What serves goes on with the new schema until the swap, and so does what
+        // a rollback goes back to.
+        self.databases.migrate(&settings.name).await?;
         let revision = prepared.revision.id().clone();
         let deployed = Deployed {
             plugin: settings.name.to_string(),
@@ -489,6 +502,7 @@ async fn upkeep(node: Weak<Node>) {
         tokio::time::sleep(UPKEEP_EVERY).await;
         let Some(node) = node.upgrade() else { return };
         node.buckets.upkeep();
+        node.databases.measure();
         node.topics.upkeep();
         node.rates.sweep();
         node.services.durable.measure().await;

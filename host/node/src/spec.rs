@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use skep_manifest::{Allowed, PluginConfig, Route, SocketConnect, SseOpen};
-use skep_runtime::{GrantedBucket, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants};
+use skep_runtime::{
+    GrantedBucket, GrantedDatabase, Needs, PluginSpec, ProcessGrants, StoreGrants, TaskGrant, TopicGrants,
+};
 use skep_types::{PluginName, SharedObserver};
 use skep_web::{Layers, Pattern};
 
@@ -12,6 +14,8 @@ use skep_web::{Layers, Pattern};
 pub struct Given {
     /// The buckets that it may open.
     pub buckets: Vec<GrantedBucket>,
+    /// The databases that it may open.
+    pub databases: Vec<GrantedDatabase>,
     /// The engines behind its topics, and what it may do there.
     pub topics: TopicGrants,
     /// The durable store, and what it may do there.
@@ -88,6 +92,7 @@ impl Settings {
             config: values(&config.config),
             grants: config.grants.clone(),
             buckets: given.buckets,
+            databases: given.databases,
             topics: given.topics,
             store: Some(given.store),
             processes: Some(given.processes),

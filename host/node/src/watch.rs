@@ -78,7 +78,11 @@ async fn look(
     let settings = plugin.settings();
     let dir = node.manifest.load().dir.clone();
     let config = &settings.config;
-    let source_touched = paths.contains(&config.source);
+    // A new migration is applied by a deploy, also of what serves already.
+    let migrations = config.sql.values().filter_map(|database| database.migrations.as_deref());
+    let migrations_touched =
+        migrations.into_iter().any(|folder| paths.iter().any(|path| path.parent() == Some(folder)));
+    let source_touched = paths.contains(&config.source) || migrations_touched;
     let sources_touched = paths.iter().any(|path| is_watched(&config.watch, &dir, path));
     if sources_touched {
         let now = fingerprint(&config.watch, &dir);
@@ -111,6 +115,7 @@ fn folders(node: &Node) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::from([manifest.dir.clone()]);
     for config in manifest.plugins.values() {
         found.extend(config.source.parent().map(Path::to_path_buf));
+        found.extend(config.sql.values().filter_map(|database| database.migrations.clone()));
         if !config.watch.is_empty() {
             walk(&manifest.dir, &mut |path, is_folder| {
                 if is_folder {

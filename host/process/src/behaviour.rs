@@ -53,6 +53,10 @@ pub trait Instance: Send {
     /// The last call of a process that stops in order.
     fn terminate(&mut self, reason: Reason) -> Working<'_, ()>;
 
+    /// The process sleeps: its state was saved, and it will be loaded by whichever instance is there when it wakes. An instance
+    /// that may serve several processes, one after the other, can be kept for the next one.
+    fn rest(self: Box<Self>) {}
+
     /// The memory that it holds now, in bytes, for operators.
     fn memory(&self) -> u64 {
         0

@@ -148,7 +148,7 @@ impl Drop for Running {
         if self.finished
             && let Some(live) = self.live.take()
         {
-            self.revision.warm().give_back(live, live_uses_max(&self.revision));
+            self.revision.warm().give_back(live, self.revision.instances().uses_max());
         }
     }
 }
@@ -178,13 +178,6 @@ fn record(store: &Store<CallState>, fuel: u64, stats: &CallStats) {
     let left = store.get_fuel().unwrap_or_default();
     let memory = &store.data().memory;
     stats.record(fuel.saturating_sub(left), memory.peak(), memory.denied());
-}
-
-fn live_uses_max(revision: &Revision) -> u32 {
-    match revision.instances() {
-        skep_types::Instances::Fresh => 0,
-        skep_types::Instances::Reuse(uses) => uses,
-    }
 }
 
 fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {

@@ -43,6 +43,7 @@ pub use body::{BodyError, CallBody, RequestBody};
 pub use cache::CodeCache;
 pub use capability::cache::{Access, GrantedBucket};
 pub use capability::process::ProcessGrants;
+pub use capability::sql::{GrantedDatabase, SqlDialect};
 pub use capability::store::{GrantedSpace, StoreGrants};
 pub use capability::tasks::{DetachedTask, DetachedTasks, TaskGrant, call_of_task};
 pub use capability::topics::{Direction, GrantedTopics, TopicGrants, as_written_by};

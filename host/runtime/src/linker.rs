@@ -1,6 +1,6 @@
 //! What guests can import: the whole of WASI 0.2 (and 0.3 on its engine), denied by default, and skep's own interfaces.
 
-use skep_bindings::{cache, channel, context, jobs, presence, process, pubsub, store, tasks, websocket};
+use skep_bindings::{cache, channel, context, jobs, presence, process, pubsub, sql, store, tasks, websocket};
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
@@ -20,6 +20,7 @@ pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linke
     presence::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     tasks::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     jobs::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
+    sql::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     store::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     process::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;
     channel::add_to_linker::<_, HasSelf<CallState>>(&mut linker, |state| state)?;

@@ -16,6 +16,7 @@ use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
 use crate::capability::cache::GrantedBucket;
 use crate::capability::process::ProcessGrants;
+use crate::capability::sql::GrantedDatabase;
 use crate::capability::store::StoreGrants;
 use crate::capability::tasks::{NoTasks, TaskGrant};
 use crate::capability::topics::TopicGrants;
@@ -94,6 +95,8 @@ pub struct PluginSpec {
     pub grants: Grants,
     /// The cache buckets that it may open.
     pub buckets: Vec<GrantedBucket>,
+    /// The databases that it may open.
+    pub databases: Vec<GrantedDatabase>,
     /// The handlers that the manifest has a use for, which the component must then export.
     pub needs: Needs,
     /// The engines behind its topics, and what it may do there.
@@ -126,6 +129,7 @@ impl PluginSpec {
             config: Vec::new(),
             grants: Grants::default(),
             buckets: Vec::new(),
+            databases: Vec::new(),
             needs: Needs::default(),
             topics: TopicGrants::apart(),
             store: None,
@@ -264,6 +268,7 @@ impl Runtime {
                 channels: spec.channels,
                 tasks: spec.tasks,
                 buckets: spec.buckets,
+                databases: spec.databases,
                 answer_bytes_max: spec.limits.host_memory.as_usize(),
             };
             Revision::new(Parts {

@@ -17,6 +17,7 @@ use crate::body::now;
 use crate::capability::Held;
 use crate::capability::cache::GrantedBucket;
 use crate::capability::process::{ProcessGrants, Turning};
+use crate::capability::sql::GrantedDatabase;
 use crate::capability::store::StoreGrants;
 use crate::capability::tasks::TaskGrant;
 use crate::capability::topics::TopicGrants;
@@ -55,6 +56,8 @@ pub(crate) struct GuestEnv {
     pub(crate) tasks: TaskGrant,
     /// Buckets by the index that is a guest's handle.
     pub(crate) buckets: Vec<GrantedBucket>,
+    /// Databases by the index that is a guest's handle.
+    pub(crate) databases: Vec<GrantedDatabase>,
     /// The most bytes that one answer of a host function may have.
     pub(crate) answer_bytes_max: usize,
 }

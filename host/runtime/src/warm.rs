@@ -1,4 +1,4 @@
-//! Idle instances: those that serve another call, and one that nobody has used yet.
+//! Idle instances: those that serve another call or another process, and one that nobody has used yet.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,6 +14,10 @@ use crate::linked::Role;
 use crate::revision::Revision;
 use crate::unwind::caught;
 
+/// So many instances of processes that sleep are kept for those that wake, in a revision. They are taken last used first, so
+/// more than wake at once would only lie there.
+const RESTED_MAX: usize = 32;
+
 /// The idle instances of a revision.
 pub(crate) struct Warm {
     idle: Mutex<Idle>,
@@ -25,6 +29,8 @@ pub(crate) struct Warm {
 struct Idle {
     /// Last used first.
     used: Vec<Live>,
+    /// Of processes that went to sleep. Last used first.
+    rested: Vec<Live>,
     /// Instantiated while there was time, for the next process that starts or wakes.
     ready: Option<Live>,
     closed: bool,
@@ -67,26 +73,36 @@ impl Warm {
         }
     }
 
-    /// One that nobody has used.
-    pub(crate) fn take_ready(&self) -> Option<Live> {
-        let live = self.idle.lock().ready.take()?;
+    /// For a process that starts or wakes: one that another process has left, else one that nobody has used.
+    pub(crate) fn take_for_process(&self) -> Option<Live> {
+        let mut idle = self.idle.lock();
+        let rested = idle.rested.pop().map(|live| Live { uses: live.uses + 1, ..live });
+        let live = rested.or_else(|| idle.ready.take())?;
+        drop(idle);
         self.budget.give_back(1);
         Some(live)
+    }
+
+    /// One that a process has left, whose state was saved.
+    pub(crate) fn rest(&self, live: Live, uses_max: u32) {
+        let mut idle = self.idle.lock();
+        if !idle.closed && live.uses < uses_max && idle.rested.len() < RESTED_MAX && self.budget.take() {
+            idle.rested.push(live);
+        }
     }
 
     /// Drops the idle instances and keeps no more.
     pub(crate) fn close(&self) {
         let mut idle = self.idle.lock();
-        idle.closed = true;
-        let (used, ready) = (std::mem::take(&mut idle.used), idle.ready.take());
+        let Idle { used, rested, ready, .. } = std::mem::replace(&mut *idle, Idle { closed: true, ..Idle::default() });
         drop(idle);
-        self.budget.give_back(used.len() + usize::from(ready.is_some()));
+        self.budget.give_back(used.len() + rested.len() + usize::from(ready.is_some()));
     }
 
     /// Whether to make one ready now: it is the only one who does, until [`prepared`](Self::prepared).
     fn begin(&self) -> bool {
         let idle = self.idle.lock();
-        let wanted = !idle.closed && idle.ready.is_none();
+        let wanted = !idle.closed && idle.ready.is_none() && idle.rested.is_empty();
         wanted && !self.preparing.swap(true, Ordering::AcqRel)
     }
 

@@ -6,7 +6,8 @@ use skep_cache::{Bucket, Entry, Error, FetchOptions, Fetched, Lease, PutOptions,
 
 use crate::tiered::{MANY, Tiered};
 
-/// A bucket. Without a second tier no operation but `fetch` ever waits.
+/// A bucket. Without a second tier no operation but `fetch` ever waits; and what an operation with one has to remember while
+/// it waits is boxed, so that it costs no room in the futures of the others.
 #[derive(Clone, Debug)]
 pub enum AnyBucket {
     /// In memory alone.
@@ -52,7 +53,7 @@ impl AnyBucket {
     pub async fn get(&self, key: &str) -> Option<Value> {
         match self {
             Self::Plain(bucket) => bucket.get(key),
-            Self::Tiered(tiered) => tiered.get(key).await,
+            Self::Tiered(tiered) => Box::pin(tiered.get(key)).await,
         }
     }
 
@@ -60,7 +61,7 @@ impl AnyBucket {
     pub async fn get_entry(&self, key: &str) -> Option<Entry> {
         match self {
             Self::Plain(bucket) => bucket.get_entry(key),
-            Self::Tiered(tiered) => tiered.get_entry(key).await,
+            Self::Tiered(tiered) => Box::pin(tiered.get_entry(key)).await,
         }
     }
 
@@ -68,7 +69,7 @@ impl AnyBucket {
     pub async fn get_many(&self, keys: &[String]) -> Vec<Option<Value>> {
         match self {
             Self::Plain(bucket) => bucket.get_many(keys),
-            Self::Tiered(tiered) => tiered.get_many(keys).await,
+            Self::Tiered(tiered) => Box::pin(tiered.get_many(keys)).await,
         }
     }
 
@@ -76,7 +77,7 @@ impl AnyBucket {
     pub async fn exists(&self, key: &str) -> bool {
         match self {
             Self::Plain(bucket) => bucket.exists(key),
-            Self::Tiered(tiered) => tiered.get(key).await.is_some(),
+            Self::Tiered(tiered) => Box::pin(tiered.get(key)).await.is_some(),
         }
     }
 
@@ -87,7 +88,7 @@ impl AnyBucket {
     pub async fn put(&self, key: &str, value: &[u8], options: PutOptions) -> Result<u64, Error> {
         match self {
             Self::Plain(bucket) => bucket.put(key, value, options),
-            Self::Tiered(tiered) => tiered.put(key, value, options).await,
+            Self::Tiered(tiered) => Box::pin(tiered.put(key, value, options)).await,
         }
     }
 
@@ -98,7 +99,7 @@ impl AnyBucket {
     pub async fn put_many(&self, pairs: &[(String, Vec<u8>)], ttl: Ttl) -> Result<(), Error> {
         match self {
             Self::Plain(bucket) => bucket.put_many(pairs, ttl),
-            Self::Tiered(tiered) => tiered.put_many(pairs, ttl).await,
+            Self::Tiered(tiered) => Box::pin(tiered.put_many(pairs, ttl)).await,
         }
     }
 
@@ -106,7 +107,7 @@ impl AnyBucket {
     pub async fn delete(&self, key: &str) -> bool {
         match self {
             Self::Plain(bucket) => bucket.delete(key),
-            Self::Tiered(tiered) => tiered.delete(key).await,
+            Self::Tiered(tiered) => Box::pin(tiered.delete(key)).await,
         }
     }
 
@@ -114,7 +115,7 @@ impl AnyBucket {
     pub async fn take(&self, key: &str) -> Option<Value> {
         match self {
             Self::Plain(bucket) => bucket.take(key),
-            Self::Tiered(tiered) => tiered.take(key).await,
+            Self::Tiered(tiered) => Box::pin(tiered.take(key)).await,
         }
     }
 
@@ -122,7 +123,7 @@ impl AnyBucket {
     pub async fn touch(&self, key: &str, ttl: Ttl) -> bool {
         match self {
             Self::Plain(bucket) => bucket.touch(key, ttl),
-            Self::Tiered(tiered) => tiered.touch(key, ttl).await,
+            Self::Tiered(tiered) => Box::pin(tiered.touch(key, ttl)).await,
         }
     }
 
@@ -133,7 +134,7 @@ impl AnyBucket {
     pub async fn increment(&self, key: &str, by: i64, ttl_on_create: Ttl) -> Result<i64, Error> {
         match self {
             Self::Plain(bucket) => bucket.increment(key, by, ttl_on_create),
-            Self::Tiered(tiered) => tiered.increment(key, by, ttl_on_create).await,
+            Self::Tiered(tiered) => Box::pin(tiered.increment(key, by, ttl_on_create)).await,
         }
     }
 
@@ -141,7 +142,7 @@ impl AnyBucket {
     pub async fn clear(&self) -> u64 {
         match self {
             Self::Plain(bucket) => bucket.clear(),
-            Self::Tiered(tiered) => tiered.clear().await,
+            Self::Tiered(tiered) => Box::pin(tiered.clear()).await,
         }
     }
 
@@ -152,7 +153,7 @@ impl AnyBucket {
     pub async fn fetch(&self, key: &str, options: FetchOptions) -> Result<Fetched, Error> {
         match self {
             Self::Plain(bucket) => bucket.fetch(key, options).await,
-            Self::Tiered(tiered) => tiered.fetch(key, options).await,
+            Self::Tiered(tiered) => Box::pin(tiered.fetch(key, options)).await,
         }
     }
 
@@ -163,7 +164,7 @@ impl AnyBucket {
     pub async fn fill(&self, lease: Lease, value: &[u8], ttl: Ttl) -> Result<u64, Error> {
         match self {
             Self::Plain(_) => lease.fill(value, ttl),
-            Self::Tiered(tiered) => tiered.fill(lease, value, ttl).await,
+            Self::Tiered(tiered) => Box::pin(tiered.fill(lease, value, ttl)).await,
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) use jobs::{Jobs, JobsCommand, List, Part, Which};
 pub(crate) use processes::{Inspect, Kill, PsProcesses, Restart, Top, WhichProcess};
 pub(crate) use queues::{Cron, CronCommand, Queues, QueuesCommand};
 pub(crate) use sockets::{SocketList, Sockets, SocketsCommand};
+pub(crate) use sql::{Sql, SqlCommand};
 pub(crate) use store::{Store, StoreCommand};
 pub(crate) use supervision::{Dead, DeadCommand, Events, OfSubscription, Resume};
 pub(crate) use topics::{Presence, Publish, Tail, Topics};
@@ -19,6 +20,7 @@ mod jobs;
 mod processes;
 mod queues;
 mod sockets;
+mod sql;
 mod store;
 mod supervision;
 mod topics;
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Rollback(Rollback),
     /// Look into the buckets of a running node: list, read, delete, clear
     Cache(Cache),
+    /// Look into the databases of a running node: list, migrations, ask
+    Sql(Sql),
     /// List topics that somebody listens to, or that are retained
     Topics(Topics),
     /// List who is present in a topic

@@ -47,9 +47,17 @@ impl Area {
     }
 }
 
+/// The first key behind all those that begin so; none, if all do.
+pub(crate) fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    // No byte of a text is 255.
+    *end.last_mut()? += 1;
+    Some(end)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Area;
+    use super::{Area, end_of};
 
     #[test]
     fn the_areas_do_not_meet() {
@@ -61,5 +69,12 @@ mod tests {
         assert_eq!(Area::Plugin.mark("\u{1}a"), None);
         assert_eq!(&*Area::Plugin.mark("a").unwrap(), b"a");
         assert_eq!(Area::Plugin.unmark(b"a"), "a");
+    }
+
+    #[test]
+    fn a_prefix_ends_before_its_last_byte_grows() {
+        assert_eq!(end_of(b"a/"), Some(b"a0".to_vec()));
+        assert_eq!(end_of("é".as_bytes()), Some(vec![0xc3, 0xaa]));
+        assert_eq!(end_of(b""), None);
     }
 }

@@ -10,7 +10,10 @@
 //! | [`process`] | processes as they are kept, and what their turns leave |
 //! | [`mail`] | messages to processes, until they are handled; what is due |
 //! | [`error`] | every way to be refused |
+//! | [`limits`] | what every backend bounds |
+//! | `check`, `queue`, `number`, `meta` | what backends share: what is refused without a look, what waits for the writer, how numbers and pairs are kept |
 //! | [`sqlite`] | the backend in one file |
+//! | [`postgres`] | the backend in a database that several hosts share |
 //!
 //! The store keeps; it decides nothing about jobs but what has to be decided inside a transaction: who leases one, which
 //! unique one was first, when the last that another waits for has ended, whether whoever changes a process still has it. When a
@@ -19,13 +22,19 @@
 //! Nothing in here knows wasm.
 
 pub mod area;
+mod check;
 pub mod commit;
 pub mod error;
 pub mod item;
 pub mod job;
+pub mod limits;
 pub mod mail;
+mod meta;
+mod number;
+pub mod postgres;
 pub mod process;
 pub mod process_store;
+mod queue;
 pub mod sqlite;
 pub mod store;
 
@@ -38,6 +47,7 @@ pub use job::{
     Lost, NewJob, Op, OpReport, QueueCounts, QueueRef, QueueState, Replace, Settle, Settled, StateSet, Unique, Waiting,
 };
 pub use mail::{Due, DueCursor, DuePage, KeptMail, Mail, MailId, MailPage, MailPlace, Receiver};
+pub use postgres::{Copied, CopyError, OpenError as PostgresOpenError, PostgresOptions, PostgresStore, copy};
 pub use process::{
     BeforeChange, EventPage, NewProcess, ProcessChange, ProcessDone, ProcessEvent, ProcessHead, ProcessId, ProcessPage,
     ProcessRecord, ProcessTurn, RecordChange, Saved,

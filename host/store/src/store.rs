@@ -138,14 +138,26 @@ pub struct Changes {
     pub mail: Vec<KeptMail>,
     /// The earliest time of a mail that was put off by this write.
     pub mail_due: Option<Timestamp>,
-    /// The file was opened again after its disk had failed. What ended in the unknown may be there: whoever waits for jobs or
+    /// The file was opened again after its disk had failed, or the database was reached again, or too much was missed of what other
+    /// hosts did. What ended in the unknown may be there: whoever waits for jobs or
     /// mail has to look, as after a start.
     pub reopened: bool,
 }
 
+impl Changes {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        let Self { available, next_due, ended, taken, publishes, mail, mail_due, reopened } = self;
+        let of_jobs = available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
+        of_jobs && publishes.is_empty() && mail.is_empty() && mail_due.is_none() && !*reopened
+    }
+}
+
 /// Hears what durable writes changed, in their order, after each group of them and before they are answered. A store that
 /// opens tells first which messages a crash left undelivered, and so does one whose disk failed and came back. Of jobs and mail it
-/// then tells nothing: who waits for them has to look, as after a start.
+/// then tells nothing: who waits for them has to look, as after a start. Where several hosts share a store, it hears of jobs and
+/// mail of the others too, a moment later; a message is told by one of them.
 pub trait Observer: Send + Sync + 'static {
     /// It runs on the store's only writer: it must not wait.
     fn changed(&self, changes: Changes);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`id`] | names and ids as newtypes, checked where they enter |
 //! | [`bucket`] | names of cache buckets, which manifest and engine share |
+//! | [`database`] | names of SQL databases, likewise |
 //! | [`handler`] | names of a plugin's handlers |
 //! | [`size`] | byte sizes as people write them |
 //! | [`limits`] | what bounds a plugin, with its defaults |
@@ -17,6 +18,7 @@
 pub mod bucket;
 pub mod call;
 pub mod clock;
+pub mod database;
 pub mod failure;
 pub mod handler;
 pub mod id;
@@ -27,6 +29,7 @@ pub mod topic;
 pub use bucket::{BucketId, BucketName, InvalidBucketId, InvalidBucketName};
 pub use call::{Call, CallObserver, SharedObserver, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use database::{DatabaseId, DatabaseName, InvalidDatabaseId, InvalidDatabaseName};
 pub use failure::{Failure, FailureKind, Phase};
 pub use handler::{HandlerName, InvalidHandlerName};
 pub use id::{PluginName, RequestId, RevisionId};

@@ -85,6 +85,18 @@ pub enum Instances {
     /// A fresh instance for every call, dropped when the call ends. Nothing leaks from one call to the next.
     #[default]
     Fresh,
-    /// An instance serves up to so many calls, one at a time, and is dropped after a failure.
+    /// An instance serves up to so many calls, one at a time, and is dropped after a failure; or so many processes, each of
+    /// which sleeps before the next one has it.
     Reuse(u32),
+}
+
+impl Instances {
+    /// How many calls, or processes, an instance may serve before it is dropped.
+    #[must_use]
+    pub const fn uses_max(self) -> u32 {
+        match self {
+            Self::Fresh => 1,
+            Self::Reuse(uses) => uses,
+        }
+    }
 }

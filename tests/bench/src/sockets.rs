@@ -43,8 +43,8 @@ pub(crate) struct Args {
     pub(crate) sockets: usize,
 }
 
-/// All limits are the default ones, but: clients of the bench have no heartbeat, and nothing but its queue bounds what waits
-/// for a handler.
+/// All limits are the default ones, but: clients of the bench have no heartbeat, one of them may say as much as it can, and
+/// nothing but its queue bounds what waits for a handler.
 fn manifest() -> String {
     let source = guests::channel_bench();
     format!(
@@ -55,7 +55,7 @@ fn manifest() -> String {
         source = {source:?}
         limits = {{ queue = 10_000 }}
         [plugins.bench.sockets]
-        "/socket" = {{ connect = "anyone", idle_timeout = "1h" }}
+        "/socket" = {{ connect = "anyone", idle_timeout = "1h", messages_per_second = 100_000 }}
         "/lossy" = {{ connect = "anyone", idle_timeout = "1h", overflow = "drop-broadcasts" }}
         "#
     )

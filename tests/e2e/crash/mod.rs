@@ -1,4 +1,5 @@
-//! What a host that is killed under load leaves behind. `SKEP_CRASH_ROUNDS=300` makes the long run of it.
+//! What a host that is killed under load leaves behind, with a store in a file and with one in PostgreSQL. `SKEP_CRASH_ROUNDS=300`
+//! makes the long run of it.
 
 mod commits;
 mod processes;
@@ -21,6 +22,11 @@ fn rounds() -> u64 {
     std::env::var("SKEP_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
+/// With PostgreSQL: what a dead host had leased is taken over some seconds later, so a round takes longer.
+fn rounds_on_postgres() -> u64 {
+    rounds().div_ceil(2)
+}
+
 /// Chance with a seed that is printed, so that a run can be had again.
 fn random() -> fastrand::Rng {
     let seed = std::env::var("SKEP_CRASH_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
@@ -35,6 +41,14 @@ pub(crate) fn folder(manifest: &str) -> TempDir {
     std::fs::create_dir_all(dir.path().join(".skep")).unwrap();
     std::os::unix::fs::symlink(guests::code_cache(), dir.path().join(".skep/cache")).unwrap();
     dir
+}
+
+/// The same with the store in a new database of PostgreSQL. None: there is no PostgreSQL, and none is required.
+fn folder_on_postgres(manifest: &str) -> Option<TempDir> {
+    let url = skep_test_postgres::Server::shared()?.database();
+    let dir = folder(&format!("[host.store]\nurl = {{ file = 'url' }}\n{manifest}"));
+    std::fs::write(dir.path().join("url"), url).unwrap();
+    Some(dir)
 }
 
 /// `skep serve` in a process of its own.

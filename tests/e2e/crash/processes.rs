@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use skep_tests::guests;
+use tempfile::TempDir;
 
-use super::{HOST, Site, Skep, folder, random, rounds};
+use super::{HOST, Site, Skep, folder, folder_on_postgres, random, rounds, rounds_on_postgres};
 
 /// How many messages a process loses at most that is kept as a snapshot.
 const SNAPSHOT_EVERY: u64 = 10;
@@ -106,7 +107,16 @@ async fn count(site: &Site, name: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn processes_of_a_host_that_is_killed_come_back_with_what_was_acknowledged() {
-    let dir = folder(&manifest());
+    come_back(&folder(&manifest()), rounds()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_of_a_host_with_a_postgresql_that_is_killed_come_back_with_what_was_acknowledged() {
+    let Some(dir) = folder_on_postgres(&manifest()) else { return };
+    come_back(&dir, rounds_on_postgres()).await;
+}
+
+async fn come_back(dir: &TempDir, rounds: u64) {
     let mut random = random();
     let mut counts = BTreeMap::new();
     let mut skep = Skep::start(dir.path()).await;
@@ -115,7 +125,7 @@ async fn processes_of_a_host_that_is_killed_come_back_with_what_was_acknowledged
         counts.insert(name, 0);
     }
     let mut lost = 0;
-    for round in 0..rounds() {
+    for round in 0..rounds {
         let told = load(skep, Duration::from_millis(random.u64(30..600))).await;
         skep = Skep::start(dir.path()).await;
         let mut line = String::new();
@@ -134,7 +144,7 @@ async fn processes_of_a_host_that_is_killed_come_back_with_what_was_acknowledged
         skep.site.ok("/call?to=mailed&say=forget").await;
     }
     eprintln!("{lost} of {} messages to snapshots were lost", counts["snapshot-a"] + counts["snapshot-b"]);
-    assert!(counts.values().all(|count| *count >= rounds()), "there was no load: {counts:?}");
+    assert!(counts.values().all(|count| *count >= rounds), "there was no load: {counts:?}");
     stop(skep, dir.path(), &counts).await;
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
@@ -15,6 +16,9 @@ use tokio::task::AbortHandle;
 
 use crate::wire::{Framer, Transactions, answers_commit};
 
+/// How long a server is not told that its client was cut off behind a COMMIT.
+const KEPT_OPEN: Duration = Duration::from_secs(3);
+
 /// What happens to one of the next COMMITs of transactions that do not say that they only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AtCommit {
@@ -22,6 +26,8 @@ pub enum AtCommit {
     Pass,
     /// The server does not get it: the connection is cut before.
     CutBefore,
+    /// The server gets it, and the client is cut off at once. The server does not notice, and goes on with it.
+    CutBehind,
     /// The server has done it, and the client is not told: the connection is cut instead of the answer.
     CutAfter,
     /// The server has done it, and the client waits: nothing comes any more over this connection, nor is it closed.
@@ -61,6 +67,7 @@ struct Shared {
 struct Loses {
     answer: AtomicBool,
     stalls: AtomicBool,
+    client: AtomicBool,
 }
 
 impl Proxy {
@@ -163,13 +170,17 @@ async fn connection(client: TcpStream, shared: Arc<Shared>, mut cuts: watch::Rec
         let server = TcpStream::connect(&shared.server).await?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
-        let (from_client, to_client) = client.into_split();
-        let (from_server, to_server) = server.into_split();
+        let (mut from_client, mut to_client) = client.into_split();
+        let (mut from_server, mut to_server) = server.into_split();
         let loses = Loses::default();
-        tokio::select! {
-            done = up(&shared, &loses, from_client, to_server) => done,
-            done = down(&shared, &loses, from_server, to_client) => done,
+        let done = tokio::select! {
+            done = up(&shared, &loses, &mut from_client, &mut to_server) => done,
+            done = down(&shared, &loses, &mut from_server, &mut to_client) => done,
+        };
+        if loses.client.load(Ordering::SeqCst) {
+            tokio::spawn(keep_open(from_server, to_server));
         }
+        done
     };
     // Whichever end it has, both connections are closed by it.
     tokio::select! {
@@ -186,7 +197,14 @@ impl Shared {
     }
 }
 
-async fn up(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> std::io::Result<()> {
+/// Keeps the server's end open, as a network does that is slow to tell.
+async fn keep_open(mut from: OwnedReadHalf, to: OwnedWriteHalf) {
+    let mut nowhere = tokio::io::sink();
+    drop(tokio::time::timeout(KEPT_OPEN, tokio::io::copy(&mut from, &mut nowhere)).await);
+    drop(to);
+}
+
+async fn up(shared: &Shared, loses: &Loses, from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf) -> std::io::Result<()> {
     let (mut framer, mut transactions) = (Framer::of_client(), Transactions::default());
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -205,6 +223,10 @@ async fn up(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: Own
                     // One that began in an earlier piece was passed on in part; the server does nothing with that.
                     return to.write_all(piece.get(..message.from).unwrap_or_default()).await;
                 }
+                AtCommit::CutBehind => {
+                    loses.client.store(true, Ordering::SeqCst);
+                    return to.write_all(piece).await;
+                }
                 AtCommit::CutAfter | AtCommit::StallAfter => {
                     loses.stalls.store(at_commit == AtCommit::StallAfter, Ordering::SeqCst);
                     loses.answer.store(true, Ordering::SeqCst);
@@ -215,7 +237,12 @@ async fn up(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: Own
     }
 }
 
-async fn down(shared: &Shared, loses: &Loses, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> std::io::Result<()> {
+async fn down(
+    shared: &Shared,
+    loses: &Loses,
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
+) -> std::io::Result<()> {
     let mut framer = Framer::of_server();
     let (mut buffer, mut greeted) = (vec![0; 64 * 1024], false);
     loop {

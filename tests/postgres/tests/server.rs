@@ -135,6 +135,10 @@ async fn a_commit_is_cut_before_it_or_behind_it() {
     assert!(insert(server, &proxy, 4).await && proxy.commits_are_through());
     assert_eq!(proxy.commits(), 4);
     assert_eq!(server.ask(&url, "SELECT n FROM t ORDER BY n"), "1\n3\n4");
+    proxy.at_commit([AtCommit::CutBehind]);
+    assert!(!insert(server, &proxy, 6).await);
+    // It comes to its end all the same.
+    while server_has(server, &url, 6).await == "0" {}
     // One that hears nothing any more until it is cut off.
     proxy.at_commit([AtCommit::StallAfter]);
     let (told, ()) = tokio::join!(insert(server, &proxy, 5), async {

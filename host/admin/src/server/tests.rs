@@ -13,19 +13,21 @@ use crate::api::{
     RevisionStatus, TopicPage, TreeNode, ValueText,
 };
 use crate::control::{CacheControl, Control, ControlError, ControlFuture, Lines, SupervisionControl, TopicControl};
-use crate::{Client, DurableControl, Endpoint, LogHub, ProcessControl, SocketControl};
+use crate::{Client, DurableControl, Endpoint, LogHub, ProcessControl, SocketControl, SqlControl};
 
 mod durable;
 mod processes;
 mod sockets;
+mod sql;
 
-/// A node with a tree, a store, processes and sockets of its own, or without.
+/// A node with a tree, a store, processes, sockets and databases of its own, or without.
 #[derive(Default)]
 struct Fake {
     supervises: bool,
     durable: Option<durable::Durable>,
     processes: Option<processes::Processes>,
     sockets: Option<sockets::Sockets>,
+    databases: Option<sql::Databases>,
     logs: LogHub,
 }
 
@@ -121,6 +123,9 @@ impl Control for Fake {
     }
     fn sockets(&self) -> Option<&dyn SocketControl> {
         Some(self.sockets.as_ref()?)
+    }
+    fn sql(&self) -> Option<&dyn SqlControl> {
+        Some(self.databases.as_ref()?)
     }
     fn figures(&self) -> Option<NodeFigures> {
         self.processes.as_ref().map(processes::Processes::figures)

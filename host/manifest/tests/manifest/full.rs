@@ -8,13 +8,14 @@ use std::time::Duration;
 use skep_manifest::{
     Allowed, BreakerConfig, CacheAccess, CacheConfig, CacheKind, ChannelConfig, Cors, CronConfig, Durability,
     FileGrant, Grants, HostConfig, HostJobsConfig, HostProcessesConfig, HostStoreConfig, HttpConfig, JobsConfig,
-    Longpoll, Missed, Overflow, Persistence, PluginConfig, PresenceDetail, ProbationConfig, ProcessAccess,
-    ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio, Retain, Route, SecondTier,
-    SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins, SocketOverflow, SseConfig,
-    SseOpen, StaticProcess, StoreAccess, StoreConfig, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig,
-    TaskRestart, TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
+    Longpoll, Missed, Overflow, Persistence, PluginConfig, PostgresConfig, PostgresUrl, PresenceDetail,
+    ProbationConfig, ProcessAccess, ProcessConfig, ProcessRestart, QueueConfig, QueueRate, RateKey, RateLimit, Ratio,
+    Retain, Route, SecondTier, SecondTierUrl, SecretRef, SocketConfig, SocketConnect, SocketLimits, SocketOrigins,
+    SocketOverflow, SqlAccess, SqlConfig, SqlPlace, SqliteConfig, SseConfig, SseOpen, StaticProcess, StoreAccess,
+    StoreConfig, StorePostgres, Strategy, StreamOverflow, SubscriberConfig, SupervisionConfig, TaskRestart,
+    TasksConfig, Tls, TopicAccess, TopicConfig, WarmerConfig, WebSocketConfig, WriteBehind,
 };
-use skep_types::{BucketName, ByteSize, HandlerName, Instances, Limits, TopicName};
+use skep_types::{BucketName, ByteSize, DatabaseName, HandlerName, Instances, Limits, TopicName};
 
 use crate::{name, parse};
 
@@ -28,6 +29,10 @@ fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
 
 fn bucket(name: &str) -> BucketName {
     BucketName::new(name).unwrap()
+}
+
+fn database(name: &str) -> DatabaseName {
+    DatabaseName::new(name).unwrap()
 }
 
 fn number(number: u32) -> NonZeroU32 {
@@ -87,7 +92,18 @@ fn a_full_manifest_is_read_to_the_last_key() {
             max_streams: 100,
             trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()],
         },
-        store: HostStoreConfig { durability: Durability::Normal },
+        store: HostStoreConfig {
+            durability: Durability::Normal,
+            postgres: Some(StorePostgres {
+                server: PostgresConfig {
+                    url: PostgresUrl::Written("postgres://skep@db.internal/skep?sslmode=verify-full".to_owned()),
+                    password: Some(SecretRef::Env("STORE_PASSWORD".into())),
+                },
+                schema: "plugins".to_owned(),
+                pooled: true,
+                readers: 4,
+            }),
+        },
         jobs: HostJobsConfig {
             keep_completed: Duration::from_secs(600),
             keep_failed: Duration::from_secs(30 * 24 * 3600),
@@ -217,6 +233,27 @@ fn a_full_manifest_is_read_to_the_last_key() {
     };
     let ledger = ProcessConfig { persistence: Persistence::Durable, ..plain.clone() };
     let routes = ["GET /", "/x/{id}", "POST api.example.org/v1/{*rest}"].map(|route| route.parse().unwrap());
+    let main = SqlConfig {
+        place: SqlPlace::Sqlite(SqliteConfig { max_size: ByteSize::mib(64), durability: Durability::Normal }),
+        read_only: false,
+        migrations: Some("/srv/skep/migrations".into()),
+        statement_timeout: Duration::from_millis(250),
+        transaction_timeout: Duration::from_secs(2),
+        max_rows: 500,
+        value_bytes: ByteSize::mib(2),
+        connections: number(2),
+        queue: 50,
+        wait: Duration::from_millis(100),
+    };
+    let crm = PostgresConfig {
+        url: PostgresUrl::Written(
+            "postgres://app@db.example:5433/crm?sslmode=verify-full&sslrootcert=/etc/crm.pem".into(),
+        ),
+        password: Some(SecretRef::Env("CRM_PASSWORD".into())),
+    };
+    let crm = SqlConfig { place: SqlPlace::Postgres(crm), read_only: true, ..SqlConfig::default() };
+    let far = PostgresUrl::Secret(SecretRef::File("/srv/skep/secrets/far".into()));
+    let far_away = PostgresConfig { url: far, password: None };
     let expected = PluginConfig {
         source: "/srv/skep/web.wasm".into(),
         build: Some("cargo build --release".into()),
@@ -284,6 +321,12 @@ fn a_full_manifest_is_read_to_the_last_key() {
             restart: TaskRestart::Transient,
         },
         store: StoreConfig { quota: ByteSize::mib(64), value_bytes: ByteSize::kib(256) },
+        sql: BTreeMap::from([
+            (database("crm_1"), crm),
+            (database("far"), SqlConfig { place: SqlPlace::Postgres(far_away), ..SqlConfig::default() }),
+            (database("main"), main),
+            (database("plain"), SqlConfig::default()),
+        ]),
         jobs: JobsConfig { timeout: Duration::from_secs(90) },
         queues: BTreeMap::from([
             (handler("mail"), mail_queue),
@@ -352,6 +395,10 @@ fn a_full_manifest_is_read_to_the_last_key() {
                 ("other/mail".parse().unwrap(), TopicAccess::Publish),
                 ("other/*".parse().unwrap(), TopicAccess::Both),
             ]),
+            sql: BTreeMap::from([
+                ("other/books".parse().unwrap(), SqlAccess::Read),
+                ("other/notes".parse().unwrap(), SqlAccess::ReadWrite),
+            ]),
             store: BTreeMap::from([
                 ("other/catalog:*".parse().unwrap(), StoreAccess::Read),
                 ("other/cart".parse().unwrap(), StoreAccess::ReadWrite),
@@ -417,6 +464,10 @@ fn a_full_manifest_is_read_to_the_last_key() {
             (bucket("never"), CacheConfig { persist: true, ..CacheConfig::default() }),
             (bucket("shared"), shared),
             (bucket("soon"), behind(1000)),
+        ]),
+        sql: BTreeMap::from([
+            (database("books"), SqlConfig { read_only: true, ..SqlConfig::default() }),
+            (database("notes"), SqlConfig::default()),
         ]),
         ..PluginConfig::new("/srv/skep/other.wasm".into())
     };

@@ -7,6 +7,7 @@ mod durable;
 mod full;
 mod mistakes;
 mod processes;
+mod sql;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `lock` | the data directory is one host's |
+//! | `open` | which store: a file in the data directory, or a PostgreSQL |
 //! | `hearing` | what a commit changed goes to whom it concerns: jobs begin, messages leave |
 //! | `perform` | an attempt at a job is a call like any other |
 //! | `settings` | from the manifest and a component's definitions to queues and schedules |
@@ -17,10 +18,10 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use skep_jobs::{Ear, Jobs, Retention};
 use skep_manifest::{HostConfig, StoreAccess};
-use skep_process::{Keeper, Processes, StoreKeeper};
+use skep_process::{Keeper, Processes};
 use skep_pubsub::PubSub;
 use skep_runtime::{Access, GrantedSpace, Revision, StoreGrants};
-use skep_store::{Durability, Publish, SqliteOptions, SqliteStore, Store, Timestamp};
+use skep_store::{Publish, Store, Timestamp};
 use skep_types::{ByteSize, Clock, PluginName};
 
 use crate::plugin::Plugin;
@@ -29,17 +30,15 @@ use crate::spec::Settings;
 mod hearing;
 mod lock;
 mod meter;
+mod open;
 mod perform;
 mod settings;
 
 pub(crate) use meter::describe;
+pub use open::copy_store;
 
-/// The store's file in the data directory.
-const FILE: &str = "store.sqlite";
 /// The largest value that any manifest can allow; what a plugin may is checked where it asks.
 const VALUE_MAX: ByteSize = ByteSize::mib(64);
-/// Bytes of writes that wait for the disk: over it the store has too much to do.
-const WAITING_MAX: ByteSize = ByteSize::mib(128);
 
 /// The store of a host, and who works on its jobs.
 pub(crate) struct Durable {
@@ -54,34 +53,15 @@ pub(crate) struct Durable {
 }
 
 impl Durable {
-    /// Opens the store in the data directory. Jobs begin when their plugins are there.
+    /// Opens the store. Jobs begin when their plugins are there.
     ///
     /// # Errors
-    /// When another host has the directory, or the store's file cannot be used; the message says what to do.
+    /// When another host has the data directory, or the store cannot be used; the message says what to do.
     pub(crate) async fn open(host: &HostConfig, clock: Arc<dyn Clock>, pubsub: PubSub) -> anyhow::Result<Self> {
-        let (data, ear) = (host.data.clone(), Ear::new());
+        let ear = Ear::new();
         let hearing = Arc::new(hearing::Hearing::new(Arc::clone(&ear), pubsub));
-        let observer: Arc<dyn skep_store::Observer> = Arc::<hearing::Hearing>::clone(&hearing);
-        let options = SqliteOptions {
-            durability: match host.store.durability {
-                skep_manifest::Durability::Full => Durability::Full,
-                skep_manifest::Durability::Normal => Durability::Normal,
-            },
-            value_bytes_max: VALUE_MAX,
-            commit_bytes_max: VALUE_MAX,
-            waiting_bytes_max: WAITING_MAX,
-            ..SqliteOptions::new(data.join(FILE))
-        };
-        let open = move || -> anyhow::Result<_> {
-            let making = || format!("writing to the data directory {}", data.display());
-            std::fs::create_dir_all(&data).with_context(making)?;
-            let lock = lock::DataLock::take(&data)?;
-            Ok((lock, SqliteStore::open(options, observer)?))
-        };
-        let (lock, store) = tokio::task::spawn_blocking(open).await.context("opening the store")??;
-        let store = Arc::new(store);
-        let keeper: Arc<dyn Keeper> = Arc::new(StoreKeeper::new(Arc::<SqliteStore>::clone(&store)));
-        let store: Arc<dyn Store> = store;
+        let opened = open::store(host, Arc::<hearing::Hearing>::clone(&hearing)).await?;
+        let open::Opened { lock, store, keeper, alone } = opened;
         let left = Mutex::new(hearing.opened());
         let config = host.jobs;
         let options = skep_jobs::Options {
@@ -98,6 +78,7 @@ impl Durable {
                 output_bytes_max: VALUE_MAX,
                 ..skep_jobs::Limits::default()
             },
+            alone,
             observer: Arc::new(meter::Counted::default()),
             ..skep_jobs::Options::default()
         };

@@ -33,6 +33,7 @@ impl Node {
         let manifest = Manifest::load(&file)?;
         let known = self.plugins.load_full();
         let wanted: Wanted = self.buckets.prepare(&manifest).await?;
+        let databases = self.databases.prepare(&manifest).await?;
         let (mut plugins, mut swaps, mut reloaded) = (Plugins::new(), Vec::new(), Reloaded::default());
         let mut adopted = Vec::new();
         for (name, config) in &manifest.plugins {
@@ -56,7 +57,8 @@ impl Node {
             let serving = plugin.store.history().entries.first().map(|entry| entry.content.clone());
             let same_component = serving.is_some_and(|serving| serving == content_hash(&wasm));
             let serving = plugin.settings();
-            let same = same_component && serving.runs_as(&settings) && !wanted.is_news_to(&settings);
+            let is_news = wanted.is_news_to(&settings) || databases.is_news_to(&settings);
+            let same = same_component && serving.runs_as(&settings) && !is_news;
             if plugin.current().is_some() && same {
                 if *serving != settings {
                     reloaded.changed.push(name.to_string());
@@ -64,8 +66,8 @@ impl Node {
                 }
                 continue;
             }
-            let buckets = wanted.granted(&settings);
-            let revision = self.prepare(&plugin, &settings, wasm.clone(), buckets).await;
+            let opens = (wanted.granted(&settings), databases.granted(&settings));
+            let revision = self.prepare(&plugin, &settings, wasm.clone(), opens).await;
             let revision = revision.with_context(|| format!("plugin `{name}`"))?;
             if !reloaded.added.contains(&name.to_string()) {
                 reloaded.changed.push(name.to_string());
@@ -78,7 +80,13 @@ impl Node {
             fresh.map_or_else(|| plugin.settings(), |(_, settings, ..)| Arc::new(settings.clone()))
         };
         let (table, limiters) = self.table(plugins.values().map(|plugin| (Arc::clone(plugin), settings_of(plugin))))?;
+        // A migration cannot be taken back, so what else may be wrong is known by then, but for a bucket that does not fit its new
+        // limits.
+        for name in manifest.plugins.keys() {
+            databases.migrate(name).await.with_context(|| format!("plugin `{name}`"))?;
+        }
         let left = self.buckets.put_in_place(wanted)?;
+        self.databases.put_in_place(databases);
         self.rates.put_in_place(limiters);
         self.topics.put_in_place(&manifest);
         for (plugin, settings, wasm, revision, origin) in swaps {

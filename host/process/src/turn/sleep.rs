@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Turn;
-use crate::cell::{Asleep, Stage};
+use crate::cell::{Asleep, Running, Stage};
 use crate::observe::Happened;
 use crate::options::Persistence;
 use crate::reason::Fault;
@@ -26,7 +26,9 @@ impl Turn {
             version: running.revision.version,
             revision: std::sync::Arc::clone(&running.revision),
         };
-        drop(running);
+        // Its place is free behind it.
+        let Running { instance, .. } = *running;
+        instance.rest();
         self.at = Stage::Asleep(Box::new(asleep));
         let indexed = {
             let mut state = self.cell.lock();

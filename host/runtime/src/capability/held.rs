@@ -5,9 +5,10 @@ use skep_cache::{Lease, LockGuard};
 use skep_second::AnyBucket;
 
 use super::keyvalue::Swap;
+use super::sql::HeldDatabase;
 use super::tasks::HeldTasks;
 
-/// The leases, locks, swaps and tasks that a call holds. Dropping it gives all of them on.
+/// The leases, locks, swaps, tasks and sessions of databases that a call holds. Dropping it gives all of them on.
 ///
 /// Their numbers are never given twice in a store, so that a handle which a reused instance kept from an earlier call
 /// reaches nothing of a later one.
@@ -17,6 +18,8 @@ pub(crate) struct Held {
     pub(super) locks: Vec<(u32, LockGuard)>,
     pub(super) swaps: Vec<(u32, Swap)>,
     pub(super) tasks: HeldTasks,
+    /// By the handle of the database.
+    pub(super) databases: Vec<(u32, HeldDatabase)>,
     last: u32,
 }
 
@@ -33,10 +36,12 @@ impl Held {
         self.locks.clear();
         self.swaps.clear();
         self.tasks.release();
+        self.databases.clear();
     }
 
     pub(super) fn number(&mut self, held_max: usize) -> Result<u32, Error> {
-        if self.leases.len() + self.locks.len() + self.swaps.len() + self.tasks.len() >= held_max {
+        let databases: usize = self.databases.iter().map(|(_, held)| held.len()).sum();
+        if self.leases.len() + self.locks.len() + self.swaps.len() + self.tasks.len() + databases >= held_max {
             return Err(Error::Full);
         }
         self.last = self.last.checked_add(1).ok_or(Error::Full)?;

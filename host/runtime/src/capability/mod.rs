@@ -12,6 +12,7 @@ pub(crate) mod keyvalue;
 pub(crate) mod presence;
 pub(crate) mod process;
 pub(crate) mod pubsub;
+pub(crate) mod sql;
 pub(crate) mod store;
 pub(crate) mod tasks;
 pub(crate) mod topics;

@@ -114,7 +114,7 @@ impl WasmInstance {
         let revision = &self.kind.revision;
         let live = match self.live.take() {
             None if self.begun => return Err(gone()),
-            None => revision.warm().take_ready(),
+            None => revision.warm().take_for_process(),
             live => live,
         };
         let first = !std::mem::replace(&mut self.begun, true);
@@ -189,6 +189,13 @@ impl Instance for WasmInstance {
 
     fn terminate(&mut self, reason: Reason) -> Working<'_, ()> {
         Box::pin(async move { self.ask(Terminate { reason: &reason }).await })
+    }
+
+    fn rest(mut self: Box<Self>) {
+        if let Some(live) = self.live.take() {
+            let revision = &self.kind.revision;
+            revision.warm().rest(live, revision.instances().uses_max());
+        }
     }
 
     fn memory(&self) -> u64 {

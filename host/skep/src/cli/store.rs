@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  skep store usage\n  skep store get shop cart:42\n  skep store backup /var/backups/skep.db"
+    after_help = "Examples:\n  skep store usage\n  skep store get shop cart:42\n  skep store backup /var/backups/skep.db\n  skep store copy --yes"
 )]
 pub(crate) struct Store {
     /// The folder of the node's skep.toml, or the file itself
@@ -55,5 +55,16 @@ pub(crate) enum StoreCommand {
     Backup {
         /// The file to write, on the node's host
         file: PathBuf,
+    },
+    /// Copy the store of a stopped node from its SQLite file to the PostgreSQL that the manifest names
+    #[command(
+        after_help = "Stop the node, write the PostgreSQL's `url` into `[host.store]`, copy, and start the node. All of the store is \
+                      copied or nothing of it, into a schema that is empty or not there yet. The file stays as it is: there is no \
+                      way back but to it. It asks before it does anything, unless it is told `--yes`."
+    )]
+    Copy {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 }

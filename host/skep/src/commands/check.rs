@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use skep_manifest::Manifest;
-use skep_node::build;
+use skep_node::{build, databases};
 
 use crate::cli::Dir;
 
@@ -23,7 +23,7 @@ pub(crate) async fn build(args: &Dir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks the manifest, its secrets, and the shape of every component that is there.
+/// Checks the manifest, its secrets and migrations, and the shape of every component that is there.
 #[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.dir)?;
@@ -32,6 +32,7 @@ pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
         for (key, secret) in &plugin.secrets {
             secret.resolve().with_context(|| format!("the secret `{key}` of plugin `{name}`"))?;
         }
+        databases::check_migrations(plugin).with_context(|| format!("plugin `{name}`"))?;
         match std::fs::read(&plugin.source) {
             Err(_) => println!("{name}: not built yet ({})", plugin.source.display()),
             Ok(wasm) => match skep_runtime::inspect(&wasm) {

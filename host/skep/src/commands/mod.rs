@@ -12,6 +12,7 @@ mod processes;
 mod queues;
 mod serve;
 mod sockets;
+mod sql;
 mod store;
 mod time;
 mod topics;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Deploy(args) => operate::deploy(args).await,
         Command::Rollback(args) => operate::rollback(args).await,
         Command::Cache(args) => cache::run(args).await,
+        Command::Sql(args) => sql::run(args).await,
         Command::Topics(args) => topics::list(args).await,
         Command::Presence(args) => topics::presence(args).await,
         Command::Publish(args) => topics::publish(args).await,

@@ -111,7 +111,7 @@ fn question(detail: &ProcessDetail, op: ProcessOp) -> String {
 }
 
 /// Asks at the terminal; where nobody can answer, it is no.
-fn ask(question: &str) -> anyhow::Result<bool> {
+pub(super) fn ask(question: &str) -> anyhow::Result<bool> {
     let stdin = std::io::stdin();
     anyhow::ensure!(stdin.is_terminal(), "nobody is there to be asked: give `--yes` to do it");
     eprint!("{question} [y/N] ");

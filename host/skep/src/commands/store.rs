@@ -1,4 +1,4 @@
-//! `skep store`: what the plugins of a running node keep.
+//! `skep store`: what the plugins of a running node keep, and moving what a stopped one keeps.
 
 #![allow(clippy::print_stdout)] // The commands' answers.
 
@@ -8,10 +8,12 @@ use std::path::Path;
 use anyhow::Context as _;
 use skep_admin::Client;
 use skep_admin::api::{StoreUsage, StoredItem, StoredKey, ValueText};
+use skep_manifest::Manifest;
 use skep_types::ByteSize;
 
 use super::operate::client;
 use super::output::{one_line, print_json, shown};
+use super::processes::ask;
 use super::time::moment;
 use crate::cli::{Store, StoreCommand};
 
@@ -19,8 +21,13 @@ use crate::cli::{Store, StoreCommand};
 const PAGE: usize = 1000;
 
 pub(crate) async fn run(args: Store) -> anyhow::Result<()> {
+    if let StoreCommand::Copy { yes } = args.command {
+        return copy(&args.dir, yes, args.json).await;
+    }
     let (client, json) = (client(&args.dir)?, args.json);
     match args.command {
+        // It was done above: it needs no node.
+        StoreCommand::Copy { .. } => {}
         StoreCommand::Usage => {
             let usage = client.store_usage().await?;
             if json {
@@ -49,6 +56,31 @@ pub(crate) async fn run(args: Store) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// It is no running node's: the manifest says where everything is.
+async fn copy(dir: &Path, yes: bool, json: bool) -> anyhow::Result<()> {
+    let host = Manifest::load(dir)?.host;
+    let question = format!("copy the store in {} to the PostgreSQL of `[host.store]`?", host.data.display());
+    if !yes && !ask(&question)? {
+        anyhow::bail!("nothing was copied");
+    }
+    let copied = skep_node::copy_store(&host).await?;
+    if json {
+        let tables: std::collections::BTreeMap<_, _> = copied.tables.into_iter().collect();
+        return print_json(&tables);
+    }
+    print!("{}", copied_table(&copied.tables));
+    println!("start the node: it has its store in PostgreSQL now; keep {} until you are sure", host.data.display());
+    Ok(())
+}
+
+fn copied_table(tables: &[(&str, u64)]) -> String {
+    let mut text = format!("{:<24} {:>12}\n", "TABLE", "ROWS");
+    for (table, rows) in tables {
+        text.push_str(&format!("{table:<24} {rows:>12}\n"));
+    }
+    text
 }
 
 /// The node is in a folder of its own, so it is told where the file is from here.
@@ -113,6 +145,13 @@ fn value(item: &StoredItem, with_facts: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_copied_is_counted() {
+        let table = copied_table(&[("items", 12), ("jobs", 0)]);
+        let rows: Vec<Vec<_>> = table.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows, [["items", "12"], ["jobs", "0"]]);
+    }
 
     #[test]
     fn tables_say_what_is_kept() {

@@ -2,10 +2,13 @@
 //! the other.
 //!
 //! `cargo bench -p skep-store -- 3000000` prints the tables; the number is how many jobs, and processes, the large tables have
-//! (100,000 if nothing is said; 0 leaves that part out). `-- processes 1000000` leaves out all but processes. `SKEP_BENCH_FOLDER` names a folder on another disk.
+//! (100,000 if nothing is said; 0 leaves that part out). `-- processes 1000000` leaves out all but processes, `-- postgres` all but what
+//! both backends do, with one host and with two, beside `pgbench` on the same server. `SKEP_BENCH_FOLDER` names a folder on
+//! another disk.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod postgres;
 mod processes;
 
 use std::sync::Arc;
@@ -116,7 +119,8 @@ fn baseline() -> Measured {
 fn worked() -> f64 {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let of_writer = tasks.filter(|task| {
-        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "store-write")
+        let name = std::fs::read_to_string(task.path().join("comm"));
+        name.is_ok_and(|name| ["store-write", "store-postgres"].contains(&name.trim()))
     });
     let nanos = of_writer.filter_map(|task| {
         let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
@@ -306,6 +310,9 @@ async fn large(rows: usize) {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
+    if std::env::args().any(|argument| argument == "postgres") {
+        return postgres::beside_sqlite().await;
+    }
     let numbers = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     println!(
         "\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}",

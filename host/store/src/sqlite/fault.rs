@@ -55,7 +55,7 @@ pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
 }
 
 /// For people: what is the matter, and what they can do.
-pub(super) fn explain(error: &rusqlite::Error) -> String {
+pub(crate) fn explain(error: &rusqlite::Error) -> String {
     let help = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full: make room; writes go on by themselves",
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

@@ -5,8 +5,8 @@
 //! | `options` | limits, durability |
 //! | `open` | opening a file: whose it is, its schema, connections |
 //! | `schema` | tables and how they came to be |
-//! | `store`, `process_store`, `check` | the handle: checks arguments and queues what is to be done |
-//! | `queue`, `operation` | what waits for the writer |
+//! | `store`, `process_store` | the handle: checks arguments and queues what is to be done |
+//! | `operation` | what waits for the writer |
 //! | `writer` | the one thread that writes: groups, answers, what happens when the disk fails |
 //! | `checkpoint` | bringing the write-ahead log over, beside the writer |
 //! | `tx`, `state` | what a write sees: the transaction, and the counts and names kept beside it |
@@ -22,7 +22,6 @@
 
 mod backup;
 mod blob;
-mod check;
 mod checkpoint;
 mod fault;
 mod open;
@@ -30,7 +29,6 @@ mod operation;
 pub mod options;
 mod part;
 mod process_store;
-mod queue;
 mod read;
 mod readers;
 mod schema;
@@ -40,6 +38,8 @@ mod tx;
 mod write;
 mod writer;
 
+pub(crate) use fault::explain;
 pub use open::OpenError;
+pub(crate) use open::open_alone;
 pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;

@@ -67,11 +67,26 @@ pub enum OpenError {
 
 /// Makes sure that the file is there, is ours and has the present schema. Answers the connection that writes.
 pub(super) fn open(options: &SqliteOptions) -> Result<Connection, OpenError> {
+    open_as(options, false)
+}
+
+/// The same, if nobody else has the file open, nor will have. Answers a connection that only reads.
+pub(crate) fn open_alone(options: &SqliteOptions) -> Result<Connection, OpenError> {
+    let connection = open_as(options, true)?;
+    connection.pragma_update(None, "query_only", true).map_err(|error| failed(&options.path, error))?;
+    Ok(connection)
+}
+
+fn open_as(options: &SqliteOptions, alone: bool) -> Result<Connection, OpenError> {
     let path = &options.path;
     let io = |source| OpenError::Io { path: path.clone(), source };
     let failed = |source| failed(path, source);
     let is_new = looks_new(path).map_err(io)?.ok_or_else(|| OpenError::NotADatabase { path: path.clone() })?;
     let mut connection = connect(path).map_err(failed)?;
+    if alone {
+        // It is locked with the first look at it, until the connection is closed.
+        connection.pragma_update(None, "locking_mode", "exclusive").map_err(failed)?;
+    }
     let empty = prove(&connection, path).map_err(|error| match error {
         OpenError::Failed { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
             OpenError::NotADatabase { path: path.clone() }

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use super::fault::Stop;
 use super::tx::Tx;
 use crate::error::Error;
+use crate::queue::Waiting;
 
 /// How the transaction of a group ended.
 #[derive(Clone, Debug)]
@@ -27,6 +28,12 @@ pub(super) trait Operation: Send {
 
     /// Tells whoever waits; or gives itself back, because there is more to do.
     fn answer(self: Box<Self>, end: &End) -> Option<Box<dyn Operation>>;
+}
+
+impl Waiting for Box<dyn Operation> {
+    fn bytes(&self) -> usize {
+        (**self).bytes()
+    }
 }
 
 /// What carries a write out.

@@ -2,11 +2,12 @@
 
 use skep_types::PluginName;
 
-use super::options::COMMIT_OPS_MAX;
 use super::store::{SqliteStore, refused};
-use super::{check, read, write};
+use super::{read, write};
 use crate::Timestamp;
+use crate::check;
 use crate::error::Error;
+use crate::limits::COMMIT_OPS_MAX;
 use crate::mail::{DueCursor, DuePage, Mail, MailId, MailPage, MailPlace, Receiver};
 use crate::process::{EventPage, ProcessId, ProcessPage, ProcessRecord};
 use crate::process_store::ProcessStore;
@@ -54,7 +55,7 @@ impl ProcessStore for SqliteStore {
     }
 
     fn post_mail(&self, from: PluginName, mail: Vec<Mail>, now: Timestamp) -> StoreFuture<Vec<MailId>> {
-        match check::mail(&mail, &self.shared.options) {
+        match check::mail(&mail, &self.shared.options.limits()) {
             Ok(bytes) => self.write((from, mail, now), bytes, write::mail::post),
             Err(error) => refused(error),
         }

@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 
 use super::fault::{Stop, breaks, explain};
 use super::open;
-use super::queue::closed;
 use super::state::{handler_name, plugin_name};
 use super::writer::Shared;
 use crate::error::Error;
 use crate::job::QueueRef;
+use crate::queue::closed;
 
 type Read = Box<dyn FnOnce(Result<&mut Reader, Error>) -> bool + Send>;
 

@@ -13,12 +13,12 @@ use super::fault::Stop;
 use super::open::{self, OpenError};
 use super::operation::{Run, Steps, Task};
 use super::options::SqliteOptions;
-use super::queue::{Queue, closed};
 use super::readers::{Reader, Readers};
 use super::tx::Quotas;
 use super::writer::{Shared, Writer};
-use super::{backup, check, read, write};
+use super::{backup, read, write};
 use crate::Timestamp;
+use crate::check;
 use crate::commit::{Commit, Committed};
 use crate::error::{CommitError, Error};
 use crate::item::{Item, ListRequest, Page};
@@ -26,6 +26,7 @@ use crate::job::{
     Attempt, Fence, Job, JobFilter, JobId, JobPage, JobState, LeaseRequest, Lost, Op, OpReport, QueueCounts, QueueRef,
     QueueState, Settle,
 };
+use crate::queue::{Queue, closed};
 use crate::store::{Observer, PluginUsage, Round, Store, StoreFuture};
 
 /// The store in one SQLite file. Its threads end when it is closed or dropped; what it has taken is done before.
@@ -119,7 +120,7 @@ impl Drop for SqliteStore {
 
 impl fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("options", &self.shared.options).finish_non_exhaustive()
+        f.debug_struct("SqliteStore").field("options", &self.shared.options.limits()).finish_non_exhaustive()
     }
 }
 
@@ -133,14 +134,14 @@ impl Store for SqliteStore {
     }
 
     fn commit(&self, commit: Commit) -> StoreFuture<Committed, CommitError> {
-        match check::commit(&commit, &self.shared.options) {
+        match check::commit(&commit, &self.shared.options.limits()) {
             Ok(bytes) => self.write(commit, bytes, write::commit::commit),
             Err(error) => refused(error),
         }
     }
 
     fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
-        match check::settles(&settle, &self.shared.options) {
+        match check::settles(&settle, &self.shared.options.limits()) {
             Ok(bytes) => self.write((settle, lease), bytes, write::settle::settle_and_lease),
             Err(error) => refused(error),
         }

@@ -12,11 +12,11 @@ use super::fault::{breaks, explain, is_full, is_locked};
 use super::open;
 use super::operation::{End, Operation};
 use super::options::SqliteOptions;
-use super::queue::{Queue, Taken};
 use super::state::State;
 use super::tx::{Effects, Quotas, Tx};
 use super::write::{dependants, outbox, trim};
 use crate::error::Error;
+use crate::queue::{Queue, Taken};
 use crate::store::{Changes, Observer};
 
 /// Messages that were told stay in the outbox until the next group; until this much later if none comes.
@@ -29,7 +29,7 @@ const RETRY_MAX: Duration = Duration::from_secs(5);
 /// What the writer shares with the handle and the readers.
 pub(super) struct Shared {
     pub(super) options: SqliteOptions,
-    pub(super) queue: Queue,
+    pub(super) queue: Queue<Box<dyn Operation>>,
     pub(super) quotas: Quotas,
     /// Grows when connections are not to be relied on any more.
     pub(super) generation: AtomicU64,

@@ -15,6 +15,7 @@ crate::on_every_backend! {
     whoever_lost_a_process_changes_nothing,
     a_turn_ends_a_quarantine,
     a_name_has_one_process,
+    those_that_are_asked_for_at_once_see_each_other,
     names_are_listed_in_order_by_prefix,
     large_parts_come_and_go,
     events_have_no_gaps_and_are_never_numbered_twice,
@@ -195,6 +196,77 @@ async fn a_name_has_one_process(f: Fixture) {
     assert_eq!(again.id.number, u64::MAX);
 }
 
+/// What is asked for before anything is answered is carried out in that order, some of it together.
+async fn those_that_are_asked_for_at_once_see_each_other(f: Fixture) {
+    let events = |texts: &[&str]| texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect();
+    let with = |change: ProcessChange, texts: &[&str], below| {
+        of(ProcessChange { append: events(texts), events_below: below, ..change })
+    };
+    let turns = |number, seq| ProcessChange::turn(id(number), seq, turn("s"));
+    let before = ProcessTurn { before: BeforeChange::Put(saved("old")), ..turn("s") };
+    f.begin(1, Some("a")).await;
+    f.change(ProcessChange { append: events(&["a", "b"]), ..turns(1, 1) }).await.unwrap();
+    let letter = || vec![mail(Receiver::Process(id(1)), "to 1", None)];
+    let first = f.store.post_mail(plugin("mall"), letter(), NOW).await.unwrap();
+    let second = f.store.post_mail(plugin("mall"), letter(), NOW);
+    let ends = ProcessChange { handled: first.clone(), ..ProcessChange::end(id(1), 2) };
+    let commits = [
+        with(ends, &[], 0),
+        with(ProcessChange::begin(id(2), new(Some("a"))), &["x", "y"], 0),
+        of(ProcessChange::begin(id(3), new(Some("a")))),
+        // A number may be given again, and nothing of the one that had it is left.
+        with(ProcessChange::begin(id(1), new(None)), &["c"], 0),
+        with(turns(2, 1), &["z"], 3),
+        of(ProcessChange { handled: first.clone(), ..turns(2, 2) }),
+        of(ProcessChange::turn(id(2), 2, before.clone())),
+        of(ProcessChange::turn(id(1), 1, before.clone())),
+        of(turns(1, 1)),
+    ];
+    let commits = commits.map(|commit| f.store.commit(commit));
+    let settled = f.store.settle_upgrade(plugin("shop"));
+    let removed = [f.store.remove_process(id(2)), f.store.remove_process(id(2))];
+    let last = f.store.commit(with(ProcessChange::begin(id(4), new(Some("a"))), &["end"], 0));
+    assert_eq!(second.await.unwrap().len(), 1);
+    let mut done = Vec::new();
+    for commit in commits {
+        done.push(commit.await.map(|done| done.process.map(|done| (done.seq, done.last_event)).unwrap()));
+    }
+    let expected = [
+        Ok((3, 2)),
+        Ok((1, 2)),
+        Err(CommitError::NameTaken(id(2))),
+        Ok((1, 1)),
+        Ok((2, 3)),
+        Err(CommitError::Handled(first[0])),
+        Ok((3, 3)),
+        Ok((2, 1)),
+        Err(CommitError::Stale { seq: 2 }),
+    ];
+    assert_eq!(done, expected);
+    // Those of the same moment may be left to the next time.
+    let mut settled = settled.await.unwrap();
+    let [one, other] = removed;
+    assert_eq!((one.await, other.await), (Ok(true), Ok(false)));
+    assert_eq!(last.await.unwrap().process.unwrap().last_event, 1);
+    settled += f.store.settle_upgrade(plugin("shop")).await.unwrap();
+    assert!((1..=2).contains(&settled));
+    let record = f.record(1).await.unwrap();
+    assert_eq!((record.seq, record.name, record.before), (2, None, None));
+    assert_eq!(f.store.process_by_name(plugin("shop"), "a".into()).await.unwrap().unwrap().id, id(4));
+    for (number, text) in [(1, "c"), (4, "end")] {
+        let page = f.store.process_events(id(number), 0, 9).await.unwrap();
+        let found: Vec<_> = page.events.iter().map(|event| (event.number, &event.data[..])).collect();
+        assert_eq!(found, [(1, text.as_bytes())]);
+    }
+    assert!(f.texts(vec![Receiver::Process(id(1))], NOW).await.is_empty());
+    let usage = f.store.usage().await.unwrap();
+    assert!(usage.iter().all(|usage| usage.plugin == plugin("shop") || usage.bytes == 0), "{usage:?}");
+    assert_eq!(f.used().await, (2, (192 + 4 + 1 + 33) + (192 + 1 + 4 + 5 + 35)));
+    for table in ["process_events", "processes"] {
+        assert_eq!(f.home.rows(table), 2, "{table}");
+    }
+}
+
 async fn names_are_listed_in_order_by_prefix(f: Fixture) {
     for (number, name) in (1..).zip(["b", "a/2", "a", "a/1", "é", "a/3"]) {
         f.begin(number, Some(name)).await;
@@ -212,6 +284,12 @@ async fn names_are_listed_in_order_by_prefix(f: Fixture) {
     assert_eq!(list("a/", Some("a"), 2).await, ("a/1 a/2".into(), true));
     assert_eq!(list("a/", Some("b"), 2).await, (String::new(), false));
     assert_eq!(list("é", None, 2).await, ("é".into(), false));
+    // No name has a zero, but one may be asked for.
+    assert_eq!(list("a\0", None, 2).await, (String::new(), false));
+    assert_eq!(list("a", Some("a/1\0"), 2).await, ("a/2 a/3".into(), false));
+    assert_eq!(f.store.process_by_name(plugin("shop"), "a\0".into()).await, Ok(None));
+    assert!(f.texts(vec![named("a\0")], NOW).await.is_empty());
+    assert!(!f.store.processes(plugin("shop"), Some(i64::MAX as u64), 2).await.unwrap().more);
     let page = f.store.processes(plugin("shop"), Some(4), 2).await.unwrap();
     assert_eq!(page.processes.iter().map(|head| head.id.number).collect::<Vec<_>>(), [5, 6]);
     assert!(page.more);

@@ -15,6 +15,8 @@ crate::on_every_backend! {
     whoever_comes_late_changes_nothing,
     a_refused_commit_leaves_its_group_alone,
     one_end_reaches_all_that_wait_for_it,
+    two_ends_reach_all_that_wait_for_them,
+    what_one_of_a_group_takes_the_next_does_not_get,
     nobody_waits_for_an_answer_and_it_is_written_all_the_same,
     a_paused_queue_gives_nothing,
 }
@@ -161,6 +163,45 @@ async fn one_end_reaches_all_that_wait_for_it(f: Fixture) {
         }
     }
     panic!("some still wait");
+}
+
+/// Together more than are told of one end at once.
+async fn two_ends_reach_all_that_wait_for_them(f: Fixture) {
+    let mut one = commit(NOW);
+    one.jobs = vec![job("first"), job("second")];
+    let firsts: Vec<_> = f.store.commit(one).await.unwrap().jobs.iter().map(|job| job.id).collect();
+    for at in 0..6 {
+        let mut more = commit(NOW);
+        more.jobs = vec![job("waits"); 1000];
+        more.jobs.iter_mut().for_each(|job| job.after = vec![After::Job(firsts[at % 2])]);
+        f.store.commit(more).await.unwrap();
+    }
+    let both = JobFilter { ids: firsts, ..JobFilter::default() };
+    assert_eq!(f.store.operate(both, Op::Cancel, None, NOW).await.unwrap().changed, 2);
+    assert_eq!(f.store.queue_counts().await.unwrap()[0].counts, [0, 0, 0, 0, 0, 0, 6_002, 0]);
+}
+
+async fn what_one_of_a_group_takes_the_next_does_not_get(f: Fixture) {
+    let mut one = commit(NOW);
+    one.jobs = vec![job("a"); 30];
+    let ids: Vec<_> = f.store.commit(one).await.unwrap().jobs.iter().map(|job| job.id).collect();
+    // While the first is written, the others wait, and are one group.
+    let busy = f.store.commit(commit(NOW));
+    let cancelled = JobFilter { ids: ids[..10].to_vec(), ..JobFilter::default() };
+    let cancel = f.store.operate(cancelled, Op::Cancel, None, NOW);
+    let mut refused = commit(NOW);
+    refused.jobs = vec![skep_store::NewJob { unique: Some(unique()), ..job("b") }; 2];
+    refused.jobs[1].unique.as_mut().unwrap().conflict = Conflict::Refuse;
+    let refused = f.store.commit(refused);
+    let leases: Vec<_> = (0..3).map(|_| f.store.settle_and_lease(vec![], Some(lease(8, NOW)))).collect();
+    busy.await.unwrap();
+    assert_eq!(cancel.await.unwrap().changed, 10);
+    assert_eq!(refused.await.unwrap_err(), CommitError::Duplicate(1));
+    let left = [&ids[10..18], &ids[18..26], &ids[26..]];
+    for (lease, left) in leases.into_iter().zip(left) {
+        let leased: Vec<_> = lease.await.unwrap().1.iter().map(|job| job.id).collect();
+        assert_eq!(leased, left);
+    }
 }
 
 async fn nobody_waits_for_an_answer_and_it_is_written_all_the_same(f: Fixture) {

@@ -5,6 +5,7 @@
 //! | `pid`, `name` | answers it |
 //! | `sleep MS`, `compute ROUNDS` | takes its time |
 //! | `elapsed` | answers the ms of the monotonic clock since this was first asked of the instance |
+//! | `met` | answers how many messages said this to the instance, whichever processes had it |
 //! | `spin`, `trap`, `panic`, `bomb`, `host_panic` | dies so |
 //! | `error WHY` | returns an error |
 //! | `big BYTES` | answers so much |
@@ -24,7 +25,10 @@
 //! What has no answer of its own answers `ok`.
 
 use std::{
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -39,6 +43,8 @@ use crate::{
     counter::Counter,
     text::{first, number, shown, target, two},
 };
+
+static MET: AtomicU64 = AtomicU64::new(0);
 
 /// Does it; none if it is nothing that all kinds know.
 pub(crate) fn act<P: Process<Timer = String>>(said: &str, ctx: &mut Ctx<P>) -> Result<Option<String>> {
@@ -108,6 +114,7 @@ pub(crate) fn act<P: Process<Timer = String>>(said: &str, ctx: &mut Ctx<P>) -> R
             store::set_bytes(key, text)?;
             ok
         }
+        "met" => (MET.fetch_add(1, Ordering::Relaxed) + 1).to_string(),
         "elapsed" => elapsed().as_millis().to_string(),
         _ => return die(verb, rest),
     }))

@@ -7,11 +7,11 @@ use super::items::plugin_id;
 use crate::Timestamp;
 use crate::error::Error;
 use crate::mail::{Due, DueCursor, DuePage, Receiver};
+use crate::number::{number, sql};
 use crate::process::ProcessId;
 use crate::sqlite::fault::Stop;
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::plugin_name;
-use crate::sqlite::tx::{number, sql};
 use crate::sqlite::write::mail::{place, read_place, read_receiver};
 
 /// What is due, and what will be next.

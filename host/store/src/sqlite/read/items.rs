@@ -5,12 +5,12 @@ use rusqlite::{OptionalExtension, Row, params};
 use skep_types::PluginName;
 
 use crate::Timestamp;
-use crate::area::Area;
+use crate::area::{Area, end_of};
 use crate::error::Error;
 use crate::item::{Item, ListRequest, Page};
+use crate::number::{number, sql};
 use crate::sqlite::fault::Stop;
 use crate::sqlite::readers::Reader;
-use crate::sqlite::tx::{number, sql};
 
 pub(super) fn plugin_id(reader: &Reader, name: &PluginName) -> rusqlite::Result<Option<i64>> {
     reader
@@ -79,24 +79,4 @@ pub(in crate::sqlite) fn list(reader: &Reader, request: &ListRequest) -> Result<
         page.items.push(Item { key: text, value: value(row, 2)?, version, expires });
     }
     Ok(page)
-}
-
-/// The first key behind all those that begin so; none, if all do.
-fn end_of(prefix: &[u8]) -> Option<Vec<u8>> {
-    let mut end = prefix.to_vec();
-    // No byte of a text is 255.
-    *end.last_mut()? += 1;
-    Some(end)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::end_of;
-
-    #[test]
-    fn a_prefix_ends_before_its_last_byte_grows() {
-        assert_eq!(end_of(b"a/"), Some(b"a0".to_vec()));
-        assert_eq!(end_of("é".as_bytes()), Some(vec![0xc3, 0xaa]));
-        assert_eq!(end_of(b""), None);
-    }
 }

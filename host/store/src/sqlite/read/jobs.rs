@@ -5,11 +5,12 @@ use rusqlite::{Connection, Row};
 
 use crate::error::Error;
 use crate::job::{Attempt, Fence, Job, JobFilter, JobId, JobPage, JobState, Lease, Waiting};
+use crate::meta;
+use crate::number::{number, sql};
 use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::{Stop, refuse};
 use crate::sqlite::readers::{Names, Reader};
 use crate::sqlite::state::handler_name;
-use crate::sqlite::tx::{number, sql};
 use crate::sqlite::write::dependants::FOR_REVISION;
 use crate::sqlite::write::row::state;
 
@@ -76,7 +77,7 @@ pub(in crate::sqlite) fn job(reader: &mut Reader, id: JobId) -> Result<(Job, Vec
     let mut job = head(names, connection, row)?;
     job.args = part(Part::Args, 15)?.unwrap_or_default();
     job.output = part(Part::Output, 16)?;
-    job.meta = blob::decode(&part(Part::Meta, 17)?.unwrap_or_default());
+    job.meta = meta::decode(&part(Part::Meta, 17)?.unwrap_or_default());
     let mut select =
         connection.prepare_cached("SELECT attempt, at, error FROM attempts WHERE job = ?1 ORDER BY seq")?;
     let attempts = select

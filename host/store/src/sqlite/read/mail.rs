@@ -6,12 +6,12 @@ use rusqlite::params;
 use super::items::plugin_id;
 use crate::Timestamp;
 use crate::error::Error;
+use crate::limits::PAGE_BYTES_MAX;
 use crate::mail::{KeptMail, MailPage, MailPlace, Receiver};
+use crate::number::sql;
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::PAGE_BYTES_MAX;
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::plugin_name;
-use crate::sqlite::tx::sql;
 use crate::sqlite::write::mail::{place, read_place, receiver};
 
 /// Mail to any of these that is due.

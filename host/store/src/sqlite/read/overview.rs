@@ -5,10 +5,11 @@ use skep_types::PluginName;
 use crate::Timestamp;
 use crate::error::Error;
 use crate::job::{QueueCounts, QueueRef, QueueState};
+use crate::number::number;
 use crate::sqlite::fault::Stop;
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::{handler_name, plugin_name};
-use crate::sqlite::tx::{Quotas, number};
+use crate::sqlite::tx::Quotas;
 use crate::store::PluginUsage;
 
 /// How many jobs there are in each queue.

@@ -6,13 +6,13 @@ use skep_types::PluginName;
 
 use super::items::plugin_id;
 use crate::error::Error;
+use crate::limits::PAGE_BYTES_MAX;
+use crate::number::{number, sql};
 use crate::process::{EventPage, ProcessEvent, ProcessHead, ProcessId, ProcessPage, ProcessRecord, Saved};
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::PAGE_BYTES_MAX;
 use crate::sqlite::part::{self, Part};
 use crate::sqlite::readers::Reader;
 use crate::sqlite::state::handler_name;
-use crate::sqlite::tx::{number, sql};
 
 /// What there is of a process but its parts.
 macro_rules! head {

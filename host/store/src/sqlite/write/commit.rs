@@ -6,8 +6,9 @@ use skep_types::PluginName;
 use super::{insert, items, mail, outbox, process};
 use crate::commit::{Commit, Committed, Tick};
 use crate::error::{CommitError, Error};
+use crate::number::{number, sql};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::tx::{Tx, number, sql};
+use crate::sqlite::tx::Tx;
 
 impl From<Stop<Error>> for Stop<CommitError> {
     fn from(stop: Stop<Error>) -> Self {

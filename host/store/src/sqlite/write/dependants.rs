@@ -5,7 +5,8 @@ use rusqlite::params;
 use super::row::JobRow;
 use crate::Timestamp;
 use crate::job::JobState;
-use crate::sqlite::tx::{Tx, number, sql};
+use crate::number::{number, sql};
+use crate::sqlite::tx::Tx;
 
 /// In the column `waiting`: for a revision that knows the job's name.
 pub(in crate::sqlite) const FOR_REVISION: i64 = -1;

@@ -12,10 +12,12 @@ use crate::Timestamp;
 use crate::commit::Commit;
 use crate::error::{CommitError, Error};
 use crate::job::{After, Conflict, Ends, Inserted, JobId, JobState, NewJob, QueueRef, Unique};
+use crate::limits::{JOB_OVERHEAD, QUEUES_MAX};
+use crate::meta;
+use crate::number::{len, number, sql};
 use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::{JOB_OVERHEAD, QUEUES_MAX};
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// What becomes of each job, in their order.
 pub(super) struct Plan {
@@ -116,7 +118,7 @@ impl Plan {
     }
 
     fn new_job(&mut self, tx: &mut Tx<'_>, commit: &Commit, place: usize, job: &NewJob) -> Result<New, Stop<Error>> {
-        let meta = blob::encode(&job.meta);
+        let meta = meta::encode(&job.meta);
         let bytes = sql(JOB_OVERHEAD) + len(&job.args) + len(&meta);
         let mut new = New {
             state: JobState::Available,

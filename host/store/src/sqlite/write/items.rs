@@ -11,9 +11,10 @@ use skep_types::PluginName;
 use crate::Timestamp;
 use crate::commit::{Check, Key, Write};
 use crate::error::Error;
+use crate::limits::ITEM_OVERHEAD;
+use crate::number::{len, number, sql};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::ITEM_OVERHEAD;
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// What is there under the keys of a commit when it is carried out, and the sums on the way.
 #[derive(Default)]

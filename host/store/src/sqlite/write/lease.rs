@@ -7,10 +7,12 @@ use super::row::{JobRow, columns};
 use crate::Timestamp;
 use crate::error::Error;
 use crate::job::{Fence, Job, JobId, JobState, Lease, LeaseRequest, Lost};
+use crate::meta;
+use crate::number::{number, sql};
 use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::Stop;
 use crate::sqlite::state::handler_name;
-use crate::sqlite::tx::{Tx, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// Takes the first available jobs of a queue.
 pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Vec<Job>, Stop<Error>> {
@@ -77,7 +79,7 @@ fn found(request: &LeaseRequest, tx: &Tx<'_>, queue: i64) -> rusqlite::Result<Ve
             attempted: Some(request.now),
             ended: None,
             output: None,
-            meta: blob::decode(&part(Part::Meta, 17)?),
+            meta: meta::decode(&part(Part::Meta, 17)?),
             lease: None,
         };
         jobs.push((known, job));

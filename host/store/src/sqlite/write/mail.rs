@@ -8,10 +8,11 @@ use super::commit::within_quotas;
 use crate::Timestamp;
 use crate::commit::{Commit, Outgoing};
 use crate::error::Error;
+use crate::limits::MAIL_OVERHEAD;
 use crate::mail::{KeptMail, Mail, MailId, Receiver};
+use crate::number::{len, number, sql};
 use crate::sqlite::fault::Stop;
-use crate::sqlite::options::MAIL_OVERHEAD;
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// The column `receiver`: a number, or a name.
 pub(in crate::sqlite) fn receiver(to: &Receiver) -> ToSqlOutput<'_> {

@@ -8,10 +8,11 @@ use super::unique;
 use crate::Timestamp;
 use crate::error::Error;
 use crate::job::{Fence, JobFilter, JobId, JobState, Op, OpReport, QueueRef, QueueState};
+use crate::limits::QUEUES_MAX;
+use crate::number::{number, sql};
 use crate::sqlite::fault::{Stop, refuse};
 use crate::sqlite::operation::STEP_ROWS;
-use crate::sqlite::options::QUEUES_MAX;
-use crate::sqlite::tx::{Tx, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// Which jobs, what to do, those before this one, and the time.
 pub(in crate::sqlite) type Order = (JobFilter, Op, Option<JobId>, Timestamp);

@@ -4,9 +4,10 @@ use rusqlite::{Connection, params};
 use skep_types::TopicId;
 
 use crate::commit::{Commit, Outgoing, Publish};
-use crate::sqlite::options::MESSAGE_OVERHEAD;
+use crate::limits::MESSAGE_OVERHEAD;
+use crate::number::{len, number, sql};
 use crate::sqlite::state::unreadable;
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// What a commit's messages count for.
 pub(super) fn bytes(messages: &[Outgoing]) -> i64 {

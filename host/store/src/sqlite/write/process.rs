@@ -6,11 +6,12 @@ use skep_types::PluginName;
 use super::mail::Going;
 use super::trim::{self, Trim};
 use crate::error::{CommitError, Error};
+use crate::limits::{EVENT_OVERHEAD, PROCESS_OVERHEAD, QUARANTINE_BYTES_MAX};
+use crate::number::{len, number, sql};
 use crate::process::{BeforeChange, NewProcess, ProcessChange, ProcessDone, ProcessId, ProcessTurn, RecordChange};
 use crate::sqlite::fault::{Stop, refuse};
-use crate::sqlite::options::{EVENT_OVERHEAD, PROCESS_OVERHEAD, QUARANTINE_BYTES_MAX};
 use crate::sqlite::part::{self, Part};
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// What is asked of a record that is to change.
 #[derive(Clone, Copy)]

@@ -4,9 +4,10 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::Timestamp;
 use crate::job::{JobId, JobState};
+use crate::limits::{ATTEMPTS_KEPT, ERROR_BYTES_MAX};
+use crate::number::{len, number, sql};
 use crate::sqlite::blob::{self, Part};
-use crate::sqlite::options::{ATTEMPTS_KEPT, ERROR_BYTES_MAX};
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// The state in a row.
 pub(in crate::sqlite) fn state(value: i64) -> JobState {

@@ -5,8 +5,9 @@ use super::lease::lease;
 use super::row::JobRow;
 use crate::error::Error;
 use crate::job::{Job, JobState, LeaseRequest, Lost, Settle, Settled};
+use crate::number::sql;
 use crate::sqlite::fault::Stop;
-use crate::sqlite::tx::{Tx, sql};
+use crate::sqlite::tx::Tx;
 
 /// What a round of a worker is given.
 pub(in crate::sqlite) type Round = (Vec<Settle>, Option<LeaseRequest>);

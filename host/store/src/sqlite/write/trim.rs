@@ -6,8 +6,9 @@
 use rusqlite::params;
 
 use super::mail::Going;
-use crate::sqlite::options::EVENT_OVERHEAD;
-use crate::sqlite::tx::{Tx, sql};
+use crate::limits::EVENT_OVERHEAD;
+use crate::number::sql;
+use crate::sqlite::tx::Tx;
 
 /// How many rows are deleted in one transaction: a process with a long past must not keep others from writing.
 const STEP: usize = 5_000;

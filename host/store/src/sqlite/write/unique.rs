@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension, params};
 use super::row;
 use crate::Timestamp;
 use crate::job::{JobState, StateSet, Unique};
-use crate::sqlite::tx::{Tx, number, sql};
+use crate::number::{number, sql};
+use crate::sqlite::tx::Tx;
 
 /// A job that has a place.
 #[derive(Clone, Copy)]

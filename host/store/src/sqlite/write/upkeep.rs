@@ -8,11 +8,12 @@ use super::row::{JobRow, LANE_DUE, LANE_LEASED, columns};
 use crate::Timestamp;
 use crate::error::Error;
 use crate::job::{JobId, JobState};
+use crate::limits::ITEM_OVERHEAD;
+use crate::number::{len, number, sql};
 use crate::sqlite::fault::Stop;
 use crate::sqlite::operation::STEP_ROWS;
-use crate::sqlite::options::ITEM_OVERHEAD;
 use crate::sqlite::state::plugin_name;
-use crate::sqlite::tx::{Tx, len, number, sql};
+use crate::sqlite::tx::Tx;
 
 /// A time, and how many at most.
 pub(in crate::sqlite) type Due = (Timestamp, usize);

@@ -49,6 +49,14 @@ impl Kept {
     }
 }
 
+/// The next number is this one, if there is one.
+pub(super) fn go_on(last: &mut u64, next: Option<u64>) {
+    if let Some(next) = next {
+        assert!(next > *last, "{next} was given, and {last} before");
+        *last = next - 1;
+    }
+}
+
 impl Naive {
     pub(super) fn new(now: Timestamp) -> Self {
         Self {
@@ -81,6 +89,20 @@ impl Naive {
 
     pub(super) fn version(&self, key: &Key) -> Option<u64> {
         self.live(key).map(|item| item.version)
+    }
+
+    /// A backend may leave numbers out, but gives none twice, and those of one write in a row: the model goes on from the first.
+    pub(super) fn follow(&mut self, done: &Committed) {
+        go_on(&mut self.version, Some(done.version));
+        let new = done.jobs.iter().find(|inserted| !inserted.was_there);
+        go_on(&mut self.last_job, new.map(|inserted| inserted.id.0));
+        self.processes.follow(&done.mail);
+    }
+
+    /// As [`follow`](Self::follow).
+    pub(super) fn follow_lease(&mut self, jobs: &[Job]) {
+        let fences = jobs.iter().filter_map(|job| job.lease.as_ref().map(|lease| lease.fence.0));
+        go_on(&mut self.fence, fences.min());
     }
 
     /// Works on a copy, and takes it if nothing refuses.

@@ -9,6 +9,8 @@ use skep_store::{
 };
 use skep_types::PluginName;
 
+use super::naive::go_on;
+
 #[derive(Clone, Default)]
 pub(in super::super) struct Processes {
     pub(super) records: BTreeMap<ProcessId, ProcessRecord>,
@@ -22,6 +24,11 @@ pub(in super::super) struct Processes {
 }
 
 impl Processes {
+    /// As [`Naive::follow`](super::naive::Naive::follow).
+    pub(super) fn follow(&mut self, mail: &[MailId]) {
+        go_on(&mut self.last_mail, mail.first().map(|id| id.0));
+    }
+
     pub(super) fn seq(&self, id: &ProcessId) -> u64 {
         self.records.get(id).map_or(0, |record| record.seq)
     }

@@ -1,17 +1,17 @@
 //! What of an operation's arguments can be refused without the database.
 
-use super::options::{
-    COMMIT_AFTER_MAX, COMMIT_OPS_MAX, HOST_KEY_BYTES_MAX, KEY_BYTES_MAX, PROCESS_NAME_BYTES_MAX, SqliteOptions,
-};
 use crate::area::Area;
 use crate::commit::{Commit, Key, Outgoing, Write};
 use crate::error::Error;
 use crate::job::{Settle, Settled};
+use crate::limits::{
+    COMMIT_AFTER_MAX, COMMIT_OPS_MAX, HOST_KEY_BYTES_MAX, KEY_BYTES_MAX, Limits, PROCESS_NAME_BYTES_MAX,
+};
 use crate::mail::{Mail, Receiver};
 use crate::process::{BeforeChange, ProcessChange, RecordChange};
 
 /// Whether a commit keeps the rules and the limits. Answers its bytes.
-pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, Error> {
+pub(crate) fn commit(commit: &Commit, limits: &Limits) -> Result<usize, Error> {
     let turn = commit.process.as_ref().map_or(0, |change| change.append.len() + change.handled.len());
     let ops = commit.checks.len()
         + commit.writes.len()
@@ -28,7 +28,7 @@ pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, 
     }
     for write in &commit.writes {
         bytes += match write {
-            Write::Set { key: at, value: data, .. } => key(at)? + value(data.len(), options)?,
+            Write::Set { key: at, value: data, .. } => key(at)? + value(data.len(), limits)?,
             Write::Delete(at) | Write::Sum { key: at, .. } => key(at)?,
         };
     }
@@ -43,43 +43,43 @@ pub(super) fn commit(commit: &Commit, options: &SqliteOptions) -> Result<usize, 
             return Err(Error::Invalid("a job has at least one attempt".to_owned()));
         }
         let meta: usize = job.meta.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-        bytes += value(job.args.len(), options)? + value(meta, options)?;
+        bytes += value(job.args.len(), limits)? + value(meta, limits)?;
     }
     for message in &commit.messages {
         bytes += match message {
             Outgoing::Publish(publish) => {
-                value(publish.data.len() + publish.event.as_ref().map_or(0, String::len), options)?
+                value(publish.data.len() + publish.event.as_ref().map_or(0, String::len), limits)?
             }
-            Outgoing::Mail(mail) => one_mail(mail, options)?,
+            Outgoing::Mail(mail) => one_mail(mail, limits)?,
         };
     }
     if let Some(change) = &commit.process {
-        bytes += process(change, options)?;
+        bytes += process(change, limits)?;
     }
-    let limit = options.commit_bytes_max.0;
+    let limit = limits.commit_bytes_max;
     if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
 }
 
 /// Whether mail keeps the rules and the limits. Answers the bytes of all.
-pub(super) fn mail(mail: &[Mail], options: &SqliteOptions) -> Result<usize, Error> {
+pub(crate) fn mail(mail: &[Mail], limits: &Limits) -> Result<usize, Error> {
     if mail.len() > COMMIT_OPS_MAX {
         return Err(Error::TooLarge(COMMIT_OPS_MAX as u64));
     }
-    let bytes = mail.iter().map(|mail| one_mail(mail, options)).sum::<Result<usize, Error>>()?;
-    let limit = options.commit_bytes_max.0;
+    let bytes = mail.iter().map(|mail| one_mail(mail, limits)).sum::<Result<usize, Error>>()?;
+    let limit = limits.commit_bytes_max;
     if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
 }
 
-fn one_mail(mail: &Mail, options: &SqliteOptions) -> Result<usize, Error> {
+fn one_mail(mail: &Mail, limits: &Limits) -> Result<usize, Error> {
     let to = match &mail.to {
         Receiver::Process(_) => 0,
         Receiver::Name(_, name) => process_name(name)?,
     };
-    Ok(to + value(mail.data.len(), options)?)
+    Ok(to + value(mail.data.len(), limits)?)
 }
 
-fn process(change: &ProcessChange, options: &SqliteOptions) -> Result<usize, Error> {
-    let of = |data: &bytes::Bytes| value(data.len(), options);
+fn process(change: &ProcessChange, limits: &Limits) -> Result<usize, Error> {
+    let of = |data: &bytes::Bytes| value(data.len(), limits);
     let mut bytes = change.append.iter().map(of).sum::<Result<usize, Error>>()?;
     bytes += match &change.record {
         RecordChange::Begin(_) if change.seq != 0 => {
@@ -118,11 +118,11 @@ fn process_name(name: &str) -> Result<usize, Error> {
 }
 
 /// Whether outputs fit. Answers the bytes of all.
-pub(super) fn settles(settles: &[Settle], options: &SqliteOptions) -> Result<usize, Error> {
+pub(crate) fn settles(settles: &[Settle], limits: &Limits) -> Result<usize, Error> {
     let mut bytes = 0;
     for settle in settles {
         bytes += match &settle.as_ {
-            Settled::Completed { output } => value(output.as_ref().map_or(0, bytes::Bytes::len), options)?,
+            Settled::Completed { output } => value(output.as_ref().map_or(0, bytes::Bytes::len), limits)?,
             _ => 0,
         };
     }
@@ -143,7 +143,7 @@ fn key(key: &Key) -> Result<usize, Error> {
     Ok(key.key.len())
 }
 
-fn value(bytes: usize, options: &SqliteOptions) -> Result<usize, Error> {
-    let limit = options.value_bytes_max.0;
+fn value(bytes: usize, limits: &Limits) -> Result<usize, Error> {
+    let limit = limits.value_bytes_max;
     if bytes as u64 > limit { Err(Error::TooLarge(limit)) } else { Ok(bytes) }
 }

@@ -1,0 +1,63 @@
+//! Several hosts on one PostgreSQL: what is left of what they were answered when one of them, the server or the network fails.
+//!
+//! | module | shows or holds |
+//! |---|---|
+//! | `two` | two hosts that do nothing wrong: what each has, and what they are told |
+//! | `races` | both want the same at once |
+//! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
+//! | `opening` | databases that are not opened, and what is said about it |
+//! | `moved` | a store that came from a SQLite file |
+//! | `faults` | one fault at a time: a server that is gone, frozen or late, a host that is frozen |
+//! | `unknown` | commits whose answer is lost |
+//! | `child` | a host that is killed: this program, started again, under load |
+//! | `turns` | the part of it that runs processes |
+//! | `rounds` | two such hosts, and what happens to them, at random |
+//! | `said` | what they were answered, line by line |
+//! | `look` | what has to be left of it |
+//!
+//! `SKEP_STORE_HOSTS_ROUNDS=50 cargo test -p skep-store --test hosts` goes on for some minutes; without the variable there are
+//! few enough rounds for every run. Without PostgreSQL these say so and pass; with `SKEP_TEST_POSTGRES=required` they fail.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+mod alive;
+mod child;
+mod faults;
+mod look;
+mod moved;
+mod opening;
+mod races;
+mod rounds;
+mod said;
+mod turns;
+mod two;
+mod unknown;
+
+use rounds::Event;
+
+const CHILD_URL: &str = "SKEP_STORE_HOSTS_CHILD";
+const CHILD_NAME: &str = "SKEP_STORE_HOSTS_NAME";
+
+/// Not a test: what the others start.
+#[test]
+fn child_process() {
+    if let Ok(url) = std::env::var(CHILD_URL) {
+        child::work(&url, &std::env::var(CHILD_NAME).unwrap());
+    }
+}
+
+#[test]
+fn hosts_that_are_killed_and_frozen_lose_nothing() {
+    rounds::run(&[Event::KillHost, Event::FreezeHost]);
+}
+
+#[test]
+fn a_server_that_is_killed_and_frozen_loses_nothing() {
+    rounds::run(&[Event::KillServer, Event::FreezeServer]);
+}
+
+#[test]
+fn connections_that_break_and_commits_whose_answer_is_lost_lose_nothing() {
+    rounds::run(&[Event::Cut, Event::Refuse, Event::Stall, Event::AtCommits]);
+}
