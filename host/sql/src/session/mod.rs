@@ -79,3 +79,29 @@ impl Session {
         self.inner.in_transaction()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Cursor, Database, Migrations};
+
+    fn is_send<T: Send>(_: &T) {}
+
+    /// A call of a guest may go on in another thread whenever it waits. That it compiles is the test.
+    #[expect(dead_code, reason = "nothing of it runs")]
+    fn whatever_waits_may_go_on_elsewhere(
+        session: &Session,
+        cursor: &mut Cursor,
+        database: &Database,
+        migrations: &Migrations,
+    ) {
+        is_send(&session.query("", Vec::new(), 1));
+        is_send(&session.execute("", Vec::new()));
+        is_send(&session.begin(TransactionMode::default()));
+        is_send(&session.commit());
+        is_send(&session.rollback());
+        is_send(&cursor.next(1));
+        is_send(&database.check());
+        is_send(&database.migrate(migrations));
+    }
+}
