@@ -1,6 +1,7 @@
 //! A store of each kind, and every test on each of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_store::{Durability, PostgresOptions, PostgresStore, ProcessStore, SqliteOptions, SqliteStore};
 use skep_test_postgres::Server;
@@ -24,7 +25,7 @@ pub(crate) enum Room {
     Usual,
     /// Four writes wait, and 4,000 bytes of them.
     Little,
-    /// As usual, and no disk is waited for.
+    /// As usual, and no disk is waited for, nor others for long.
     Unsynced,
 }
 
@@ -60,9 +61,14 @@ impl Home {
             }
             Self::Database(url) => {
                 let mut options = PostgresOptions::new(url);
-                if room == Room::Little {
-                    options.waiting_max = 4;
-                    options.waiting_bytes_max = ByteSize(4_000);
+                match room {
+                    Room::Usual => {}
+                    Room::Little => {
+                        options.waiting_max = 4;
+                        options.waiting_bytes_max = ByteSize(4_000);
+                    }
+                    // It soon sees which others are gone; none is that lives.
+                    Room::Unsynced => options.host_timeout = Duration::from_millis(500),
                 }
                 let told = Arc::clone(told);
                 let opened = tokio::task::spawn_blocking(|| PostgresStore::open(options, told));

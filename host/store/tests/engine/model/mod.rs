@@ -5,6 +5,7 @@ mod naive_processes;
 mod processes;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -398,9 +399,24 @@ impl Both {
                 for (plugin, bytes) in &naive.quotas {
                     store.set_quota(plugin.clone(), *bytes);
                 }
+                if matches!(self.home, Home::Database(_)) {
+                    self.leases_end().await;
+                }
             }
         }
         self.agree().await;
+    }
+
+    /// A host that is gone has nothing on lease any more, as soon as another one has noticed.
+    async fn leases_end(&mut self) {
+        let Self { store, naive, .. } = self;
+        for (id, _) in naive.leases() {
+            while store.job(id).await.unwrap().0.lease.unwrap().until > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        naive.end_leases();
+        assert_eq!(store.reclaim(naive.now, 1_000).await.unwrap(), naive.reclaim(1_000));
     }
 
     /// Everything that can be seen is the same.

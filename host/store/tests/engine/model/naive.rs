@@ -414,6 +414,11 @@ impl Naive {
         self.leases().contains(&(id, fence))
     }
 
+    /// Whoever had something on lease is gone.
+    pub(super) fn end_leases(&mut self) {
+        self.jobs.values_mut().filter_map(|kept| kept.job.lease.as_mut()).for_each(|lease| lease.until = 0);
+    }
+
     pub(super) fn settle(&mut self, settles: &[Settle]) -> Vec<Result<(), Lost>> {
         settles.iter().map(|settle| self.settle_one(settle)).collect()
     }
