@@ -19,6 +19,9 @@ use rusqlite::ffi::{self, sqlite3_file, sqlite3_io_methods, sqlite3_vfs};
 static KEEPS_IMAGES: AtomicBool = AtomicBool::new(false);
 static REAL: OnceLock<Pointer> = OnceLock::new();
 static DIRTY: LazyLock<Mutex<HashMap<PathBuf, Dirty>>> = LazyLock::new(Mutex::default);
+/// Held while an image is brought up. Two threads sync the write-ahead log, the writer's and the checkpoint's; as with a real
+/// `fsync`, the one that comes second may not return before what the first one took up is there.
+static SYNCING: Mutex<()> = Mutex::new(());
 static FAULTS: LazyLock<Mutex<HashMap<PathBuf, &'static Faults>>> = LazyLock::new(Mutex::default);
 
 struct Pointer(*mut sqlite3_vfs);
@@ -238,6 +241,7 @@ unsafe extern "C" fn sync(file: *mut sqlite3_file, flags: c_int) -> c_int {
 
 /// Copies to the image what was written since the last time.
 fn bring_up(path: &Path) -> io::Result<()> {
+    let _syncing = SYNCING.lock().unwrap();
     let dirty = DIRTY.lock().unwrap().remove(path).unwrap_or_default();
     let file = File::open(path)?;
     let image = OpenOptions::new().create(true).truncate(false).write(true).open(image(path))?;
