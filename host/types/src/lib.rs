@@ -3,9 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`id`] | names and ids as newtypes, checked where they enter |
-//! | [`bucket`] | names of cache buckets, which manifest and engine share |
-//! | [`database`] | names of SQL databases, likewise |
-//! | [`handler`] | names of a plugin's handlers |
+//! | [`name`] | names within a plugin: of buckets, databases and handlers |
 //! | [`size`] | byte sizes as people write them |
 //! | [`limits`] | what bounds a plugin, with its defaults |
 //! | [`failure`] | every way for a call to end without an answer |
@@ -15,24 +13,23 @@
 //!
 //! Nothing here knows wasm, HTTP or a file format: this crate is the root of the dependency arrows.
 
-pub mod bucket;
 pub mod call;
 pub mod clock;
-pub mod database;
 pub mod failure;
-pub mod handler;
 pub mod id;
 pub mod limits;
+pub mod name;
 pub mod size;
 pub mod topic;
 
-pub use bucket::{BucketId, BucketName, InvalidBucketId, InvalidBucketName};
 pub use call::{Call, CallObserver, SharedObserver, Usage};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use database::{DatabaseId, DatabaseName, InvalidDatabaseId, InvalidDatabaseName};
 pub use failure::{Failure, FailureKind, Phase};
-pub use handler::{HandlerName, InvalidHandlerName};
 pub use id::{PluginName, RequestId, RevisionId};
 pub use limits::{Instances, Limits};
+pub use name::{
+    BucketId, BucketName, DatabaseId, DatabaseName, HandlerName, InvalidBucketId, InvalidBucketName, InvalidDatabaseId,
+    InvalidDatabaseName, InvalidHandlerName,
+};
 pub use size::ByteSize;
 pub use topic::{InvalidTopic, TopicId, TopicName, TopicPattern, TopicSelector};
