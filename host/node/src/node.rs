@@ -506,7 +506,7 @@ async fn upkeep(node: Weak<Node>) {
         node.topics.upkeep();
         node.rates.sweep();
         node.services.durable.measure().await;
-        node.services.processes.measure();
+        node.services.processes.measure(node.runtime.resting());
         node.services.sockets.measure();
     }
 }

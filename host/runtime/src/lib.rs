@@ -32,6 +32,7 @@ mod logs;
 mod memory;
 mod outbound;
 mod report;
+mod resting;
 mod revision;
 mod runtime;
 mod state;

@@ -11,7 +11,6 @@ use skep_types::{
     Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
     SystemClock,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
 
@@ -47,8 +46,6 @@ pub(crate) struct Parts {
     pub(crate) fair: Arc<FairShare>,
     pub(crate) party: Party,
     pub(crate) warm: Warm,
-    /// Instances that processes may have at once, of all plugins on this engine.
-    pub(crate) processes: Arc<Semaphore>,
     pub(crate) observer: SharedObserver,
 }
 
@@ -193,11 +190,6 @@ impl Revision {
 
     pub(crate) fn warm(&self) -> &Warm {
         &self.parts.warm
-    }
-
-    /// A place for an instance that is a process; none if all are taken.
-    pub(crate) fn process_place(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.parts.processes).try_acquire_owned().ok()
     }
 
     pub(crate) fn observer(&self) -> &SharedObserver {

@@ -26,6 +26,7 @@ use crate::inspect::{Shape, inspect};
 use crate::linked::Linked;
 use crate::linker;
 use crate::outbound::{Internal, OutboundPolicy};
+use crate::resting::Resting;
 use crate::revision::{Parts, Revision};
 use crate::state::{CallState, GuestEnv};
 use crate::warm::{Warm, WarmBudget};
@@ -165,7 +166,7 @@ struct EngineSide {
     linker: Linker<CallState>,
     pool: Arc<Pool>,
     warm: Arc<WarmBudget>,
-    processes: Arc<Semaphore>,
+    processes: Arc<Resting>,
 }
 
 impl EngineSide {
@@ -180,7 +181,7 @@ impl EngineSide {
             linker,
             pool: Pool::new((total - warm).max(1)),
             warm: WarmBudget::new(warm),
-            processes: Arc::new(Semaphore::new(processes)),
+            processes: Resting::new(processes),
         })
     }
 }
@@ -213,7 +214,13 @@ impl Runtime {
     /// How many instances processes may have at once on this machine, of components without WASI 0.3.
     #[must_use]
     pub fn process_places(&self) -> usize {
-        self.sync.processes.available_permits()
+        self.sync.processes.free()
+    }
+
+    /// How many instances rest that processes have left.
+    #[must_use]
+    pub fn resting(&self) -> usize {
+        self.sync.processes.count() + self.concurrent.processes.count()
     }
 
     /// How instances get their memory.
@@ -283,8 +290,7 @@ impl Runtime {
                 doors,
                 fair: Arc::clone(&self.fair),
                 party,
-                warm: Warm::new(Arc::clone(&side.warm)),
-                processes: Arc::clone(&side.processes),
+                warm: Warm::new(Arc::clone(&side.warm), side.processes.shelf()),
                 observer: spec.observer,
             })
         };

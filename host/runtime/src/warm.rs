@@ -1,4 +1,4 @@
-//! Idle instances: those that serve another call or another process, and one that nobody has used yet.
+//! Idle instances: those that serve another call, those of processes that sleep, and one that nobody has used yet.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -6,22 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use skep_types::Call;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::fair::Fair;
 use crate::instance::{Live, Running};
 use crate::linked::Role;
+use crate::resting::Shelf;
 use crate::revision::Revision;
 use crate::unwind::caught;
-
-/// So many instances of processes that sleep are kept for those that wake, in a revision. They are taken last used first, so
-/// more than wake at once would only lie there.
-const RESTED_MAX: usize = 32;
 
 /// The idle instances of a revision.
 pub(crate) struct Warm {
     idle: Mutex<Idle>,
     budget: Arc<WarmBudget>,
+    rested: Shelf,
     preparing: AtomicBool,
 }
 
@@ -29,8 +27,6 @@ pub(crate) struct Warm {
 struct Idle {
     /// Last used first.
     used: Vec<Live>,
-    /// Of processes that went to sleep. Last used first.
-    rested: Vec<Live>,
     /// Instantiated while there was time, for the next process that starts or wakes.
     ready: Option<Live>,
     closed: bool,
@@ -55,8 +51,8 @@ impl WarmBudget {
 }
 
 impl Warm {
-    pub(crate) fn new(budget: Arc<WarmBudget>) -> Self {
-        Self { idle: Mutex::default(), budget, preparing: AtomicBool::new(false) }
+    pub(crate) fn new(budget: Arc<WarmBudget>, rested: Shelf) -> Self {
+        Self { idle: Mutex::default(), budget, rested, preparing: AtomicBool::new(false) }
     }
 
     /// One that has served calls.
@@ -73,37 +69,43 @@ impl Warm {
         }
     }
 
-    /// For a process that starts or wakes: one that another process has left, else one that nobody has used.
-    pub(crate) fn take_for_process(&self) -> Option<Live> {
-        let mut idle = self.idle.lock();
-        let rested = idle.rested.pop().map(|live| Live { uses: live.uses + 1, ..live });
-        let live = rested.or_else(|| idle.ready.take())?;
-        drop(idle);
+    /// For a process that starts or wakes: a place, and the instance in it if another process has left one there. None if all
+    /// places are lived in.
+    pub(crate) fn place(&self) -> Option<(OwnedSemaphorePermit, Option<Live>)> {
+        let (place, rested) = self.rested.place()?;
+        Some((place, rested.map(|live| Live { uses: live.uses + 1, ..live })))
+    }
+
+    /// One that nobody has used.
+    pub(crate) fn take_ready(&self) -> Option<Live> {
+        let live = self.idle.lock().ready.take()?;
         self.budget.give_back(1);
         Some(live)
     }
 
-    /// One that a process has left, whose state was saved.
-    pub(crate) fn rest(&self, live: Live, uses_max: u32) {
-        let mut idle = self.idle.lock();
-        if !idle.closed && live.uses < uses_max && idle.rested.len() < RESTED_MAX && self.budget.take() {
-            idle.rested.push(live);
+    /// One that a process has left, whose state was saved, and its place.
+    pub(crate) fn rest(&self, live: Live, place: OwnedSemaphorePermit, uses_max: u32) {
+        if live.uses < uses_max && !self.idle.lock().closed {
+            self.rested.put(live, place);
         }
+        // A revision that was closed meanwhile has nothing rest for long.
     }
 
     /// Drops the idle instances and keeps no more.
     pub(crate) fn close(&self) {
         let mut idle = self.idle.lock();
-        let Idle { used, rested, ready, .. } = std::mem::replace(&mut *idle, Idle { closed: true, ..Idle::default() });
+        let Idle { used, ready, .. } = std::mem::replace(&mut *idle, Idle { closed: true, ..Idle::default() });
         drop(idle);
-        self.budget.give_back(used.len() + rested.len() + usize::from(ready.is_some()));
+        self.budget.give_back(used.len() + usize::from(ready.is_some()));
+        self.rested.clear();
     }
 
     /// Whether to make one ready now: it is the only one who does, until [`prepared`](Self::prepared).
     fn begin(&self) -> bool {
         let idle = self.idle.lock();
-        let wanted = !idle.closed && idle.ready.is_none() && idle.rested.is_empty();
-        wanted && !self.preparing.swap(true, Ordering::AcqRel)
+        let wanted = !idle.closed && idle.ready.is_none();
+        drop(idle);
+        wanted && !self.rested.has_some() && !self.preparing.swap(true, Ordering::AcqRel)
     }
 
     fn prepared(&self, live: Live) {

@@ -125,6 +125,10 @@ const CASES: [(&str, &str, &str); 6] = [
     ("reuse, wasi:http 0.3", "threereuse.test", "/"),
 ];
 
+/// The bare handler with some work, in microseconds: how far from it a server gets that does nothing else.
+const WORK: [(&str, &str); 3] =
+    [("bare axum and 5 us", "/work/5"), ("bare axum and 15 us", "/work/15"), ("bare axum and 25 us", "/work/25")];
+
 /// The bars: a case must reach so much of the bare handler's requests per second.
 const BARS: [(&str, f64); 3] = [("fresh, fast path", 0.5), ("fresh, wasi:http 0.2", 0.45), ("reuse, fast path", 0.85)];
 /// A neighbour's p50 and p99 beside spinners, as multiples of its idle ones.
@@ -203,9 +207,13 @@ fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
         load(server, host, path, cli.connections, cli.seconds)
     };
     let mut bare = Series::default();
+    let mut worked: Vec<Series> = WORK.iter().map(|_| Series::default()).collect();
     let mut cases: Vec<Series> = CASES.iter().map(|_| Series::default()).collect();
     for _ in 0..cli.rounds {
         bare.push(measure(&axum, None, "/")?);
+        for ((_, path), series) in WORK.iter().zip(&mut worked) {
+            series.push(measure(&axum, None, path)?);
+        }
         for ((_, host, path), series) in CASES.iter().zip(&mut cases) {
             series.push(measure(&skep, Some(host), path)?);
         }
@@ -213,6 +221,9 @@ fn bench(cli: &Cli) -> anyhow::Result<ExitCode> {
     println!("{} connections, {} rounds of {} s, medians\n", cli.connections, cli.rounds, cli.seconds);
     println!("{:<24} {:>9} {:>8} {:>8} {:>9} {:>8}", "", "req/s", "p50 us", "p99 us", "cpu us/r", "of axum");
     bare.print("bare axum handler", &bare);
+    for ((name, _), series) in WORK.iter().zip(&worked) {
+        series.print(name, &bare);
+    }
     let mut missed = Vec::new();
     for ((name, ..), series) in CASES.iter().zip(&cases) {
         series.print(name, &bare);

@@ -111,9 +111,21 @@ pub(crate) fn serve_axum() -> anyhow::Result<()> {
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         println!("listening on {}", listener.local_addr()?);
-        let app = axum::Router::new().route("/", axum::routing::get(|| async { "hello /x\n" }));
+        let app = axum::Router::new()
+            .route("/", axum::routing::get(|| async { "hello /x\n" }))
+            .route("/work/{micros}", axum::routing::get(work));
         axum::serve(listener, app).await.context("serving")
     })
+}
+
+/// The bare handler, and so many microseconds of work: what a server reaches that costs so much more.
+async fn work(axum::extract::Path(micros): axum::extract::Path<u64>) -> &'static str {
+    #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+    let from = Instant::now();
+    while from.elapsed() < Duration::from_micros(micros) {
+        std::hint::spin_loop();
+    }
+    "hello /x\n"
 }
 
 /// Sends load and prints the report as JSON; runs in a process of its own.

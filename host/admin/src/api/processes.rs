@@ -259,6 +259,9 @@ pub struct ProcessTotals {
     pub live: u64,
     /// How many may have one.
     pub live_max: u64,
+    /// Instances that those who went to sleep have left, for those who wake.
+    #[serde(default)]
+    pub resting: u64,
     /// Bytes of the states in memory.
     pub state_bytes: u64,
     /// The most of them.

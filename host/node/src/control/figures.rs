@@ -44,6 +44,7 @@ impl NodeControl {
                 processes_max: count(limits.processes_max),
                 live: count(totals.live),
                 live_max: count(limits.live_max),
+                resting: count(self.0.runtime.resting()),
                 state_bytes: totals.state_bytes,
                 state_bytes_max: limits.state_bytes_max.0,
                 waking: count(totals.waking),

@@ -22,6 +22,8 @@ const PROCESSES: &str = "skep_processes";
 const STATE_BYTES: &str = "skep_process_state_bytes";
 /// Instances that are processes.
 const LIVE: &str = "skep_process_instances";
+/// Instances that processes have left.
+const RESTING: &str = "skep_process_instances_resting";
 
 /// Says what the metrics mean; told to the recorder once.
 pub(crate) fn describe() {
@@ -34,6 +36,7 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(PROCESSES, "Processes in memory, by kind and state");
     metrics::describe_gauge!(STATE_BYTES, metrics::Unit::Bytes, "Bytes of the states of all processes that sleep");
     metrics::describe_gauge!(LIVE, "Instances that are processes, of all plugins");
+    metrics::describe_gauge!(RESTING, "Instances that processes which sleep have left, for those which wake");
 }
 
 /// The engine's observer.
@@ -162,7 +165,7 @@ impl ProcessObserver for Told {
 }
 
 /// Brings the gauges up to date, before they are read.
-pub(super) fn measure(processes: &Processes) {
+pub(super) fn measure(processes: &Processes, resting: usize) {
     for counts in processes.counts() {
         for (state, count) in ProcessState::ALL.into_iter().zip(counts.states) {
             let labels = [
@@ -176,6 +179,7 @@ pub(super) fn measure(processes: &Processes) {
     let totals = processes.totals();
     metrics::gauge!(STATE_BYTES).set(totals.state_bytes as f64);
     metrics::gauge!(LIVE).set(totals.live as f64);
+    metrics::gauge!(RESTING).set(resting as f64);
 }
 
 /// How long a process that is told to stop has, before it is cut off.

@@ -140,9 +140,9 @@ impl ProcessService {
         self.processes.settle_upgrade(plugin);
     }
 
-    /// Brings the gauges up to date, before they are read.
-    pub(crate) fn measure(&self) {
-        meter::measure(&self.processes);
+    /// Brings the gauges up to date, before they are read. `resting`: instances that processes have left.
+    pub(crate) fn measure(&self, resting: usize) {
+        meter::measure(&self.processes, resting);
     }
 
     /// Lets what is in hand end, writes what is to be kept, and stops.

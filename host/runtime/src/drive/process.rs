@@ -93,19 +93,19 @@ impl Behaviour for WasmBehaviour {
 struct WasmInstance {
     kind: Kind,
     pid: Pid,
-    /// None before its first call, and after one that did not end well.
+    /// None before its first call, unless it was another process's, and after one that did not end well.
     live: Option<Live>,
     begun: bool,
     /// Its place among the instances that the host has for processes.
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl WasmInstance {
     fn new(kind: Kind, pid: Pid) -> Result<Self, Crash> {
-        let place = kind.revision.process_place().ok_or_else(|| {
+        let (place, live) = kind.revision.warm().place().ok_or_else(|| {
             Crash::new(Fault::Host, "no instance is free: `host.processes.live` is less than what lives")
         })?;
-        Ok(Self { kind, pid, live: None, begun: false, _place: place })
+        Ok(Self { kind, pid, live, begun: false, place })
     }
 
     /// One call of the instance, with limits of its own. Whatever ends it but success ends the instance.
@@ -114,7 +114,7 @@ impl WasmInstance {
         let revision = &self.kind.revision;
         let live = match self.live.take() {
             None if self.begun => return Err(gone()),
-            None => revision.warm().take_for_process(),
+            None => revision.warm().take_ready(),
             live => live,
         };
         let first = !std::mem::replace(&mut self.begun, true);
@@ -191,10 +191,10 @@ impl Instance for WasmInstance {
         Box::pin(async move { self.ask(Terminate { reason: &reason }).await })
     }
 
-    fn rest(mut self: Box<Self>) {
-        if let Some(live) = self.live.take() {
-            let revision = &self.kind.revision;
-            revision.warm().rest(live, revision.instances().uses_max());
+    fn rest(self: Box<Self>) {
+        let Self { kind, live, place, .. } = *self;
+        if let Some(live) = live {
+            kind.revision.warm().rest(live, place, kind.revision.instances().uses_max());
         }
     }
 

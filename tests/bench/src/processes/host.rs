@@ -118,10 +118,19 @@ impl Host {
 
     /// Waits until no process has an instance.
     pub(super) fn wait_asleep(&self) -> anyhow::Result<ProcessTotals> {
+        self.wait_until(|totals| totals.live == 0 && totals.waking == 0)
+    }
+
+    /// Waits until none is left by those that slept, either.
+    pub(super) fn wait_empty(&self) -> anyhow::Result<ProcessTotals> {
+        self.wait_until(|totals| totals.live == 0 && totals.waking == 0 && totals.resting == 0)
+    }
+
+    fn wait_until(&self, is_so: impl Fn(&ProcessTotals) -> bool) -> anyhow::Result<ProcessTotals> {
         let started = now();
         loop {
             let totals = self.totals()?;
-            if totals.live == 0 && totals.waking == 0 {
+            if is_so(&totals) {
                 return Ok(totals);
             }
             anyhow::ensure!(started.elapsed() < PATIENCE, "{} processes are awake after {PATIENCE:?}", totals.live);

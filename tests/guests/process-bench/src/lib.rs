@@ -5,7 +5,7 @@
 //! | `/time?what=WHAT&n=OPS` | answers figures of so many operations of `timed.rs`, from a handler; `by=process`: from a process |
 //! | `/turn?n=MESSAGES` | answers the nanoseconds that a process spends on each of so many that wait for it |
 //! | `/start?first=FIRST&n=COUNT` | starts the counters of so many numbers, each of which holds its own |
-//! | `/wake?first=FIRST&count=COUNT&n=OPS` | asks so many different ones of the next `COUNT`, in no order; answers figures |
+//! | `/wake?first=FIRST&count=COUNT&n=OPS` | asks so many different ones of the next `COUNT`, in no order; answers figures; `naps=true`: each sleeps again behind its answer |
 //! | `/hit?first=FIRST&count=COUNT&n=OPS` | adds 1 to so many random ones; answers nothing |
 //! | `/check?first=FIRST&count=COUNT&step=STEP` | looks whether each one of every `STEP` holds its number; answers how many |
 //! | `/sum?first=FIRST&count=COUNT` | answers the sum of what they hold |
@@ -45,6 +45,8 @@ struct Ask {
     step: usize,
     #[serde(default = "one")]
     n: u64,
+    #[serde(default)]
+    naps: bool,
 }
 
 fn one<T: From<u8>>() -> T {
@@ -64,6 +66,8 @@ enum By {
 pub(crate) enum Call {
     /// For its number, with a text that makes the message longer.
     Get(String),
+    /// Likewise, and it sleeps then.
+    Nap,
     Add(u64),
     /// For the nanoseconds between the first and the last `Note`.
     Noted,
@@ -101,9 +105,13 @@ mod kinds {
             Counter { count, noted: None }
         }
 
-        fn call(&mut self, call: Call) -> u64 {
+        fn call(&mut self, call: Call, ctx: &mut Ctx) -> u64 {
             match call {
                 Call::Get(_) => self.count,
+                Call::Nap => {
+                    ctx.hibernate();
+                    self.count
+                }
                 Call::Add(by) => {
                     self.count += by;
                     self.count
@@ -190,6 +198,10 @@ fn get(number: u64) -> Result<u64> {
     Ok(counter(number).timeout(PATIENCE).call(&Call::Get(String::new()))?)
 }
 
+fn ask_and_let_sleep(number: u64) -> Result<u64> {
+    Ok(counter(number).timeout(PATIENCE).call(&Call::Nap)?)
+}
+
 fn start(Query(ask): Query<Ask>) -> Result<String> {
     for number in ask.first..ask.first + ask.n {
         process::start::<Counter>(name(number), &number)?;
@@ -201,7 +213,8 @@ fn wake(Query(ask): Query<Ask>) -> Result<Json<Figures>> {
     let begin = random();
     let figures = timed(ask.n, |at| {
         let step = u128::from(begin % STRIDE) + u128::from(at) * u128::from(STRIDE);
-        holds(ask.first + (step % u128::from(ask.count.max(1))) as u64)
+        let number = ask.first + (step % u128::from(ask.count.max(1))) as u64;
+        holds(number, if ask.naps { ask_and_let_sleep(number)? } else { get(number)? })
     })?;
     Ok(Json(figures))
 }
@@ -220,14 +233,13 @@ fn hit(Query(ask): Query<Ask>) -> Result<()> {
 fn check(Query(ask): Query<Ask>) -> Result<String> {
     let mut looked = 0;
     for number in (ask.first..ask.first + ask.count).step_by(ask.step.max(1)) {
-        holds(number)?;
+        holds(number, get(number)?)?;
         looked += 1;
     }
     Ok(looked.to_string())
 }
 
-fn holds(number: u64) -> Result<()> {
-    let held = get(number)?;
+fn holds(number: u64, held: u64) -> Result<()> {
     if held == number { Ok(()) } else { Err(format!("{} holds {held}", name(number)).into()) }
 }
 
