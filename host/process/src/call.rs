@@ -1,6 +1,7 @@
 //! Messages to processes, and the answers of those who are waited for.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +20,7 @@ use crate::letter::{Answer, Letter, dropped};
 use crate::observe::Happened;
 use crate::reason::Reason;
 use crate::time::{Tick, nanos};
+use crate::turn;
 
 /// So far is a chain of those who wait for each other followed.
 const CHAIN_MAX: usize = 16;
@@ -48,30 +50,38 @@ impl Core {
         });
         let (answer, waiting) = Answer::new();
         let over = self.time.now().saturating_add(nanos(timeout));
-        self.post(&cell, Letter::Call { message, from: self.call_ref(), answer, over })?;
+        if let Some(stage) = self.put(&cell, Letter::Call { message, from: self.call_ref(), answer, over })? {
+            self.run_here(&cell, stage).await;
+        }
         match self.answered(waiting, over).await {
             Some(answer) => answer,
             None => Err(Failure::Timeout(self.explain(waits.as_ref().map(|waits| waits.0.number), &cell))),
         }
     }
 
-    /// The answer; none if there is none by then. Most answers are there when the one who waits is looked at again, so
-    /// the timer is set up only when it is not.
+    /// The first part of a turn, on the task of the one who waits for what comes of it: as far as it gets without having to
+    /// wait, and one message at most. That is nearly always all of it, and no other thread has to be woken. What is left goes
+    /// on by itself.
+    async fn run_here(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
+        let turn = turn::run_for_caller(Arc::clone(self), Arc::clone(cell), stage);
+        let mut turn = Box::pin(self.turns.track_future(turn));
+        // A panic of the engine is not the caller's: as on a task of its own, it ends the turn.
+        let began = poll_fn(|cx| Poll::Ready(catch_unwind(AssertUnwindSafe(|| turn.as_mut().poll(cx))))).await;
+        if let Ok(Poll::Pending) = began {
+            self.runtime.spawn(turn);
+        }
+    }
+
+    /// The answer; none if there is none by then.
     async fn answered(
         &self,
         mut waiting: oneshot::Receiver<Result<Bytes, Failure>>,
         over: Tick,
     ) -> Option<Result<Bytes, Failure>> {
-        let mut looked = false;
         let mut timer = None;
         poll_fn(move |cx| {
             if let Poll::Ready(answer) = Pin::new(&mut waiting).poll(cx) {
                 return Poll::Ready(Some(answer.unwrap_or_else(|_| Err(dropped()))));
-            }
-            if !looked {
-                looked = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
             }
             let timer = timer.get_or_insert_with(|| Box::pin(self.time.sleep_until(over)));
             timer.as_mut().poll(cx).map(|()| None)
@@ -89,6 +99,14 @@ impl Core {
 
     /// Into the mailbox, if there is room, and the process sees to it.
     pub(crate) fn post(self: &Arc<Self>, cell: &Arc<Cell>, letter: Letter) -> Result<(), Failure> {
+        if let Some(stage) = self.put(cell, letter)? {
+            self.run(cell, stage);
+        }
+        Ok(())
+    }
+
+    /// Into the mailbox, if there is room. Whoever gets a stage has to run a turn with it.
+    fn put(&self, cell: &Arc<Cell>, letter: Letter) -> Result<Option<Stage>, Failure> {
         let limit = cell.kind.setup.load().options.mailbox.get();
         let mut state = cell.lock();
         let call = matches!(letter, Letter::Call { .. });
@@ -107,8 +125,7 @@ impl Core {
             return Err(Failure::Full);
         }
         state.push(letter);
-        self.kick(cell, state);
-        Ok(())
+        Ok(Self::begin(&mut state))
     }
 
     pub(crate) async fn cast(self: &Arc<Self>, to: &Target, message: Bytes) -> Result<(), Failure> {

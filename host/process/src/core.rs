@@ -114,6 +114,11 @@ impl Core {
     pub(crate) fn kick(self: &Arc<Self>, cell: &Arc<Cell>, mut state: MutexGuard<'_, State>) {
         let Some(stage) = Self::begin(&mut state) else { return };
         drop(state);
+        self.run(cell, stage);
+    }
+
+    /// A turn, on a task of its own.
+    pub(crate) fn run(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
         let turn = turn::run(Arc::clone(self), Arc::clone(cell), stage);
         self.turns.spawn_on(turn, &self.runtime);
     }

@@ -24,8 +24,12 @@ const MESSAGES_MAX: usize = 64;
 
 /// Works until there is nothing to do.
 pub(crate) async fn run(core: Arc<Core>, cell: Arc<Cell>, stage: Stage) {
-    let mut turn = Turn { core, cell, at: stage, rested: false };
-    turn.work().await;
+    Turn { core, cell, at: stage, rested: false }.work(MESSAGES_MAX).await;
+}
+
+/// The same on the task of a caller, whose own message is not to wait for those that come behind it.
+pub(crate) async fn run_for_caller(core: Arc<Core>, cell: Arc<Cell>, stage: Stage) {
+    Turn { core, cell, at: stage, rested: false }.work(1).await;
 }
 
 struct Turn {
@@ -38,12 +42,16 @@ struct Turn {
 }
 
 impl Turn {
-    async fn work(&mut self) {
-        let mut left = MESSAGES_MAX;
+    /// Yields after so many messages, and then after each [`MESSAGES_MAX`].
+    async fn work(mut self, mut left: usize) {
         loop {
             match self.next() {
                 Step::Rest => return,
                 Step::Handle(handed) => {
+                    if left == 0 {
+                        left = MESSAGES_MAX;
+                        tokio::task::yield_now().await;
+                    }
                     self.handle(*handed).await;
                     left -= 1;
                 }
@@ -61,10 +69,6 @@ impl Turn {
             }
             if self.rested {
                 return;
-            }
-            if left == 0 {
-                left = MESSAGES_MAX;
-                tokio::task::yield_now().await;
             }
         }
     }

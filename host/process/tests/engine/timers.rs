@@ -30,6 +30,7 @@ async fn a_cancelled_timer_says_nothing_even_from_the_mailbox() {
     assert_eq!(rig.call("a", &format!("cancel {timer}")).await, "true");
     assert_eq!(rig.call("a", &format!("cancel {timer}")).await, "false");
     let timer = rig.call("a", "after 1000 twice").await;
+    rig.settle().await;
     // It is due while its owner is busy cancelling it.
     let cancel = rig.calling("a", &format!("cancel {timer}"));
     rig.clock.advance(secs(1));
