@@ -7,7 +7,8 @@ use bytes::Bytes;
 use skep_pubsub::Message;
 use skep_types::TopicName;
 
-use super::state::{Mail, Phase, Record, State};
+use super::record::{Mail, Phase, Record};
+use super::state::State;
 use super::{Close, Shared, Speaks};
 use crate::port::ChannelHandler;
 use crate::wire::{Body, Frame, Ref, events};

@@ -2,7 +2,8 @@
 
 use skep_types::TopicName;
 
-use super::state::{Mail, Phase, Record, State};
+use super::record::{Mail, Phase, Record};
+use super::state::State;
 use super::{Close, Shared, Speaks};
 use crate::wire::{Frame, Incoming, PHOENIX, Ref, events};
 
