@@ -115,6 +115,14 @@ impl Shared {
         }
     }
 
+    /// Answers a join whose topic nobody handles any more, now that it has its turn.
+    pub(super) fn unmatched(&self, state: &mut State, at: usize, reference: &Ref) {
+        let Some(record) = state.channels.get(at) else { return };
+        let (serial, topic) = (record.serial, record.topic.as_str());
+        let reply = self.version().reply_text(&Ref::NULL, reference, topic, "error", UNMATCHED);
+        self.refused(state, serial, reply);
+    }
+
     /// What came behind a join that was refused is answered as if it came now.
     pub(super) fn answer_unjoined(&self, state: &mut State, topic: &TopicName, join_ref: &Ref, mail: Mail) {
         let (join_ref, reference, status, response) = match mail {

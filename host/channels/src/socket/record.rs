@@ -163,6 +163,11 @@ impl Record {
         self.phase == Phase::Joined || (self.phase == Phase::Joining && self.busy)
     }
 
+    /// Whether its handler was not asked for the join yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.phase == Phase::Joining && !self.busy
+    }
+
     /// Whether its end has not begun.
     pub(crate) fn lives(&self) -> bool {
         self.phase != Phase::Ending
