@@ -73,8 +73,8 @@ fn read(body: &Body) -> (bool, String, u32) {
     serde_json::from_str(text).unwrap()
 }
 
-fn json(text: impl ToString) -> Body {
-    Body::Json(text.to_string())
+fn json(value: impl Into<serde_json::Value>) -> Body {
+    Body::Json(value.into().to_string())
 }
 
 fn ok(body: Body) -> Action {
@@ -119,7 +119,7 @@ impl ChannelHandler for Guest {
                 "deny" => return Ok(Err(json(number))),
                 "crash" => return Err(Crash::new("as asked")),
                 "panic" => panic!("as asked"),
-                "bad json" => return Ok(Ok(Joined { reply: json("{"), assigns: None, actions })),
+                "bad json" => return Ok(Ok(Joined { reply: Body::Json("{".into()), assigns: None, actions })),
                 "greet" => {
                     actions.push(Action::Push { event: "greeting".into(), body: json(number) });
                     actions.push(Action::Broadcast { event: "came".into(), body: json(number) });
@@ -154,7 +154,7 @@ impl ChannelHandler for Guest {
                 "unlisten" => vec![Action::Unsubscribe("news/x".parse().unwrap()), done],
                 "crash" => return Err(Crash::new("as asked")),
                 "panic" => panic!("as asked"),
-                "bad json" => vec![Action::Push { event: "pushed".into(), body }, ok(json("{"))],
+                "bad json" => vec![Action::Push { event: "pushed".into(), body }, ok(Body::Json("{".into()))],
                 "stop" => vec![done.clone(), Action::Stop("normal".into()), done],
                 "give up" => vec![done.clone(), Action::Stop("given up".into()), done],
                 _ => vec![],
@@ -166,8 +166,8 @@ impl ChannelHandler for Guest {
         let diary = Arc::clone(&self.diary);
         Box::pin(async move {
             let body = match body {
-                Body::Json(text) => json(text),
-                Body::Binary(data) => json(String::from_utf8(data.to_vec()).unwrap()),
+                Body::Json(text) => Body::Json(text),
+                Body::Binary(data) => Body::Json(String::from_utf8(data.to_vec()).unwrap()),
             };
             diary.note(&channel, format!("out {event} {body:?}"));
             Ok(vec![Action::Push { event: "seen".into(), body }])
@@ -179,7 +179,7 @@ impl ChannelHandler for Guest {
         Box::pin(async move {
             let data = String::from_utf8(info.data.to_vec()).unwrap();
             diary.note(&channel, format!("info {data}"));
-            Ok(vec![Action::Push { event: "info".into(), body: json(data) }])
+            Ok(vec![Action::Push { event: "info".into(), body: Body::Json(data) }])
         })
     }
 

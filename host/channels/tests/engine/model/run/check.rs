@@ -60,7 +60,7 @@ impl Run {
         let listening = channels().filter(|chan| chan.listens).count();
         // Nobody is left behind: who hears of topics, and who is present there, has a channel.
         assert_eq!(self.presence.stats().owners as usize, hearing, "{op:?}");
-        assert_eq!(self.pubsub.stats().subscriptions as usize, open().count() + hearing + listening, "{op:?}");
+        assert_eq!(self.pubsub.stats().subscriptions, open().count() + hearing + listening, "{op:?}");
         for (at, name) in TOPICS.iter().enumerate() {
             let present = |owner: &str| self.presence.count(&topic(&format!("{owner}/{name}")));
             let tracked = channels().filter(|chan| chan.topic == at && chan.tracks).count();

@@ -84,7 +84,7 @@ impl Run {
             Op::Tell(slot, at) => {
                 let Some((p, serial, id)) = self.newest(slot, at) else { return };
                 let done = self.channels.push(&chat, id, "told", &json());
-                assert_eq!(outcome(done), self.model.push(p, serial, number));
+                assert_eq!(outcome(&done), self.model.push(p, serial, number));
             }
             Op::Reply(slot, at, refuses) => {
                 let Some((p, serial, id)) = self.newest(slot, at) else { return };
@@ -92,12 +92,12 @@ impl Run {
                 let (reference, status) = (chan.reference.clone(), if refuses { "error" } else { "ok" });
                 let to = format!("{id}.{reference}").parse().unwrap();
                 let done = self.channels.reply(&chat, &to, status, &json());
-                assert_eq!(outcome(done), self.model.reply(p, serial, &reference, status, number));
+                assert_eq!(outcome(&done), self.model.reply(p, serial, &reference, status, number));
             }
             Op::Stop(slot, at, in_order) => {
                 let Some((p, serial, id)) = self.newest(slot, at) else { return };
                 let reason = if in_order { "shutdown: now" } else { "killed" };
-                assert_eq!(outcome(self.channels.stop(&chat, id, reason)), self.model.stop(p, serial, reason));
+                assert_eq!(outcome(&self.channels.stop(&chat, id, reason)), self.model.stop(p, serial, reason));
             }
             Op::Swap(kind) => self.swap(kind),
             Op::Disconnect(slot) => {
@@ -125,7 +125,7 @@ impl Run {
     }
 }
 
-fn outcome(done: Result<(), Error>) -> Outcome {
+fn outcome(done: &Result<(), Error>) -> Outcome {
     match done {
         Ok(()) => Outcome::Done,
         Err(Error::NotFound) => Outcome::NotFound,
