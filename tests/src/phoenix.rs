@@ -3,12 +3,17 @@
 #![allow(clippy::indexing_slicing)] // What JSON has not is null.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderName, HeaderValue};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -18,9 +23,14 @@ use crate::Host;
 /// Longer than anything takes that comes at all.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a socket goes over, with TLS or without.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 /// One socket.
 pub struct Phoenix {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     refs: u64,
     /// What came while something else was waited for.
     before: VecDeque<Value>,
@@ -32,15 +42,44 @@ impl Phoenix {
     /// # Errors
     /// The status of a refusal.
     pub async fn open(host: &Host, name: &str, path: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
+        let stream = TcpStream::connect(host.address).await.unwrap();
+        Self::over(Box::new(stream), host, name, path, headers).await
+    }
+
+    /// The same over TLS, at a host whose certificate is this one and for this name.
+    ///
+    /// # Errors
+    /// The status of a refusal.
+    pub async fn open_tls(host: &Host, name: &str, path: &str, certificate: &[u8]) -> Result<Self, u16> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(certificate.to_vec())).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // As browsers do for `wss`.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let stream = TcpStream::connect(host.address).await.unwrap();
+        let name_of_host = ServerName::try_from(name.to_owned()).unwrap();
+        let stream = TlsConnector::from(Arc::new(config)).connect(name_of_host, stream).await.unwrap();
+        Self::over(Box::new(stream), host, name, path, &[]).await
+    }
+
+    async fn over(
+        stream: Box<dyn Stream>,
+        host: &Host,
+        name: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
         let url = host.url(path).replacen("http", "ws", 1);
         let mut request = url.into_client_request().unwrap();
-        let address = request.uri().authority().unwrap().to_string();
         request.headers_mut().insert("host", HeaderValue::from_str(name).unwrap());
         for (name, value) in headers {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             request.headers_mut().append(name, HeaderValue::from_str(value).unwrap());
         }
-        let stream = TcpStream::connect(address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, _)) => Ok(Self { socket, refs: 0, before: VecDeque::new() }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),

@@ -1,35 +1,41 @@
-//! The handle: opening sockets, and what is done to them from outside.
+//! The handle: what is done to sockets from outside.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `connect` | opening sockets |
+//! | `drain` | closing all of them |
+//! | `raw` | the same for sockets without channels, and what their plugin does to them |
 
 use std::fmt;
-use std::num::NonZeroUsize;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use skep_presence::Mode;
-use skep_pubsub::{Publish, SinkSubscription, TopicPattern, TopicSelector};
-use skep_types::{Failure, FailureKind, Phase, PluginName, TopicId};
+use skep_pubsub::Publish;
+use skep_types::{PluginName, TopicId};
 use tokio::sync::Notify;
 
 use crate::address::{ChannelId, ReplyRef, SocketId};
 use crate::counters::Counters;
 use crate::error::Error;
 use crate::longpoll::Sessions;
-use crate::mount::{Mount, Speech, Target};
+use crate::mount::{Mount, Target};
 use crate::options::Options;
-use crate::port::{Body, Connected, Connecting, Crash, Refused};
-use crate::socket::{Close, Early, Flusher, Mail, Phase as ChannelPhase, Shared, Socket, Speaks, Transport};
-use crate::wire::{Ref, Version, events};
+use crate::port::{Body, Crash};
+use crate::socket::{Close, Early, Flusher, Mail, Phase, Shared};
+use crate::wire::{Ref, events};
 
+mod connect;
+mod drain;
 mod raw;
 
+pub(crate) use connect::RETRY_AFTER;
+use connect::{Place, full};
+pub use drain::Drain;
 pub use raw::RawOpened;
-
-/// How long a client is told to wait that finds no room.
-pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// The engine. Clones are handles to the same one.
 #[derive(Clone)]
@@ -49,27 +55,6 @@ pub(crate) struct Hub {
     flusher: OnceLock<Option<Arc<Flusher>>>,
 }
 
-/// How sockets are closed when the host goes away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
-    /// Sockets at once: their clients all come back, to whoever serves then. Default: 1,000.
-    pub batch: NonZeroUsize,
-    /// The time between two batches. Default: 200 ms.
-    pub interval: Duration,
-    /// How long to wait for the last ones. Default: 10 s.
-    pub patience: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self {
-            batch: NonZeroUsize::new(1000).unwrap_or(NonZeroUsize::MIN),
-            interval: Duration::from_millis(200),
-            patience: Duration::from_secs(10),
-        }
-    }
-}
-
 impl Channels {
     /// An engine without sockets.
     #[must_use]
@@ -86,54 +71,6 @@ impl Channels {
             emptied: Notify::new(),
             flusher: OnceLock::new(),
         }))
-    }
-
-    /// Asks the mount's plugin whether a client may have a socket, and opens it. Dropping the future gives up.
-    ///
-    /// # Errors
-    /// [`Refused::Denied`] if the plugin does not want the client, or the mount has no channels; [`Refused::Failed`] if it could not be asked, at
-    /// `sockets_max`, or while the host drains.
-    pub async fn connect(
-        &self,
-        mount: &Arc<Mount>,
-        client: Connecting,
-        version: Version,
-        transport: Transport,
-    ) -> Result<Socket, Refused> {
-        let opened = self.open(mount, client, version, transport).await;
-        match &opened {
-            Ok(_) => self.0.counters.opened(),
-            Err(_) => self.0.counters.refused(),
-        }
-        opened
-    }
-
-    async fn open(
-        &self,
-        mount: &Arc<Mount>,
-        client: Connecting,
-        version: Version,
-        transport: Transport,
-    ) -> Result<Socket, Refused> {
-        let place = Place::take(&self.0)?;
-        let peer = client.peer;
-        let (asked, options, owner) = {
-            let target = mount.target.load();
-            let Speech::Channels { socket, .. } = &target.speech else { return Err(Refused::Denied) };
-            (socket.connect(client), Arc::clone(&target.options), socket.owner().clone())
-        };
-        let Connected { name, assigns } = asked.await?;
-        let hub = &self.0;
-        let id = SocketId(hub.next.fetch_add(1, Relaxed));
-        let (since, speaks) = (hub.options.clock.wall(), Speaks::Phoenix(version));
-        let (mount, flusher) = (Arc::clone(mount), hub.flusher());
-        let shared = Shared::new(id, name, mount, options, peer, since, transport, speaks, assigns, flusher);
-        let named = shared.name.clone().map(|name| {
-            let selector = TopicSelector { owner, pattern: TopicPattern::Exact(name) };
-            hub.options.pubsub.subscribe_sink(selector, Arc::clone(&shared) as _, 0)
-        });
-        let named = named.transpose().map_err(|error| full(error.to_string()))?;
-        Ok(hub.enter(place, shared, named))
     }
 
     /// Leads a mount elsewhere. Sockets that are open stay, and so does what waits in them: their channels go on with the
@@ -242,51 +179,9 @@ impl Channels {
             }
         }
     }
-
-    /// Opens no more sockets, closes all with 1012, batch after batch, and waits until they are gone; whether they are.
-    pub async fn drain(&self, drain: Drain) -> bool {
-        let hub = &self.0;
-        hub.draining.store(true, SeqCst);
-        let all: Vec<_> = hub.sockets.iter().map(|entry| Arc::clone(entry.value())).collect();
-        for (at, batch) in all.chunks(drain.batch.get()).enumerate() {
-            if at > 0 {
-                tokio::time::sleep(drain.interval).await;
-            }
-            for shared in batch {
-                shared.close(Close::DRAIN);
-            }
-        }
-        drop(all);
-        let empty = async {
-            loop {
-                let emptied = hub.emptied.notified();
-                if hub.count() == 0 {
-                    return;
-                }
-                emptied.await;
-            }
-        };
-        tokio::time::timeout(drain.patience, empty).await.is_ok()
-    }
 }
 
 impl Hub {
-    /// A socket that is there from now on, until it is dropped.
-    fn enter(self: &Arc<Self>, place: Place<'_>, shared: Arc<Shared>, named: Option<SinkSubscription>) -> Socket {
-        self.sockets.insert(shared.id, Arc::clone(&shared));
-        place.keep();
-        let mut socket = Socket::new(Arc::clone(self), shared, named);
-        if self.draining.load(SeqCst) {
-            // It was opened while the others were being closed.
-            socket.close(Close::DRAIN.code, "service restart");
-        }
-        socket
-    }
-
-    fn flusher(&self) -> Option<Arc<Flusher>> {
-        self.flusher.get_or_init(Flusher::new).clone()
-    }
-
     pub(crate) fn find(&self, id: SocketId) -> Option<Arc<Shared>> {
         self.sockets.get(&id).map(|entry| Arc::clone(entry.value()))
     }
@@ -311,7 +206,7 @@ impl Hub {
             let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
             let frame = shared.version().push(&record.join_ref, record.topic.as_str(), event, body);
             let frame = frame.map_err(|unfit| Crash::new(unfit.to_string()))?;
-            if record.phase == ChannelPhase::Joining {
+            if record.phase == Phase::Joining {
                 return record.say_later(frame, shared.options.infos);
             }
             state.send(&shared.options, frame, false);
@@ -331,7 +226,7 @@ impl Hub {
             let Some(record) = state.record(serial).filter(|record| record.lives()) else { return Ok(()) };
             let frame = shared.version().reply(&record.join_ref, reference, record.topic.as_str(), status, body);
             let frame = frame.map_err(|unfit| Crash::new(unfit.to_string()))?;
-            if record.phase == ChannelPhase::Joining {
+            if record.phase == Phase::Joining {
                 // The first one counts, as for every message.
                 record.early.get_or_insert_with(|| Box::new(Early { frame, refuses: status != "ok" }));
                 return Ok(());
@@ -366,38 +261,6 @@ impl Hub {
             self.emptied.notify_waiters();
         }
     }
-}
-
-/// Room for one socket.
-struct Place<'a>(&'a Hub);
-
-impl<'a> Place<'a> {
-    fn take(hub: &'a Hub) -> Result<Self, Refused> {
-        let place = Self(hub);
-        let before = hub.places.fetch_add(1, SeqCst);
-        if hub.draining.load(SeqCst) {
-            return Err(full("the host is about to end".to_owned()));
-        }
-        if before >= hub.options.sockets_max {
-            return Err(full(format!("{before} sockets are open")));
-        }
-        Ok(place)
-    }
-
-    /// The socket gives it back.
-    fn keep(self) {
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
-fn full(detail: String) -> Refused {
-    Refused::Failed(Failure::new(FailureKind::Overloaded, Phase::Queue, detail).retry_after(RETRY_AFTER))
 }
 
 impl fmt::Debug for Channels {

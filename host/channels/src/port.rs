@@ -187,7 +187,8 @@ pub trait ChannelHandler: Send + Sync + 'static {
     /// Whose it is: a channel's topic is the topic of this name of this plugin.
     fn owner(&self) -> &PluginName;
 
-    /// Events whose broadcasts go to [`Self::handle_out`] in place of the client. Default: none.
+    /// Events whose broadcasts go to [`Self::handle_out`] in place of the client. Bytes for a client whose version has none go to
+    /// neither: passed on, they would end its channel. Default: none.
     fn intercepts(&self) -> &[String] {
         &[]
     }

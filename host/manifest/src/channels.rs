@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use skep_types::{HandlerName, PluginName, TopicPattern};
 
 use crate::read::{Item, Read, Section};
+pub use claims::{Brings, Clash, clashes};
 pub use mount::{InvalidMount, Mount, MountSelector};
 pub use socket::{Longpoll, SocketConfig, SocketConnect};
 pub use transport::{SocketLimits, SocketOrigins, SocketOverflow, WebSocketConfig};
 
+mod claims;
 pub(crate) mod mount;
 mod socket;
 pub(crate) mod transport;

@@ -62,8 +62,8 @@ pub mod watch;
 
 pub use caches::{CacheAccess, CacheConfig, CacheKind, WriteBehind};
 pub use channels::{
-    ChannelConfig, InvalidMount, Longpoll, Mount, MountSelector, SocketConfig, SocketConnect, SocketLimits,
-    SocketOrigins, SocketOverflow, WebSocketConfig,
+    Brings, ChannelConfig, Clash, InvalidMount, Longpoll, Mount, MountSelector, SocketConfig, SocketConnect,
+    SocketLimits, SocketOrigins, SocketOverflow, WebSocketConfig, clashes,
 };
 pub use cors::{Allowed, Cors};
 pub use cron::{CronConfig, Missed};

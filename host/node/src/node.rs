@@ -355,6 +355,7 @@ impl Node {
         let (wasm, origin) = self.component(plugin, settings).map_err(failed)?;
         let opens = (self.buckets.granted(settings), self.databases.granted(settings));
         let revision = self.prepare(plugin, settings, wasm.clone(), opens).await.map_err(failed)?;
+        let _claim = self.services.sockets.claim([(settings, &*revision.revision)], |_| true).map_err(failed)?;
         self.databases.migrate(&settings.name).await.map_err(failed)?;
         self.keep(plugin, settings, &wasm, &revision, origin, false).map_err(failed)?;
         plugin.swap(&revision, settings.clone(), origin, manifest.host.drain, &self.this);
@@ -455,6 +456,7 @@ impl Node {
         let previous = plugin.current();
         let opens = (self.buckets.granted(&settings), self.databases.granted(&settings));
         let prepared = self.prepare(plugin, &settings, wasm.clone(), opens).await?;
+        let _claim = self.services.sockets.claim([(&*settings, &*prepared.revision)], |_| true)?;
         // What can fail of the component has not failed. What serves goes on with the new schema until the swap, and so does what
         // a rollback goes back to.
         self.databases.migrate(&settings.name).await?;

@@ -8,7 +8,7 @@ use skep_types::{PluginName, TopicId, TopicName};
 use super::Socket;
 use super::deliver::Tag;
 use super::next::in_order;
-use super::state::{Early, Phase, Record};
+use super::record::{Early, Phase, Record};
 use crate::call::{Done, Outcome, Work, terminate};
 use crate::port::{Action, Channel, ChannelHandler, Crash, Joined};
 use crate::wire::{Body, Frame, Ref, check_json};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use skep_pubsub::{Broadcast, Message, Sink, Slot};
 
-use super::state::{Mail, Phase, Record, State};
+use super::record::{Mail, Phase, Record};
+use super::state::State;
 use super::{Close, Shared};
 use crate::wire::{Body, Frame, Ref, Version, events};
 

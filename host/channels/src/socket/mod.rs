@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `state` | what is behind the socket's lock: its outbound queue and its channels |
+//! | `record` | a channel, and what waits for its handler |
 //! | `receive` | what a client's message does |
 //! | `deliver` | what a message of pubsub does |
 //! | `next` | which call of a guest is next, and how channels end |
@@ -23,6 +24,7 @@ mod next;
 mod rate;
 pub(crate) mod raw;
 mod receive;
+mod record;
 mod state;
 mod ties;
 
@@ -45,7 +47,8 @@ pub(crate) use act::{checked, publish};
 pub use driver::Socket;
 pub(crate) use line::Flusher;
 pub use line::{Line, Outbound};
-pub(crate) use state::{Early, Mail, Phase, State};
+pub(crate) use record::{Early, Mail, Phase};
+pub(crate) use state::State;
 
 /// Why a socket is closed, as its client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use skep_pubsub::Message;
 use skep_types::TopicName;
 
-use super::state::{Mail, Phase, Record, State};
+use super::record::{Mail, Phase, Record};
+use super::state::State;
 use super::{Close, Shared, Speaks};
 use crate::port::ChannelHandler;
 use crate::wire::{Body, Frame, Ref, events};
@@ -61,6 +62,11 @@ impl Shared {
         let record = state.channels.get_mut(at)?;
         let mut answer = None;
         let call = match mail {
+            Mail::Join { reference, .. } if record.handler.is_none() => {
+                // Nobody handles its topic any more.
+                self.unmatched(state, at, &reference);
+                return None;
+            }
             Mail::Join { reference, params } => Call::Join { reference, params },
             Mail::Push { reference, event, body } => Call::Push { reference, event, body },
             Mail::Raw(frame) => Call::Raw(frame),
@@ -154,17 +160,23 @@ impl Shared {
     }
 
     /// Follows the mount's current table: joined channels go on with the handlers that are there now. What nobody handles any
-    /// more, or another plugin, fails; its client asks to join again.
+    /// more, or another plugin, fails; its client asks to join again. Joins that wait for their turn are for whoever is there then.
     pub(super) fn recheck(&self, state: &mut State) {
         state.recheck = false;
+        state.runnable = true;
+        if self.speaks == Speaks::Raw {
+            return;
+        }
         for record in state.channels.iter_mut().filter(|record| record.lives()) {
-            let Some(old) = &record.handler else { continue };
-            match self.mount.find(&record.topic) {
-                Some(new) if new.owner() == old.owner() && new.keeps() == old.keeps() => record.handler = Some(new),
+            let new = self.mount.find(&record.topic);
+            match (&record.handler, new) {
+                (_, new) if record.waits() => record.handler = new,
+                (Some(old), Some(new)) if new.owner() == old.owner() && new.keeps() == old.keeps() => {
+                    record.handler = Some(new);
+                }
                 _ => record.mail.push_front(Mail::Gone),
             }
         }
-        state.runnable = true;
     }
 }
 

@@ -10,7 +10,7 @@ use skep_types::{PluginName, TopicName};
 
 use super::driver::info;
 use super::next::Call;
-use super::state::{Phase, Record};
+use super::record::{Phase, Record};
 use super::{Close, Shared, Socket, Speaks};
 use crate::address::ChannelId;
 use crate::call::{Work, begin};

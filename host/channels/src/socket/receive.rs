@@ -2,7 +2,8 @@
 
 use skep_types::TopicName;
 
-use super::state::{Mail, Phase, Record, State};
+use super::record::{Mail, Phase, Record};
+use super::state::State;
 use super::{Close, Shared, Speaks};
 use crate::wire::{Frame, Incoming, PHOENIX, Ref, events};
 
@@ -112,6 +113,14 @@ impl Shared {
             record.push_mail(Mail::Push { reference, event, body });
             state.runnable = true;
         }
+    }
+
+    /// Answers a join whose topic nobody handles any more, now that it has its turn.
+    pub(super) fn unmatched(&self, state: &mut State, at: usize, reference: &Ref) {
+        let Some(record) = state.channels.get(at) else { return };
+        let (serial, topic) = (record.serial, record.topic.as_str());
+        let reply = self.version().reply_text(&Ref::NULL, reference, topic, "error", UNMATCHED);
+        self.refused(state, serial, reply);
     }
 
     /// What came behind a join that was refused is answered as if it came now.

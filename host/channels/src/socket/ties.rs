@@ -8,7 +8,8 @@ use skep_types::PluginName;
 
 use super::Socket;
 use super::deliver::Tag;
-use super::state::{Phase, State};
+use super::record::Phase;
+use super::state::State;
 use crate::call::terminate;
 use crate::port::{Channel, Crash};
 

@@ -9,6 +9,7 @@ mod guests;
 mod joins;
 mod line;
 mod messages;
+mod model;
 mod presence;
 mod pubsub;
 mod raw;

@@ -359,6 +359,13 @@ pub(crate) fn target<const N: usize>(
     options: &Arc<SocketOptions>,
     handlers: [(&str, Arc<dyn ChannelHandler>); N],
 ) -> Target {
+    target_of(options, handlers)
+}
+
+pub(crate) fn target_of<'a>(
+    options: &Arc<SocketOptions>,
+    handlers: impl IntoIterator<Item = (&'a str, Arc<dyn ChannelHandler>)>,
+) -> Target {
     let handlers = handlers.into_iter().map(|(pattern, handler)| (pattern.parse().unwrap(), handler));
     Target {
         options: Arc::clone(options),

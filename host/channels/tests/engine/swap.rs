@@ -54,6 +54,49 @@ async fn what_nobody_handles_any_more_fails() {
     client.sees(r#"["5","5","room:b","phx_reply",{"status":"ok","response":{"revision":3}}]"#).await;
 }
 
+/// Found by the model: it failed before it had begun, so that nobody answered the join and what came behind it.
+#[tokio::test(start_paused = true)]
+async fn a_join_that_waits_for_its_turn_is_for_whoever_is_there_then() {
+    let rig = Rig::new();
+    let mut client = rig.client().await;
+    let waits = async |client: &mut crate::rig::Client| {
+        client.send(r#"["1","1","room:a","phx_join","gate"]"#);
+        client.send(r#"["2","2","room:a","phx_join",{}]"#);
+        client.send(r#"["2","3","room:a","echo",4]"#);
+        client.quiet().await;
+    };
+    waits(&mut client).await;
+    let other = Guest { owner: plugin("other"), ..rig.guest(2) };
+    rig.swap([("room:*", Arc::new(other) as _)]);
+    client.quiet().await;
+    rig.notes.gate.notify_one();
+    for seen in [
+        r#"["1","1","room:a","phx_reply",{"status":"ok","response":{"revision":1}}]"#,
+        r#"["1","1","room:a","phx_error",{}]"#,
+        r#"["2","2","room:a","phx_reply",{"status":"ok","response":{"revision":2}}]"#,
+        r#"["2","3","room:a","phx_reply",{"status":"ok","response":4}]"#,
+    ] {
+        client.sees(seen).await;
+    }
+    // Nobody is there: it is answered as if it came now, and so is what came behind it.
+    drop(client);
+    let mut client = rig.client().await;
+    waits(&mut client).await;
+    rig.swap([]);
+    client.quiet().await;
+    rig.notes.gate.notify_one();
+    for seen in [
+        r#"["1","1","room:a","phx_reply",{"status":"ok","response":{"revision":2}}]"#,
+        r#"["1","1","room:a","phx_error",{}]"#,
+        r#"[null,"2","room:a","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+        r#"[null,"3","room:a","phx_reply",{"status":"error","response":{"reason":"unmatched topic"}}]"#,
+    ] {
+        client.sees(seen).await;
+    }
+    client.quiet().await;
+    assert_eq!(rig.pubsub.stats().subscriptions, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn numbered_pushes_have_no_gap_over_many_reloads() {
     let rig = Rig::new();

@@ -1,16 +1,13 @@
 //! Whether channels have sockets to be joined on.
 
-use std::collections::BTreeMap;
-
 use skep_types::PluginName;
 
 use super::Plugins;
-use crate::channels::MountSelector;
+use crate::channels::{Brings, Clash, MountSelector, clashes};
 use crate::read::{Reading, closest, join};
 
 /// Channels are joined on sockets that are there, and on those of others if that is granted; and a topic is for one plugin.
 pub(crate) fn sockets(plugins: &Plugins, names: &[&str], reading: &Reading) {
-    let mut taken = BTreeMap::new();
     for (name, plugin) in plugins {
         let entry = join("plugins", name.as_str());
         let known = Sockets { plugins, names, of: name, reading };
@@ -36,17 +33,24 @@ pub(crate) fn sockets(plugins: &Plugins, names: &[&str], reading: &Reading) {
                     reading.report(&path, message);
                 }
             }
-            for (owner, other) in plugins {
-                for mount in other.sockets.keys().filter(|mount| channel.is_on(name, owner, mount)) {
-                    if let Some(first) = taken.insert((owner, mount, pattern), name).filter(|first| *first != name) {
-                        let message = format!(
-                            "plugin `{first}` has the channels `{pattern}` on the socket `{mount}` of `{owner}` already; a \
-                             client's join has one plugin to go to"
-                        );
-                        reading.report(&path, message);
-                    }
-                }
-            }
+        }
+    }
+    one_plugin_each(plugins, reading);
+}
+
+/// What only components say is not known here: it is looked at when they are loaded.
+fn one_plugin_each(plugins: &Plugins, reading: &Reading) {
+    let named = plugins.iter().map(|(plugin, config)| Brings { plugin, config, component: Vec::new() });
+    for Clash { first, second, topics, socket } in clashes(named) {
+        let MountSelector { owner: Some(owner), mount } = socket else { continue };
+        // One that is not there has a problem of its own.
+        if plugins.get(&owner).is_some_and(|plugin| plugin.sockets.contains_key(&mount)) {
+            let path = join(&join(&join("plugins", second.as_str()), "channels"), &topics.to_string());
+            let message = format!(
+                "plugin `{first}` has the channels `{topics}` on the socket `{mount}` of `{owner}` already; a client's join \
+                 has one plugin to go to"
+            );
+            reading.report(&path, message);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use skep_manifest::{ChannelConfig, Longpoll, SocketConfig, SocketConnect, SocketLimits, SocketOrigins};
-use skep_types::ByteSize;
+use skep_manifest::{
+    Brings, ChannelConfig, Longpoll, SocketConfig, SocketConnect, SocketLimits, SocketOrigins, clashes,
+};
+use skep_types::{ByteSize, TopicPattern};
 
 use crate::mistakes::{check, plugin};
 use crate::{name, parse};
@@ -173,6 +175,41 @@ fn a_join_has_one_plugin_to_go_to() {
         &two("room:*", "room:*"),
         "plugins.b.channels.\"room:*\": plugin `a` has the channels `room:*` on the socket `/socket` of `a` already",
     );
+}
+
+/// What a component has and its entry does not name is on all sockets of its plugin.
+#[test]
+fn what_components_have_is_for_one_plugin_too() {
+    let found = |own: &str, of_a: &[&str], of_b: &[&str]| {
+        let text = format!(
+            "[plugins.a]\nsource = 'a'\nsockets = {{ '/socket' = {{}}, '/else' = {{}} }}\n{own}\n\
+             [plugins.b]\nsource = 'b'\ngrants.sockets = ['a/socket']\nchannels.'room:*'.sockets = ['a/socket']\n\
+             [plugins.c]\nsource = 'c'\nsockets.'/c' = {{}}"
+        );
+        let manifest = parse(&text).unwrap();
+        let patterns = |of: &[&str]| of.iter().map(|text| text.parse().unwrap()).collect::<Vec<TopicPattern>>();
+        let (of_a, of_b) = (patterns(of_a), patterns(of_b));
+        let brings = manifest.plugins.iter().map(|(plugin, config)| {
+            let component = match plugin.as_str() {
+                "a" => &of_a,
+                // Its own sockets are others.
+                _ => &of_b,
+            };
+            Brings { plugin, config, component: component.iter().collect() }
+        });
+        clashes(brings).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("", &["room:lobby", "*"], &["room:*"]),
+        [""; 0],
+        "these overlap, and the most exact one is joined"
+    );
+    let clash = "the plugins `a` and `b` both have the channels `room:*` on the socket `a/socket`, and a client's join has one \
+                 plugin to go to: write in `[plugins.NAME.channels.\"room:*\"]` of one of them on which other `sockets` they are";
+    assert_eq!(found("", &["room:*"], &["room:*"]), [clash]);
+    assert_eq!(found("", &["room:*"], &[]), [clash], "the entry is enough: its component may have processes");
+    let elsewhere = "channels.'room:*'.sockets = ['/else']";
+    assert_eq!(found(elsewhere, &["room:*"], &["room:*"]), [""; 0]);
 }
 
 #[test]

@@ -29,6 +29,11 @@ impl Node {
             );
         }
         let settings = Settings::clone(&predecessor.settings);
+        let claim = self.services.sockets.claim([(&settings, &*predecessor.prepared.revision)], |_| true);
+        if let Err(clash) = &claim {
+            // Somebody else has brought them meanwhile. It is the bad revision that has to go.
+            tracing::warn!(plugin = %plugin.name(), error = format!("{clash:#}"), "the rollback brings channels of another plugin");
+        }
         plugin.swap(&predecessor.prepared, settings, Origin::Rollback, self.drain(), &self.this);
         plugin.listen().await;
         if *deployed != *predecessor.settings {

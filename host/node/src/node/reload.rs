@@ -74,6 +74,8 @@ impl Node {
             }
             swaps.push((plugin, settings, wasm, revision, origin));
         }
+        let fresh = swaps.iter().map(|(_, settings, _, prepared, _)| (settings, &*prepared.revision));
+        let _claim = self.services.sockets.claim(fresh, |name| plugins.contains_key(name))?;
         // The last things that can fail; the table needs the new settings, which the plugins do not have yet.
         let settings_of = |plugin: &Arc<Plugin>| {
             let fresh = swaps.iter().find(|(swapped, ..)| Arc::ptr_eq(swapped, plugin));

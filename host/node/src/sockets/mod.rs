@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `claims` | what plugins are about to bring, so that channels on a socket are one plugin's |
 //! | `handlers` | a plugin as the engine calls it: who may connect, and its channels |
 //! | `process` | channels that are processes |
 //! | `raw` | the same for raw WebSockets |
@@ -12,6 +13,7 @@
 //! A mount stays the same object for as long as its plugin names it, and so do its sockets; what it leads to is swapped whenever
 //! a revision or an entry of the manifest is put in service. A route with `websocket` has a mount, too.
 
+mod claims;
 mod handlers;
 mod meter;
 mod options;
@@ -58,6 +60,10 @@ struct State {
     raw: BTreeMap<(PluginName, String), Arc<skep_channels::Mount>>,
     /// What is in service of each plugin that has sockets, raw ones among them, or channels.
     offers: BTreeMap<PluginName, Offer>,
+    /// What is about to be: for each deploy and reload on its way.
+    claimed: Vec<claims::Claimed>,
+    /// How many claims there were: the number of the next.
+    claims: u64,
 }
 
 /// What a plugin in service brings.
@@ -181,7 +187,7 @@ impl SocketService {
 
     /// Leads every mount to what is in service, and forgets those that are no more.
     fn lead(&self, state: &mut State) {
-        let State { mounts, raw, offers } = state;
+        let State { mounts, raw, offers, .. } = state;
         for (owner, offer) in offers.iter() {
             for (path, config) in &offer.settings.config.sockets {
                 let Some(mount) = mounts.get(&(owner.clone(), path.clone())) else { continue };
@@ -216,7 +222,8 @@ impl SocketService {
         config: &SocketConfig,
     ) -> Table {
         let mut handlers: Vec<(TopicPattern, Arc<dyn ChannelHandler>)> = Vec::new();
-        // The mount's own plugin last: of several for one pattern it is the one that counts.
+        // The mount's own plugin last: of several for one pattern it is the one that counts. They are for a moment within a reload,
+        // and after a rollback of the host's own, which nothing can refuse.
         let others = offers.iter().filter(|(name, _)| *name != owner);
         for (name, offer) in others.chain(offers.get_key_value(owner)) {
             let patterns = offer.channels.iter().map(|definition| &definition.topics);
