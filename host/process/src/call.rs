@@ -1,7 +1,6 @@
 //! Messages to processes, and the answers of those who are waited for.
 
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,7 +19,6 @@ use crate::letter::{Answer, Letter, dropped};
 use crate::observe::Happened;
 use crate::reason::Reason;
 use crate::time::{Tick, nanos};
-use crate::turn;
 
 /// So far is a chain of those who wait for each other followed.
 const CHAIN_MAX: usize = 16;
@@ -56,19 +54,6 @@ impl Core {
         match self.answered(waiting, over).await {
             Some(answer) => answer,
             None => Err(Failure::Timeout(self.explain(waits.as_ref().map(|waits| waits.0.number), &cell))),
-        }
-    }
-
-    /// The first part of a turn, on the task of the one who waits for what comes of it: as far as it gets without having to
-    /// wait, and one message at most. That is nearly always all of it, and no other thread has to be woken. What is left goes
-    /// on by itself.
-    async fn run_here(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
-        let turn = turn::run_for_caller(Arc::clone(self), Arc::clone(cell), stage);
-        let mut turn = Box::pin(self.turns.track_future(turn));
-        // A panic of the engine is not the caller's: as on a task of its own, it ends the turn.
-        let began = poll_fn(|cx| Poll::Ready(catch_unwind(AssertUnwindSafe(|| turn.as_mut().poll(cx))))).await;
-        if let Ok(Poll::Pending) = began {
-            self.runtime.spawn(turn);
         }
     }
 

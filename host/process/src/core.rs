@@ -1,7 +1,10 @@
 //! What all parts of the engine share.
 
+use std::future::{Future as _, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Poll;
 
 use parking_lot::MutexGuard;
 use skep_types::Clock;
@@ -121,6 +124,19 @@ impl Core {
     pub(crate) fn run(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
         let turn = turn::run(Arc::clone(self), Arc::clone(cell), stage);
         self.turns.spawn_on(turn, &self.runtime);
+    }
+
+    /// The first part of a turn, on the task of the one who waits for what comes of it: as far as it gets without having to
+    /// wait, and one message at most. That is nearly always all of it, and no other thread has to be woken. What is left goes
+    /// on by itself.
+    pub(crate) async fn run_here(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
+        let turn = turn::run_for_caller(Arc::clone(self), Arc::clone(cell), stage);
+        let mut turn = Box::pin(self.turns.track_future(turn));
+        // A panic of the engine is not the caller's: as on a task of its own, it ends the turn.
+        let began = poll_fn(|cx| Poll::Ready(catch_unwind(AssertUnwindSafe(|| turn.as_mut().poll(cx))))).await;
+        if let Ok(Poll::Pending) = began {
+            self.runtime.spawn(turn);
+        }
     }
 
     /// Adds a wish and lets the process see to it.

@@ -62,7 +62,15 @@ impl Core {
             self.registry.remove(&cell);
             return Some(Err(Error::Stopping.into()));
         }
-        self.wish(&cell, Wishes::BEGIN);
+        let stage = {
+            let mut state = cell.lock();
+            // Somebody who found it in the registry may have begun already.
+            state.wishes.add(Wishes::BEGIN);
+            Self::begin(&mut state)
+        };
+        if let Some(stage) = stage {
+            self.run_here(&cell, stage).await;
+        }
         let begun = born.await.unwrap_or_else(|_| Err(Error::Stopping.into()));
         Some(begun.map(|()| Started { pid: cell.pid(), was_there: false }))
     }

@@ -20,6 +20,19 @@ async fn a_process_keeps_its_state_between_messages() {
     assert_eq!(rig.try_call(&named("b"), "get").await, Err(Failure::NotFound));
 }
 
+/// Who calls runs the turn that it begins, and may be kept from its answer by nobody else's message.
+#[tokio::test]
+async fn who_calls_does_not_wait_for_what_is_behind_its_message() {
+    let rig = Rig::new();
+    rig.start("a").await;
+    let before = rig.engine.totals().messages;
+    rig.call("a", "burden 3").await;
+    assert_eq!(rig.engine.totals().messages - before, 1);
+    rig.settle().await;
+    assert_eq!(rig.engine.totals().messages - before, 4);
+    assert_eq!(rig.call("a", "get").await, "3 v1");
+}
+
 #[tokio::test]
 async fn names_are_of_one_process_at_a_time() {
     let rig = Rig::new();

@@ -165,6 +165,12 @@ impl Counter {
             "get" => Ok(Turn::reply(format!("{} v{}", self.count, self.of.version))),
             "crash" => Err(Crash::new(Fault::Trap, "told to")),
             "panic" => panic!("told to"),
+            "burden" => {
+                for _ in 0..rest.parse().unwrap() {
+                    engine().send(&me.clone().into(), "add".into()).await.unwrap();
+                }
+                Ok(ok)
+            }
             "hang" => pending().await,
             "refuse" => Err(Crash::new(Fault::Returned, "said no")),
             "stop" => {
