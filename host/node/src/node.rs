@@ -520,12 +520,13 @@ fn is_replaced(pin: &Pin, settings: &Settings) -> bool {
 /// Reads a plugin's component from where the manifest says.
 pub(crate) fn read_source(settings: &Settings) -> anyhow::Result<Bytes> {
     let source = &settings.config.source;
-    let wasm = std::fs::read(source).with_context(|| {
+    let wasm = std::fs::read(source).map_err(|error| {
         let hint = match &settings.config.build {
+            _ if error.kind() != std::io::ErrorKind::NotFound => "the host's user must be able to read it".to_owned(),
             Some(command) => format!("build it with `skep build` (`{command}`)"),
             None => "check `source` in skep.toml".to_owned(),
         };
-        format!("no component at {}: {hint}", source.display())
+        anyhow::Error::new(error).context(format!("no component at {}: {hint}", source.display()))
     })?;
     Ok(wasm.into())
 }

@@ -23,7 +23,7 @@ pub(crate) async fn build(args: &Dir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks the manifest, its secrets and migrations, and the shape of every component that is there.
+/// Checks the manifest, its secrets, TLS files and migrations, and the shape of every component that is there.
 #[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.dir)?;
@@ -34,7 +34,13 @@ pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
         }
         databases::check_migrations(plugin).with_context(|| format!("plugin `{name}`"))?;
         match std::fs::read(&plugin.source) {
-            Err(_) => println!("{name}: not built yet ({})", plugin.source.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                println!("{name}: not built yet ({})", plugin.source.display());
+            }
+            Err(error) => {
+                wrong += 1;
+                println!("{name}: cannot read {}: {error}", plugin.source.display());
+            }
             Ok(wasm) => match skep_runtime::inspect(&wasm) {
                 Ok(shape) => match shape.http {
                     Some(handler) => println!("{name}: ok, {}", handler.export()),
