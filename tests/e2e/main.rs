@@ -12,6 +12,7 @@ mod channel_bounds;
 mod channel_processes;
 mod channels;
 mod chaos;
+mod cli;
 mod connections;
 mod crash;
 mod cron;

@@ -531,10 +531,23 @@ pub(crate) fn read_source(settings: &Settings) -> anyhow::Result<Bytes> {
     Ok(wasm.into())
 }
 
+fn tls_files(manifest: &Manifest) -> Option<TlsFiles> {
+    let tls = manifest.host.tls.as_ref()?;
+    Some(TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() })
+}
+
+/// Whether the certificate and the key of a manifest can be used, if it names any. It blocks.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_tls(manifest: &Manifest) -> anyhow::Result<()> {
+    tls_files(manifest).map_or(Ok(()), |files| files.check().context("the certificate of `host.tls`"))
+}
+
 fn server_options(manifest: &Manifest) -> ServerOptions {
     let host = &manifest.host;
     ServerOptions {
-        tls: host.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
+        tls: tls_files(manifest),
         header_timeout: host.http.header_timeout,
         keep_alive: host.http.keep_alive,
         max_connections: host.http.max_connections,

@@ -27,11 +27,12 @@ pub(crate) async fn build(args: &Dir) -> anyhow::Result<()> {
 #[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.dir)?;
+    skep_node::check_tls(&manifest)?;
+    for (path, secret) in manifest.secrets() {
+        secret.resolve().context(path)?;
+    }
     let mut wrong = 0_usize;
     for (name, plugin) in &manifest.plugins {
-        for (key, secret) in &plugin.secrets {
-            secret.resolve().with_context(|| format!("the secret `{key}` of plugin `{name}`"))?;
-        }
         databases::check_migrations(plugin).with_context(|| format!("plugin `{name}`"))?;
         match std::fs::read(&plugin.source) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

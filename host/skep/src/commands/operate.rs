@@ -9,7 +9,7 @@ use skep_manifest::Manifest;
 
 use super::output::{follow, one_line};
 use super::time::moment;
-use crate::cli::{Deploy, Dir, Logs, Ps, Rollback};
+use crate::cli::{Deploy, Logs, Ps, Reload, Rollback};
 
 /// The node that serves the manifest in this folder.
 pub(super) fn client(dir: &Path) -> anyhow::Result<Client> {
@@ -47,7 +47,13 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    println!("{} (skep {}, {}) on {}", status.name, status.version, status.allocation, status.listen.join(", "));
+    println!(
+        "{} (skep {}, instances {}) on {}",
+        status.name,
+        status.version,
+        status.allocation,
+        status.listen.join(", ")
+    );
     println!(
         "{:<20} {:<8} {:<18} {:<9} {:>7} {:>7}  ROUTES",
         "PLUGIN", "STATE", "REVISION", "ORIGIN", "RUNNING", "WAITING"
@@ -108,8 +114,9 @@ pub(crate) async fn rollback(args: Rollback) -> anyhow::Result<()> {
 }
 
 #[allow(clippy::print_stdout)] // The command's answer.
-pub(crate) async fn reload(args: Dir) -> anyhow::Result<()> {
-    let reloaded = client(&args.dir)?.reload().await?;
+pub(crate) async fn reload(args: Reload) -> anyhow::Result<()> {
+    let dir = args.place.as_ref().unwrap_or(&args.node.dir);
+    let reloaded = client(dir)?.reload().await?;
     println!("{}", said(&reloaded));
     Ok(())
 }
