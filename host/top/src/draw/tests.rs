@@ -159,9 +159,9 @@ fn a_narrow_terminal_keeps_names_and_numbers() {
 #[test]
 fn a_very_narrow_terminal_keeps_names_whole() {
     let lines = lines(&terminal(&picture(), &Ui::default(), 50, 17));
-    assert_eq!(lines[4], "shop                        running      1,000         0");
-    assert_eq!(lines[11], "PROCESS                STATE       MAILBOX  MSG/S");
-    assert_eq!(lines[13], "shop/cart/000000000003 idle             30      -");
+    assert_eq!(lines[4], "shop                  running      1,000         0");
+    assert_eq!(lines[11], "PROCESS                 STATE       MAILBOX  MSG/S");
+    assert_eq!(lines[13], "shop/cart/0000000000030 idle             30      -");
 }
 
 #[test]
