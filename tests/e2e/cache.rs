@@ -119,7 +119,7 @@ async fn the_command_line_speaks_of_buckets() {
         (&["get", "cli/main", "greeting", "--json"], "\"text\": \"hello\""),
         (&["del", "cli/main", "greeting"], "deleted\n"),
         (&["del", "cli/main", "greeting"], "there was none\n"),
-        (&["clear", "cli/main"], "1 entries removed\n"),
+        (&["clear", "cli/main"], "1 entry removed\n"),
     ] {
         let (done, text) = skep(&[&["cache"], args].concat()).await;
         let text = String::from_utf8(text).unwrap();

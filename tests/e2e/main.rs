@@ -14,6 +14,7 @@ mod channel_processes;
 mod channels;
 mod channels_tls;
 mod chaos;
+mod cli;
 mod connections;
 mod crash;
 mod cron;

@@ -397,7 +397,7 @@ async fn the_command_line_speaks_of_supervision() {
         (&["resume", "host/ops3/subscribers"][..], false, "`host/ops3/subscribers` is running"),
         (&["dead"], true, " ops3/on_poison "),
         (&["dead", "show", "ops3", "on_poison"], true, "1 attempt: the message asked for an error\n  3 bytes: err\n"),
-        (&["dead", "retry", "ops3", "on_poison"], true, "1 letters on their way again\n"),
+        (&["dead", "retry", "ops3", "on_poison"], true, "1 letter on the way again\n"),
         (&["dead", "gone"], false, "there is no plugin `gone`; there are: ops3"),
         (&["dead", "clear", "ops3", "gone"], false, "has no subscription `gone`"),
         (&["events", "--after", "0"], true, "\n2 "),
@@ -406,6 +406,6 @@ async fn the_command_line_speaks_of_supervision() {
         assert!(done == success && text.contains(expected), "{args:?}: {text}");
     }
     set_aside(&host, "ops3", "on_poison", 2).await;
-    assert_eq!(said(&["dead", "clear", "ops3", "on_poison"]).await.1, "1 letters removed\n");
+    assert_eq!(said(&["dead", "clear", "ops3", "on_poison"]).await.1, "1 letter removed\n");
     assert_eq!(said(&["dead", "--json"]).await.1, "[]\n");
 }

@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Deployed, ErrorBody, NodeStatus, Reloaded, RevisionStatus};
+use crate::api::{Deployed, ErrorBody, Line, NodeStatus, Reloaded, RevisionStatus};
 use crate::logs::LogLine;
 
 mod caches;
@@ -54,11 +54,17 @@ impl Endpoint {
     /// When no node left one there.
     pub fn find(data: &Path) -> anyhow::Result<Self> {
         let path = data.join(Self::FILE);
-        let text = std::fs::read(&path).with_context(|| {
-            format!(
+        let text = std::fs::read(&path).map_err(|error| {
+            // It is there, and its token is not for everybody.
+            if error.kind() == std::io::ErrorKind::PermissionDenied {
+                let message = format!("cannot read {}: be the user that the node runs as", path.display());
+                return anyhow::Error::new(error).context(message);
+            }
+            let message = format!(
                 "no node is known in {}: start one with `skep serve`, or name its folder with `--dir`",
                 data.display()
-            )
+            );
+            anyhow::Error::new(error).context(message)
         })?;
         serde_json::from_slice(&text).with_context(|| format!("{} is damaged: restart the node", path.display()))
     }
@@ -120,7 +126,7 @@ impl Client {
     /// # Errors
     /// When the node does not answer or has no such plugin.
     pub async fn revisions(&self, plugin: &str) -> anyhow::Result<Vec<RevisionStatus>> {
-        self.json(Method::GET, &format!("/api/plugins/{plugin}/revisions"), Bytes::new()).await
+        self.json(Method::GET, &format!("/api/plugins/{}/revisions", encoded(plugin)), Bytes::new()).await
     }
 
     /// Puts a component in service.
@@ -128,7 +134,7 @@ impl Client {
     /// # Errors
     /// What the node has against it.
     pub async fn deploy(&self, plugin: &str, wasm: Bytes) -> anyhow::Result<Deployed> {
-        self.json(Method::POST, &format!("/api/plugins/{plugin}/deploy"), wasm).await
+        self.json(Method::POST, &format!("/api/plugins/{}/deploy", encoded(plugin)), wasm).await
     }
 
     /// Goes back to an earlier revision.
@@ -136,8 +142,8 @@ impl Client {
     /// # Errors
     /// What the node has against it.
     pub async fn rollback(&self, plugin: &str, revision: Option<&str>) -> anyhow::Result<Deployed> {
-        let query = revision.map(|revision| format!("?revision={revision}")).unwrap_or_default();
-        self.json(Method::POST, &format!("/api/plugins/{plugin}/rollback{query}"), Bytes::new()).await
+        let query = revision.map(|revision| format!("?revision={}", encoded(revision))).unwrap_or_default();
+        self.json(Method::POST, &format!("/api/plugins/{}/rollback{query}", encoded(plugin)), Bytes::new()).await
     }
 
     /// Has the manifest read again.
@@ -148,17 +154,16 @@ impl Client {
         self.json(Method::POST, "/api/reload", Bytes::new()).await
     }
 
-    /// Follows the log until the node ends; `each` sees every line.
+    /// Follows the log until the node ends or `each` breaks; it sees every line, and how many it missed.
     ///
     /// # Errors
-    /// When the node does not answer.
-    pub async fn logs(&self, plugin: Option<&str>, mut each: impl FnMut(LogLine)) -> anyhow::Result<()> {
-        let query = plugin.map(|plugin| format!("?plugin={plugin}")).unwrap_or_default();
-        // A line of another kind says that some are lost, which nobody has asked for yet.
-        let each = |line: serde_json::Value| {
-            serde_json::from_value(line).map(&mut each).unwrap_or_default();
-            ControlFlow::Continue(())
-        };
+    /// When the node does not answer or has no such plugin.
+    pub async fn logs(
+        &self,
+        plugin: Option<&str>,
+        each: impl FnMut(Line<LogLine>) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        let query = plugin.map(|plugin| format!("?plugin={}", encoded(plugin))).unwrap_or_default();
         self.follow(&format!("/api/logs{query}"), each).await
     }
 }

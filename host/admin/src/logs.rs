@@ -31,7 +31,7 @@ pub struct LogLine {
     pub request_id: String,
     /// `stdout`, `stderr` or `log` for what a guest printed; `host` for what the host says of a call.
     pub stream: String,
-    /// The text.
+    /// The text; in a line of the host with all that it says of the call, as ` name=value`.
     pub message: String,
 }
 
@@ -90,7 +90,7 @@ impl<S: Subscriber> Layer<S> for HubLayer {
             plugin: fields.plugin,
             request_id: fields.request_id,
             stream: if fields.stream.is_empty() { "host".to_owned() } else { fields.stream },
-            message: fields.message,
+            message: fields.message + &fields.others,
         });
     }
 }
@@ -101,6 +101,8 @@ struct Fields {
     request_id: String,
     stream: String,
     message: String,
+    /// What else the event says, ` name=value` each: of a call its status and its time.
+    others: String,
 }
 
 impl Fields {
@@ -117,14 +119,39 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(slot) = self.slot(field.name()) {
-            value.clone_into(slot);
+        match self.slot(field.name()) {
+            Some(slot) => value.clone_into(slot),
+            None => self.others.push_str(&format!(" {}={value:?}", field.name())),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(slot) = self.slot(field.name()) {
-            *slot = format!("{value:?}");
+        match self.slot(field.name()) {
+            Some(slot) => *slot = format!("{value:?}"),
+            None => self.others.push_str(&format!(" {}={value:?}", field.name())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_the_host_says_of_a_call_comes_with_its_figures() {
+        let hub = LogHub::default();
+        let mut lines = hub.follow();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(hub.layer()), || {
+            tracing::info!(target: "access", method = %"GET", path = "/a\n", status = 404_u16, plugin = "shop", "request");
+            tracing::info!(target: "guest", plugin = "shop", request_id = %"07", stream = "stderr", "{}", "out of honey");
+        });
+        let line = lines.try_recv().unwrap();
+        assert_eq!((line.plugin.as_str(), line.stream.as_str()), ("shop", "host"));
+        assert_eq!(line.message, r#"request method=GET path="/a\n" status=404"#);
+        let line = lines.try_recv().unwrap();
+        assert_eq!((line.request_id.as_str(), line.stream.as_str()), ("07", "stderr"));
+        assert_eq!(line.message, "out of honey");
     }
 }

@@ -190,20 +190,23 @@ struct LogsQuery {
     plugin: Option<String>,
 }
 
-/// Log lines as they come, one JSON object a line, until the client leaves.
-async fn logs(State(admin): State<Admin>, Query(query): Query<LogsQuery>) -> Response {
+/// Log lines as they come, one JSON object a line, until the client leaves. A plugin that is not there would never say anything.
+async fn logs(State(admin): State<Admin>, Query(query): Query<LogsQuery>) -> Result<Response, ControlError> {
+    if let Some(plugin) = &query.plugin {
+        admin.control.revisions(plugin)?;
+    }
     let lines = stream::unfold((admin.control.logs().follow(), query.plugin), |(mut lines, plugin)| async move {
         loop {
             let line = match lines.recv().await {
                 Ok(line) if plugin.as_ref().is_some_and(|plugin| *plugin != line.plugin) => continue,
                 Ok(line) => serde_json::to_string(&line).unwrap_or_default(),
-                Err(RecvError::Lagged(lost)) => serde_json::json!({ "lost": lost }).to_string(),
+                Err(RecvError::Lagged(missed)) => serde_json::json!({ "missed": missed }).to_string(),
                 Err(RecvError::Closed) => return None,
             };
             return Some((Ok::<_, std::convert::Infallible>(format!("{line}\n")), (lines, plugin)));
         }
     });
-    ([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
 #[cfg(test)]

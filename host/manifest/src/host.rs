@@ -21,7 +21,7 @@ pub struct HostConfig {
     pub name: String,
     /// Where plugins are served, never empty; one address or several. Default `127.0.0.1:8080`.
     pub listen: Vec<SocketAddr>,
-    /// Where metrics, the dashboard and the admin API are served. Default `127.0.0.1:9090`.
+    /// Where metrics and the admin API are served. Default `127.0.0.1:9090`.
     pub admin: SocketAddr,
     /// Whether the admin listener may be reached from other machines. Default false.
     pub admin_public: bool,

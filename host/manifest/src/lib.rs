@@ -21,8 +21,8 @@
 //!
 //! Private modules do the reading: `read` walks tables and knows which keys were asked for, so that the rest are
 //! reported as unknown with a suggestion; `scalar` and `duration` read single values; `limits` reads the limits of
-//! `skep-types`; `json` reads values that a guest gets as JSON; `check` holds what no single key can know; `fingerprint`
-//! writes a plugin's settings for its revision.
+//! `skep-types`; `json` reads values that a guest gets as JSON; `check` holds what no single key can know; `secrets` lists
+//! those that a manifest names; `fingerprint` writes a plugin's settings for its revision.
 //!
 //! Every path in a manifest is relative to the manifest's folder and absolute in the types of this crate.
 
@@ -51,6 +51,7 @@ pub mod route;
 mod scalar;
 pub mod second_tier;
 pub mod secret;
+mod secrets;
 pub mod sql;
 pub mod store;
 pub mod subscribers;

@@ -66,7 +66,10 @@ impl Manifest {
         let mut plugin = PluginConfig::new(wasm);
         // A wildcard takes at least one character, so the root needs a route of its own.
         plugin.routes = ["/", "/{*path}"].into_iter().filter_map(|path| Route::any(path).ok()).collect();
-        Self { host: HostConfig::new(&dir), plugins: BTreeMap::from([(name, plugin)]), dir, file: None }
+        let mut host = HostConfig::new(&dir);
+        // A folder has one host at a time, and several components of one build beside each other.
+        host.data = host.data.join("run").join(name.as_str());
+        Self { host, plugins: BTreeMap::from([(name, plugin)]), dir, file: None }
     }
 }
 

@@ -49,4 +49,4 @@ pub mod warmers;
 pub mod watch;
 
 pub use durable::copy_store;
-pub use node::{Mode, Node, NodeOptions};
+pub use node::{Mode, Node, NodeOptions, check_tls};

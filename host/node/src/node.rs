@@ -522,20 +522,34 @@ fn is_replaced(pin: &Pin, settings: &Settings) -> bool {
 /// Reads a plugin's component from where the manifest says.
 pub(crate) fn read_source(settings: &Settings) -> anyhow::Result<Bytes> {
     let source = &settings.config.source;
-    let wasm = std::fs::read(source).with_context(|| {
+    let wasm = std::fs::read(source).map_err(|error| {
         let hint = match &settings.config.build {
+            _ if error.kind() != std::io::ErrorKind::NotFound => "the host's user must be able to read it".to_owned(),
             Some(command) => format!("build it with `skep build` (`{command}`)"),
             None => "check `source` in skep.toml".to_owned(),
         };
-        format!("no component at {}: {hint}", source.display())
+        anyhow::Error::new(error).context(format!("no component at {}: {hint}", source.display()))
     })?;
     Ok(wasm.into())
+}
+
+fn tls_files(manifest: &Manifest) -> Option<TlsFiles> {
+    let tls = manifest.host.tls.as_ref()?;
+    Some(TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() })
+}
+
+/// Whether the certificate and the key of a manifest can be used, if it names any. It blocks.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check_tls(manifest: &Manifest) -> anyhow::Result<()> {
+    tls_files(manifest).map_or(Ok(()), |files| files.check().context("the certificate of `host.tls`"))
 }
 
 fn server_options(manifest: &Manifest) -> ServerOptions {
     let host = &manifest.host;
     ServerOptions {
-        tls: host.tls.as_ref().map(|tls| TlsFiles { cert: tls.cert.clone(), key: tls.key.clone() }),
+        tls: tls_files(manifest),
         header_timeout: host.http.header_timeout,
         keep_alive: host.http.keep_alive,
         max_connections: host.http.max_connections,

@@ -54,9 +54,11 @@ pub(crate) enum LogFormat {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a new plugin in Rust
-    #[command(after_help = "Example:\n  skep new hello\n  skep up hello")]
+    #[command(after_help = "Examples:\n  skep new hello && skep up hello\n  \
+                            skep new hello --sdk ../skep/guest-sdk")]
     New(New),
     /// Run the build commands of a manifest's plugins
+    #[command(after_help = "A plugin whose `needs` are not installed is skipped; a build that fails ends the command.")]
     Build(Dir),
     /// Build, serve, and reload whatever changes: for development
     #[command(
@@ -68,8 +70,16 @@ pub(crate) enum Command {
                             SIGHUP reads the manifest again, SIGTERM drains and ends.")]
     Serve(Serving),
     /// Serve one component at `/` with default limits and no grants
+    #[command(
+        after_help = "What it keeps is in `.skep/run/` beside the component. Errors are explained in the browser.\n\n\
+                            Example:\n  skep run target/wasm32-wasip2/release/hello.wasm --listen 127.0.0.1:3000"
+    )]
     Run(Run),
     /// Check a manifest, and the components that are built, without serving
+    #[command(
+        after_help = "Looks at keys and values, secrets, TLS files, migrations, and what the components export.\n\
+                            Exits with 1 if something is wrong; what is not built yet is not."
+    )]
     Check(Dir),
     /// List plugins and their revisions, processes, or what is supervised
     #[command(after_help = "Examples:\n  skep ps\n  skep ps shop\n  skep ps --tree\n  \
@@ -78,13 +88,21 @@ pub(crate) enum Command {
     /// Watch a node in the terminal: plugins, processes, jobs, once a second
     Top(Top),
     /// Follow what guests print and what the host says of their calls
+    #[command(
+        after_help = "Calls that failed have a line; all calls and requests do with `access_log = true` in [host].\n\
+                            A follower that is too slow for 1,024 lines loses the oldest, and is told how many.\n\n\
+                            Example:\n  skep logs -f shop"
+    )]
     Logs(Logs),
     /// Put a component in service, without a failed request
     #[command(
-        after_help = "The component stays in service over restarts, until the plugin's entry in skep.toml changes."
+        after_help = "The component stays in service over restarts, until the plugin's entry in skep.toml changes.\n\n\
+                      Example:\n  skep deploy shop target/wasm32-wasip2/release/shop.wasm"
     )]
     Deploy(Deploy),
     /// Go back to the revision before, or to a named one
+    #[command(after_help = "`skep ps PLUGIN` lists the kept ones.\n\nExamples:\n  skep rollback shop\n  \
+                            skep rollback shop --to 19a947")]
     Rollback(Rollback),
     /// Look into the buckets of a running node: list, read, delete, clear
     Cache(Cache),
@@ -121,7 +139,8 @@ pub(crate) enum Command {
     /// See what plugins keep in the store and how much; write a copy of it
     Store(Store),
     /// Have the node read its manifest again: all of it or nothing
-    Reload(Dir),
+    #[command(after_help = "Changes to [host] take a restart.")]
+    Reload(Reload),
 }
 
 #[derive(Args)]
@@ -129,6 +148,15 @@ pub(crate) struct Dir {
     /// The folder of skep.toml, or the file itself
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
+}
+
+#[derive(Args)]
+pub(crate) struct Reload {
+    #[command(flatten)]
+    pub(crate) node: OfNode,
+    /// The same as `--dir`
+    #[arg(value_name = "DIR", conflicts_with = "dir")]
+    pub(crate) place: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -16,6 +16,8 @@ mod processes;
 const PLUGINS_MAX: usize = 8;
 /// Columns from which on tables have all that there is to say.
 const WIDE: u16 = 100;
+/// Columns below which tables say only what matters most, so that names can be read.
+const NARROW: u16 = 76;
 
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
 const TITLE: Style = Style::new().add_modifier(Modifier::UNDERLINED);
@@ -41,9 +43,9 @@ pub fn draw(frame: &mut Frame<'_>, picture: &Picture, ui: &Ui) {
     frame.render_widget(footer::widget(ui), foot);
 }
 
-/// The columns of a table that there is room for; some are for wide terminals only.
-fn fitting<T, const N: usize>(columns: [T; N], wide_only: &[usize], width: u16) -> Vec<T> {
-    let fits = |at: &usize| width >= WIDE || !wide_only.contains(at);
+/// The columns of a table that there is room for; some are for wide terminals only, and some not for narrow ones.
+fn fitting<T, const N: usize>(columns: [T; N], [wide_only, not_narrow]: [&[usize]; 2], width: u16) -> Vec<T> {
+    let fits = |at: &usize| (width >= WIDE || !wide_only.contains(at)) && (width >= NARROW || !not_narrow.contains(at));
     columns.into_iter().enumerate().filter(|(at, _)| fits(at)).map(|(_, column)| column).collect()
 }
 

@@ -6,7 +6,15 @@ use std::fmt::Write as _;
 use axum::body::Body;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use skep_types::{Call, Failure, RequestId};
+use skep_types::{Call, Failure, PluginName, RequestId};
+
+use crate::routes::Pattern;
+
+/// Routes that the page of a path without one lists.
+const ROUTES_MAX: usize = 100;
+/// The end of a page that clients in production never see.
+const ONLY_HERE: &str =
+    "<p>This page is shown by <code>skep up</code>; <code>skep serve</code> tells clients only the code.</p></main>";
 
 /// How much an error answer tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +91,30 @@ impl ErrorContext {
         self.response(status, body)
     }
 
+    /// The answer where no plugin has a route. Its author sees which routes there are.
+    pub(crate) fn no_route(&self, routes: &[(Pattern, PluginName)]) -> Response<Body> {
+        let (status, message) = (StatusCode::NOT_FOUND, "no plugin answers here");
+        if !self.html {
+            return self.refusal(status, "no-route", message);
+        }
+        let mut page = head(&format!("{} {message}", status.as_u16()));
+        page.push_str("</dl><h2>Routes in skep.toml</h2><ul>");
+        for (route, plugin) in routes.iter().take(ROUTES_MAX) {
+            // Writing into a string cannot fail.
+            let _ = write!(page, "<li><code>{}</code> of {plugin}</li>", escape(&route.to_string()));
+        }
+        page.push_str("</ul>");
+        match routes.len().checked_sub(ROUTES_MAX) {
+            Some(more) if more > 0 => {
+                let _ = write!(page, "<p>and {more} more");
+            }
+            _ if routes.is_empty() => page.push_str("<p>There are none: a plugin's entry needs <code>routes</code>."),
+            _ => {}
+        }
+        page.push_str(ONLY_HERE);
+        self.response(status, page)
+    }
+
     fn response(&self, status: StatusCode, body: String) -> Response<Body> {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -115,7 +147,7 @@ impl ErrorContext {
             }
             page.push_str("</ol>");
         }
-        page.push_str("<p>This page is shown by <code>skep up</code>; <code>skep serve</code> tells clients only the code.</p></main>");
+        page.push_str(ONLY_HERE);
         page
     }
 }
@@ -127,7 +159,7 @@ fn head(title: &str) -> String {
          <title>{title}</title><style>\
          body{{font:16px/1.5 system-ui,sans-serif;margin:0;background:#faf8f3;color:#222}}\
          main{{max-width:46rem;margin:3rem auto;padding:0 1.5rem}}h1{{font-size:1.6rem}}h2{{font-size:1.1rem}}\
-         dt{{color:#776;font-size:.85rem;margin-top:.8rem}}dd{{margin:0}}code{{background:#efe9db;padding:.1em .3em}}\
+         dt{{color:#776;font-size:.85rem;margin-top:.8rem}}dd{{margin:0}}code{{background:#efe9db;padding:.1em .3em;overflow-wrap:anywhere}}\
          </style><main><h1>{title}</h1><dl>"
     )
 }
@@ -170,5 +202,34 @@ mod tests {
         );
         let json = body(ErrorStyle::Development, "*/*").await;
         assert!(json.starts_with('{') && json.contains("\"limit\":\"fuel\""), "{json}");
+    }
+
+    async fn told_where_nothing_is(
+        style: ErrorStyle,
+        accept: &'static str,
+        routes: &[(Pattern, PluginName)],
+    ) -> String {
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+        let response = style.with_id(RequestId::from_bits(7), &headers).no_route(routes);
+        assert_eq!(response.status(), 404);
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn authors_see_which_routes_there_are() {
+        let host = Some("api.example.org".to_owned());
+        let route =
+            |path: &str| Pattern { host: host.clone(), methods: vec![http::Method::GET], path: path.to_owned() };
+        let shop = || PluginName::new("shop").unwrap();
+        let routes: Vec<_> = (0..ROUTES_MAX + 2).map(|at| (route(&format!("/{at}/{{<id>}}")), shop())).collect();
+        let page = told_where_nothing_is(ErrorStyle::Development, "text/html", &routes).await;
+        assert!(page.contains("<code>GET api.example.org/99/{&lt;id&gt;}</code> of shop"), "{page}");
+        assert!(page.contains("and 2 more") && !page.contains("/100/"), "{page}");
+        let page = told_where_nothing_is(ErrorStyle::Development, "text/html", &[]).await;
+        assert!(page.contains("There are none"), "{page}");
+        for (style, accept) in [(ErrorStyle::Production, "text/html"), (ErrorStyle::Development, "*/*")] {
+            let told = told_where_nothing_is(style, accept, &routes).await;
+            assert!(told.contains("no-route") && !told.contains("shop"), "{told}");
+        }
     }
 }

@@ -99,9 +99,9 @@ impl Front {
                     call.captures = captures;
                     Arc::clone(target)
                 }
-                other => return (refuse(&context, &other), None),
+                other => return (refuse(&context, &routes, &other), None),
             },
-            other => return (refuse(&context, &other), None),
+            other => return (refuse(&context, &routes, &other), None),
         };
         // Nothing of the table is held while the handler runs, so that an old table goes when it is swapped.
         drop(routes);
@@ -135,7 +135,7 @@ fn through_layers(
     Box::pin(answer.map(|answer| answer.unwrap_or_else(|never| match never {})))
 }
 
-fn refuse(context: &ErrorContext, found: &Found<'_>) -> Response<Body> {
+fn refuse(context: &ErrorContext, routes: &RouteTable, found: &Found<'_>) -> Response<Body> {
     match found {
         Found::WrongMethod(allowed) => {
             let message = "the route does not take this method";
@@ -146,9 +146,7 @@ fn refuse(context: &ErrorContext, found: &Found<'_>) -> Response<Body> {
             response
         }
         Found::BadCapture => context.refusal(StatusCode::BAD_REQUEST, "bad-path", "the path is not valid UTF-8"),
-        Found::Nothing | Found::Target(..) => {
-            context.refusal(StatusCode::NOT_FOUND, "no-route", "no plugin answers here")
-        }
+        Found::Nothing | Found::Target(..) => context.no_route(routes.listed()),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The route table: host, then path, then method. It is built as a whole, checked as a whole and swapped as a whole.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
 use matchit::{InsertError, Router};
 use percent_encoding::percent_decode_str;
+use skep_types::PluginName;
 
 use crate::errors::ErrorStyle;
 use crate::handler::{Handler, Layered, Layers, layered};
@@ -19,6 +21,16 @@ pub struct Pattern {
     pub methods: Vec<Method>,
     /// The path, with `{name}` for a segment and `{*rest}` for all that follows.
     pub path: String,
+}
+
+/// As a manifest has it.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for method in &self.methods {
+            write!(f, "{method} ")?;
+        }
+        write!(f, "{}{}", self.host.as_deref().unwrap_or_default(), self.path)
+    }
 }
 
 /// Where a route leads.
@@ -69,6 +81,8 @@ pub struct RouteTable {
     // Longest suffix first.
     suffixes: Vec<(String, Paths)>,
     anywhere: Paths,
+    // As they were given, with whose they are: for the author who asks for a path that nobody has.
+    listed: Vec<(Pattern, PluginName)>,
 }
 
 /// The outcome of a look-up.
@@ -107,9 +121,15 @@ impl RouteTable {
         let mut table = Self::default();
         for (pattern, target) in routes {
             table.paths_of(pattern.host.as_deref()).insert(&pattern, &target)?;
+            table.listed.push((pattern, target.handler.plugin().clone()));
         }
         table.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
         Ok(table)
+    }
+
+    /// All routes, in the order of the plugins, and whose they are.
+    pub(crate) fn listed(&self) -> &[(Pattern, PluginName)] {
+        &self.listed
     }
 
     fn paths_of(&mut self, host: Option<&str>) -> &mut Paths {

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +36,16 @@ pub struct TlsFiles {
     pub cert: PathBuf,
     /// Its key.
     pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Reads them, as the start does. Blocks.
+    ///
+    /// # Errors
+    /// When a file is missing or not PEM, or the two do not belong together.
+    pub fn check(&self) -> anyhow::Result<()> {
+        acceptor(self).map(drop)
+    }
 }
 
 /// How connections are treated.
@@ -235,7 +245,13 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
         .collect::<Result<_, _>>()
         .with_context(|| reading(&files.cert))?;
     anyhow::ensure!(!certs.is_empty(), "{} holds no certificate in PEM", files.cert.display());
-    let key = PrivateKeyDer::from_pem_file(&files.key).with_context(|| reading(&files.key))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| {
+        let message = match error {
+            pem::Error::NoItemsFound => format!("{} holds no private key in PEM", files.key.display()),
+            _ => reading(&files.key),
+        };
+        anyhow::Error::new(error).context(message)
+    })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -245,4 +261,39 @@ fn acceptor(files: &TlsFiles) -> anyhow::Result<TlsAcceptor> {
         .with_context(|| format!("{} and {} do not belong together", files.cert.display(), files.key.display()))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_certificate_and_key_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let signed = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let (ours, other) = (signed(), signed());
+        let (cert, key) = (file("cert.pem", &ours.cert.pem()), file("key.pem", &ours.signing_key.serialize_pem()));
+        let foreign = file("other.pem", &other.signing_key.serialize_pem());
+        let (garbage, missing) = (file("garbage.pem", "\u{1}"), folder.path().join("missing.pem"));
+        let said = |cert: &PathBuf, key: &PathBuf| {
+            let checked = TlsFiles { cert: cert.clone(), key: key.clone() }.check();
+            checked.map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""))
+        };
+        assert_eq!(said(&cert, &key), Ok(()));
+        for (cert, key, why) in [
+            (&missing, &key, "reading missing.pem"),
+            (&cert, &missing, "reading missing.pem"),
+            (&garbage, &key, "garbage.pem holds no certificate in PEM"),
+            (&key, &cert, "key.pem holds no certificate in PEM"),
+            (&cert, &garbage, "garbage.pem holds no private key in PEM"),
+            (&cert, &foreign, "cert.pem and other.pem do not belong together"),
+        ] {
+            assert_eq!(said(cert, key), Err(why.to_owned()));
+        }
+    }
 }

@@ -249,6 +249,13 @@ async fn events_end_unless_they_are_followed() {
 }
 
 #[tokio::test]
+async fn the_log_of_a_plugin_that_is_not_there_is_refused() {
+    let (_server, client) = start(false).await;
+    let refused = client.logs(Some("gone/../?"), |_| ControlFlow::Break(())).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the fake has none");
+}
+
+#[tokio::test]
 async fn a_line_may_be_longer_than_what_comes_at_once() {
     let (_server, client) = start(true).await;
     let mut seen = Vec::new();

@@ -90,6 +90,8 @@ fn a_component_alone_gets_every_request() {
         assert_eq!(plugin.routes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/", "/{*path}"]);
         assert_eq!(plugin.grants, Grants::default());
         assert_eq!(manifest.dir, Path::new("/opt/plugins"));
+        // A folder of its own: two components of one build are served beside each other.
+        assert_eq!(manifest.host.data, Path::new("/opt/plugins/.skep/run").join(expected));
     }
 }
 

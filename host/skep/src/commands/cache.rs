@@ -10,7 +10,7 @@ use skep_admin::api::{BucketStatus, EntryStatus, ValueText};
 use skep_types::ByteSize;
 
 use super::operate::client;
-use super::output::{print_json, shown};
+use super::output::{counted, print_json, shown};
 use crate::cli::{Cache, CacheCommand};
 
 /// Keys that one request asks for; the node gives no more either.
@@ -40,7 +40,8 @@ pub(crate) async fn run(args: Cache) -> anyhow::Result<()> {
             Ok(())
         }
         CacheCommand::Clear { bucket } => {
-            println!("{} entries removed", client.cache_clear(&bucket).await?.removed);
+            let removed = client.cache_clear(&bucket).await?.removed;
+            println!("{} removed", counted(removed, "entry", "entries"));
             Ok(())
         }
     }

@@ -23,18 +23,25 @@ pub(crate) async fn build(args: &Dir) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks the manifest, its secrets and migrations, and the shape of every component that is there.
+/// Checks the manifest, its secrets, TLS files and migrations, and the shape of every component that is there.
 #[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) fn check(args: &Dir) -> anyhow::Result<()> {
     let manifest = Manifest::load(&args.dir)?;
+    skep_node::check_tls(&manifest)?;
+    for (path, secret) in manifest.secrets() {
+        secret.resolve().context(path)?;
+    }
     let mut wrong = 0_usize;
     for (name, plugin) in &manifest.plugins {
-        for (key, secret) in &plugin.secrets {
-            secret.resolve().with_context(|| format!("the secret `{key}` of plugin `{name}`"))?;
-        }
         databases::check_migrations(plugin).with_context(|| format!("plugin `{name}`"))?;
         match std::fs::read(&plugin.source) {
-            Err(_) => println!("{name}: not built yet ({})", plugin.source.display()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                println!("{name}: not built yet ({})", plugin.source.display());
+            }
+            Err(error) => {
+                wrong += 1;
+                println!("{name}: cannot read {}: {error}", plugin.source.display());
+            }
             Ok(wasm) => match skep_runtime::inspect(&wasm) {
                 Ok(shape) => match shape.http {
                     Some(handler) => println!("{name}: ok, {}", handler.export()),

@@ -5,7 +5,7 @@
 use skep_admin::api::{DeadLetter, ValueText};
 
 use super::operate::client;
-use super::output::{one_line, print_json};
+use super::output::{counted, one_line, print_json};
 use super::time::moment;
 use crate::cli::{Dead, DeadCommand, OfSubscription};
 
@@ -35,14 +35,14 @@ pub(crate) async fn run(args: Dead) -> anyhow::Result<()> {
             if args.json {
                 return print_json(&cleared);
             }
-            println!("{} letters removed", cleared.removed);
+            println!("{} removed", counted(cleared.removed, "letter", "letters"));
         }
         DeadCommand::Retry(OfSubscription { plugin, subscription }) => {
             let retried = client.retry_dead(&plugin, &subscription).await?;
             if args.json {
                 return print_json(&retried);
             }
-            println!("{} letters on their way again", retried.retried);
+            println!("{} on the way again", counted(retried.retried, "letter", "letters"));
         }
     }
     Ok(())

@@ -43,6 +43,11 @@ fn sdk(given: Option<&str>) -> anyhow::Result<String> {
             let path = fs::canonicalize(path).with_context(|| format!("finding {path}"))?;
             Ok(format!("{{ path = {:?} }}", path.display().to_string()))
         }
-        Some(version) => Ok(format!("{version:?}")),
+        // A path that leads nowhere would be found out only by the first build.
+        Some(version) => {
+            let is_version = version.starts_with(|c: char| c.is_ascii_digit() || "^~=<>*".contains(c));
+            anyhow::ensure!(is_version, "there is no folder {version}, and it is no version such as \"0.1.0\" either");
+            Ok(format!("{version:?}"))
+        }
     }
 }

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use skep_admin::api::Deployed;
-use skep_admin::{Client, Endpoint};
+use skep_admin::api::{Deployed, Line, Reloaded};
+use skep_admin::{Client, Endpoint, LogLine};
 use skep_manifest::Manifest;
 
-use crate::cli::{Deploy, Dir, Logs, Ps, Rollback};
+use super::output::{follow, one_line};
+use super::time::moment;
+use crate::cli::{Deploy, Logs, Ps, Reload, Rollback};
 
 /// The node that serves the manifest in this folder.
 pub(super) fn client(dir: &Path) -> anyhow::Result<Client> {
@@ -33,10 +35,10 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
             println!("{}", serde_json::to_string_pretty(&revisions)?);
             return Ok(());
         }
-        println!("{:<18} {:<10} {:<26} CURRENT", "REVISION", "ORIGIN", "AT (UNIX MS)");
+        println!("{:<18} {:<10} {:<26} CURRENT", "REVISION", "ORIGIN", "AT");
         for revision in revisions {
-            let current = if revision.current { "*" } else { "" };
-            println!("{:<18} {:<10} {:<26} {current}", revision.revision, revision.origin, revision.at_ms);
+            let (at, current) = (moment(revision.at_ms), if revision.current { "*" } else { "" });
+            println!("{:<18} {:<10} {at:<26} {current}", revision.revision, revision.origin);
         }
         return Ok(());
     }
@@ -45,7 +47,13 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    println!("{} (skep {}, {}) on {}", status.name, status.version, status.allocation, status.listen.join(", "));
+    println!(
+        "{} (skep {}, instances {}) on {}",
+        status.name,
+        status.version,
+        status.allocation,
+        status.listen.join(", ")
+    );
     println!(
         "{:<20} {:<8} {:<18} {:<9} {:>7} {:>7}  ROUTES",
         "PLUGIN", "STATE", "REVISION", "ORIGIN", "RUNNING", "WAITING"
@@ -68,16 +76,22 @@ pub(crate) async fn ps(args: Ps) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout)] // The command's answer.
 pub(crate) async fn logs(args: Logs) -> anyhow::Result<()> {
     // `--follow` is what everybody types; without it there is nothing else to do.
     let _ = args.follow;
     let client = client(&args.node.dir)?;
-    client
-        .logs(args.plugin.as_deref(), |line| {
-            println!("{:<5} {} {} {}: {}", line.level, line.plugin, line.request_id, line.stream, line.message);
-        })
-        .await
+    client.logs(args.plugin.as_deref(), |line| follow(&log_line(&line))).await
+}
+
+fn log_line(line: &Line<LogLine>) -> String {
+    match line {
+        Line::Missed { missed } => format!("-- missed {missed}"),
+        Line::Gap { gap_after } => format!("-- behind {gap_after} some may be missing"),
+        Line::Item(line) => {
+            let message = one_line(&line.message);
+            format!("{:<5} {} {} {}: {message}", line.level, line.plugin, line.request_id, line.stream)
+        }
+    }
 }
 
 #[allow(clippy::print_stdout)] // The command's answer.
@@ -100,8 +114,40 @@ pub(crate) async fn rollback(args: Rollback) -> anyhow::Result<()> {
 }
 
 #[allow(clippy::print_stdout)] // The command's answer.
-pub(crate) async fn reload(args: Dir) -> anyhow::Result<()> {
-    let reloaded = client(&args.dir)?.reload().await?;
-    println!("added: {:?}, changed: {:?}, removed: {:?}", reloaded.added, reloaded.changed, reloaded.removed);
+pub(crate) async fn reload(args: Reload) -> anyhow::Result<()> {
+    let dir = args.place.as_ref().unwrap_or(&args.node.dir);
+    let reloaded = client(dir)?.reload().await?;
+    println!("{}", said(&reloaded));
     Ok(())
+}
+
+fn said(reloaded: &Reloaded) -> String {
+    let parts = [("added", &reloaded.added), ("changed", &reloaded.changed), ("removed", &reloaded.removed)];
+    let parts = parts.into_iter().filter(|(_, plugins)| !plugins.is_empty());
+    let parts: Vec<_> = parts.map(|(what, plugins)| format!("{what}: {}", plugins.join(", "))).collect();
+    if parts.is_empty() { "read again: no plugin has changed".to_owned() } else { parts.join("; ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_says_what_it_did() {
+        let mut reloaded = Reloaded::default();
+        assert_eq!(said(&reloaded), "read again: no plugin has changed");
+        reloaded.added = vec!["shop".to_owned(), "stock".to_owned()];
+        reloaded.removed = vec!["cart".to_owned()];
+        assert_eq!(said(&reloaded), "added: shop, stock; removed: cart");
+    }
+
+    #[test]
+    fn a_guests_line_stays_one_line_and_gives_a_terminal_no_orders() {
+        let text = |text: &str| text.to_owned();
+        let (level, plugin, request_id) = (text("info"), text("shop"), text("07"));
+        let line =
+            LogLine { at_ms: 1, level, plugin, request_id, stream: text("stderr"), message: text("a\u{1b}[2J\nb") };
+        assert_eq!(log_line(&Line::Item(line)), "info  shop 07 stderr: a\\u{1b}[2J\\nb");
+        assert_eq!(log_line(&Line::Missed { missed: 3 }), "-- missed 3");
+    }
 }

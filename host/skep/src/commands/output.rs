@@ -12,6 +12,11 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// So many of something, in words: `1 entry`, `2 entries`.
+pub(super) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Writes a line of something that is followed at once. Breaks when nobody reads any more, as `head` after its lines.
 pub(super) fn follow(line: &str) -> ControlFlow<()> {
     let mut out = std::io::stdout().lock();
@@ -51,6 +56,11 @@ fn escaped(text: &str, is_order: impl Fn(char) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_of_something_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "entry", "entries")), ["0 entries", "1 entry", "2 entries"]);
+    }
 
     #[test]
     fn a_guests_text_gives_a_terminal_no_orders() {

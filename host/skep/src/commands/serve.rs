@@ -33,6 +33,11 @@ pub(crate) async fn serve(args: Serving, logs: LogHub) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn run(args: Run, logs: LogHub) -> anyhow::Result<()> {
+    let wasm = std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
+    if let Err(error) = skep_runtime::inspect(&wasm) {
+        anyhow::bail!("{}: {error}", args.file.display());
+    }
+    drop(wasm);
     let mut manifest = Manifest::single(&args.file);
     // One component needs no administration; a port of the system's choosing disturbs nobody.
     manifest.host.admin = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -128,7 +128,9 @@ pub(crate) async fn tail(args: Tail) -> anyhow::Result<()> {
 fn tail_line(line: &Line<MessageStatus>, with_topic: bool) -> String {
     let message = match line {
         Line::Missed { missed } => return format!("-- missed {missed}"),
-        Line::Gap { gap_after } => return format!("-- behind {gap_after} some may be missing: they are not retained"),
+        Line::Gap { gap_after } => {
+            return format!("-- behind {gap_after} some may be missing: they are not retained, or not any more");
+        }
         Line::Item(message) => message,
     };
     let id = message.id.map_or_else(|| "-".to_owned(), |id| id.to_string());

@@ -23,8 +23,8 @@ const WIDTHS: [Constraint; 8] = [
     Constraint::Length(10),
 ];
 
-/// The revision.
-const WIDE_ONLY: [usize; 1] = [2];
+/// The revision; and on a narrow terminal nothing but name, state, calls and failures.
+const LEFT_OUT: [&[usize]; 2] = [&[2], &[5, 6, 7]];
 
 pub(super) fn widget(picture: &Picture, width: u16) -> Table<'static> {
     let (all, rates) = (&picture.now.figures.plugins, &picture.rates);
@@ -43,8 +43,8 @@ pub(super) fn widget(picture: &Picture, width: u16) -> Table<'static> {
     let (state, revision) = (Text::from("STATE"), Text::from("REVISION"));
     let heads = [Text::from(title), state, revision, calls_head, failed, running, waiting, processes];
     let rows = plugins.into_iter().map(|plugin| row(plugin, rates, width));
-    let heads = Row::new(fitting(heads, &WIDE_ONLY, width)).style(TITLE);
-    Table::new(rows, fitting(WIDTHS, &WIDE_ONLY, width)).header(heads).column_spacing(1)
+    let heads = Row::new(fitting(heads, LEFT_OUT, width)).style(TITLE);
+    Table::new(rows, fitting(WIDTHS, LEFT_OUT, width)).header(heads).column_spacing(1)
 }
 
 fn row(plugin: &PluginFigures, rates: &Rates, width: u16) -> Row<'static> {
@@ -61,7 +61,7 @@ fn row(plugin: &PluginFigures, rates: &Rates, width: u16) -> Row<'static> {
         right(count(plugin.waiting)),
         right(count(plugin.processes)),
     ];
-    Row::new(fitting(cells, &WIDE_ONLY, width)).style(style)
+    Row::new(fitting(cells, LEFT_OUT, width)).style(style)
 }
 
 fn right(text: impl Into<String>) -> Text<'static> {

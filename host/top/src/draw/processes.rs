@@ -25,8 +25,9 @@ const WIDTHS: [Constraint; 9] = [
     Constraint::Fill(1),
 ];
 
-/// The kind, which is in the pids of those without a name, and the trouble, which `skep inspect` tells, too.
-const WIDE_ONLY: [usize; 2] = [1, 8];
+/// The kind, which is in the pids of those without a name, and the trouble, which `skep inspect` tells, too; and on a narrow
+/// terminal memory, all messages and crashes.
+const LEFT_OUT: [&[usize]; 2] = [&[1, 8], &[4, 5, 7]];
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, picture: &Picture, ui: &Ui) {
     let [_, title, table] =
@@ -79,8 +80,8 @@ fn widget(page: &ProcessPage, rates: &Rates, sort: ProcessSort, width: u16) -> T
         head("TROUBLE", None),
     ];
     let rows = page.processes.iter().map(|process| row(process, rates, width));
-    let heads = Row::new(fitting(heads, &WIDE_ONLY, width));
-    let widths = fitting(WIDTHS, &WIDE_ONLY, width);
+    let heads = Row::new(fitting(heads, LEFT_OUT, width));
+    let widths = fitting(WIDTHS, LEFT_OUT, width);
     Table::new(rows, widths).header(heads).row_highlight_style(CHOSEN).column_spacing(1)
 }
 
@@ -102,5 +103,5 @@ fn row(process: &ProcessStatus, rates: &Rates, width: u16) -> Row<'static> {
         right(count(process.crashes)),
         Text::from(process.trouble.as_deref().map(one_line).unwrap_or_default()),
     ];
-    Row::new(fitting(cells, &WIDE_ONLY, width)).style(style)
+    Row::new(fitting(cells, LEFT_OUT, width)).style(style)
 }

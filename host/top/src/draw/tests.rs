@@ -157,6 +157,14 @@ fn a_narrow_terminal_keeps_names_and_numbers() {
 }
 
 #[test]
+fn a_very_narrow_terminal_keeps_names_whole() {
+    let lines = lines(&terminal(&picture(), &Ui::default(), 50, 17));
+    assert_eq!(lines[4], "shop                  running      1,000         0");
+    assert_eq!(lines[11], "PROCESS                 STATE       MAILBOX  MSG/S");
+    assert_eq!(lines[13], "shop/cart/0000000000030 idle             30      -");
+}
+
+#[test]
 fn the_first_look_knows_no_speed() {
     let lines = screen(&Picture::of(look(100_000, 1000)), &Ui::default());
     assert!(lines[0].contains("cpu - of 2 cores"), "{}", lines[0]);
