@@ -62,7 +62,7 @@ async fn who_is_not_told_of_a_pooler_finds_it_and_leaves_everything_as_it_is() {
                 for _ in 0..3 {
                     scope.spawn(psql);
                 }
-            })
+            });
         });
         let Err(error) = open(options(&through), Arc::new(Told::default())).await else { panic!("{settings}") };
         assert!(matches!(error, PostgresOpenError::Pooled), "{settings}: {error}");

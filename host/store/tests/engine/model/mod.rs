@@ -512,5 +512,5 @@ fn postgres_does_what_the_model_does() {
 
 #[test]
 fn postgres_behind_a_pooler_does_what_the_model_does() {
-    does_what_the_model_does(Backend::Pooled, 10);
+    does_what_the_model_does(Backend::Pooled, 4);
 }
