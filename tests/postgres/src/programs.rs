@@ -29,7 +29,11 @@ impl Programs {
     }
 
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+        self.as_user(Command::new(self.bin.join(program)))
+    }
+
+    /// A program, as whom they run.
+    pub(crate) fn as_user(&self, mut command: Command) -> Command {
         if let Some((user, group)) = self.user {
             command.uid(user).gid(group);
         }

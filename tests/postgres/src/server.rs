@@ -2,30 +2,21 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
-use anyhow::{Context as _, bail, ensure};
-use parking_lot::Mutex;
+use anyhow::ensure;
 use rustix::process::Signal;
 
 use crate::programs::Programs;
-use crate::signals;
+use crate::watched::{Watched, on_a_port};
 
-const USER: &str = "skep";
+pub(crate) const USER: &str = "skep";
 /// It has what has to be written otherwise in a URL.
-const PASSWORD: &str = "se:cr@t/9";
+pub(crate) const PASSWORD: &str = "se:cr@t/9";
 const PASSWORD_IN_URL: &str = "se%3Acr%40t%2F9";
-/// How often it is looked whether something has happened, and how long there is between two looks: a minute.
-const TRIES: usize = 3_000;
-const PAUSE: Duration = Duration::from_millis(20);
-/// Below those that connections to elsewhere are given.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// What a server is told when it is made.
 #[derive(Clone, Debug, Default)]
@@ -44,10 +35,8 @@ pub struct ServerOptions {
 #[derive(Debug)]
 pub struct Server {
     programs: Programs,
-    folder: PathBuf,
-    port: u16,
-    running: Mutex<Option<Child>>,
-    watchdog: Mutex<Option<(Child, ChildStdin)>>,
+    watched: Watched,
+    port: AtomicU16,
     databases: AtomicU64,
 }
 
@@ -86,39 +75,19 @@ impl Server {
     }
 
     fn make(programs: Programs, options: &ServerOptions) -> anyhow::Result<Self> {
-        let mut folder = tempfile::Builder::new();
-        let folder = folder.prefix("skep-pg-");
-        let folder = match &options.folder {
-            Some(parent) => folder.tempdir_in(parent)?,
-            None => folder.tempdir()?,
-        };
-        programs.own(folder.path())?;
-        let mut watchdog = Command::new("/bin/sh")
-            .args(["-c", include_str!("watchdog.sh"), "watchdog"])
-            .arg(folder.path())
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        // From here on it removes the folder.
-        let folder = folder.keep();
-        let input = watchdog.stdin.take().context("it has an input")?;
-        let server = Self {
-            programs,
-            folder,
-            port: 0,
-            running: Mutex::new(None),
-            watchdog: Mutex::new(Some((watchdog, input))),
-            databases: AtomicU64::new(0),
-        };
+        // So told it ends its children, and gives back the memory that it shares with them.
+        let watched = Watched::new(&programs, "skep-pg-", options.folder.as_deref(), Signal::QUIT)?;
+        let server = Self { programs, watched, port: AtomicU16::new(0), databases: AtomicU64::new(0) };
         server.init(options)?;
-        server.begin()
+        on_a_port(|port| {
+            server.port.store(port, Ordering::Relaxed);
+            server.run()
+        })?;
+        Ok(server)
     }
 
     fn init(&self, options: &ServerOptions) -> anyhow::Result<()> {
-        let password = self.folder.join("password");
+        let password = self.folder().join("password");
         fs::write(&password, PASSWORD)?;
         self.programs.own(&password)?;
         let mut initdb = self.programs.command("initdb");
@@ -130,7 +99,7 @@ impl Server {
             initdb.args(["--locale-provider=icu", "--icu-locale=en-US"]);
         }
         succeeded("initdb", &initdb.output()?)?;
-        let folder = self.folder.display();
+        let folder = self.folder().display();
         let on = if options.fsync { "on" } else { "off" };
         let mut settings = format!(
             "unix_socket_directories = '{folder}'\nlisten_addresses = '127.0.0.1'\nmax_connections = 300\n\
@@ -144,73 +113,31 @@ impl Server {
         Ok(())
     }
 
-    /// On a port that is free. Another one may take it in between, so this tries some.
-    fn begin(mut self) -> anyhow::Result<Self> {
-        let mut last = anyhow::anyhow!("no port is free");
-        for _ in 0..20 {
-            self.port = fastrand::u16(PORTS);
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-                continue;
-            }
-            match self.run() {
-                Ok(()) => return Ok(self),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
     fn data(&self) -> PathBuf {
-        self.folder.join("data")
+        self.folder().join("data")
     }
 
     /// What the server has logged.
     #[must_use]
     pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        self.watched.log()
     }
 
-    /// Starts it, and waits until it answers.
+    fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
     fn run(&self) -> anyhow::Result<()> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("log"))?;
-        let mut running = self.running.lock();
-        ensure!(running.is_none(), "it runs already");
         let mut command = self.programs.command("postgres");
-        command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
-        let mut child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
-        self.watch(Some(child.id()))?;
-        for _ in 0..TRIES {
-            if let Some(status) = child.try_wait()? {
-                self.watch(None)?;
-                let log = self.log();
-                let tail: Vec<_> = log.lines().rev().take(5).collect();
-                bail!("it ended with {status}: {}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
-            }
-            if self.psql(&self.local("postgres"), "SELECT 1").is_ok() {
-                *running = Some(child);
-                return Ok(());
-            }
-            pause();
-        }
-        child.kill()?;
-        child.wait()?;
-        self.watch(None)?;
-        bail!("it does not answer")
-    }
-
-    /// Which one the watchdog has to end.
-    fn watch(&self, server: Option<u32>) -> anyhow::Result<()> {
-        let mut watchdog = self.watchdog.lock();
-        let (_, input) = watchdog.as_mut().context("it is watched as long as it is there")?;
-        writeln!(input, "{}", server.map_or(String::new(), |pid| pid.to_string()))?;
-        Ok(())
+        command.arg("-D").arg(self.data()).args(["-p", &self.port().to_string()]);
+        self.watched.start(command, || self.psql(&self.local("postgres"), "SELECT 1").is_ok())
     }
 
     /// A new database: its URL.
     pub fn database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         told(self.psql(&self.local("postgres"), &format!("CREATE DATABASE {name}")));
-        format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/{name}", self.port)
+        format!("postgres://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{}/{name}", self.port())
     }
 
     /// What must not be in any log: the password as it is, and as it is in URLs.
@@ -229,7 +156,7 @@ impl Server {
     pub fn program(&self, program: &str, url: &str) -> Command {
         let mut command = self.programs.command(program);
         let database = url.rsplit('/').next().unwrap_or_default();
-        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port.to_string()).env("PGUSER", USER);
+        command.env("PGHOST", "127.0.0.1").env("PGPORT", self.port().to_string()).env("PGUSER", USER);
         command.env("PGPASSWORD", PASSWORD).env("PGDATABASE", database);
         command
     }
@@ -244,26 +171,13 @@ impl Server {
 
     /// Not through its port: past whatever stands before it.
     fn local(&self, database: &str) -> String {
-        let folder = self.folder.display().to_string().replace('/', "%2F");
-        format!("postgres://{USER}@{folder}:{}/{database}", self.port)
+        let folder = self.folder().display().to_string().replace('/', "%2F");
+        format!("postgres://{USER}@{folder}:{}/{database}", self.port())
     }
 
     /// As `kill -9` of all of it at once: nothing is written any more, nobody is told.
     pub fn kill(&self) {
-        let mut running = self.running.lock();
-        let Some(mut child) = running.take() else { return };
-        // The first one first, or it would begin to mend what the others leave.
-        let first = child.id();
-        signals::send(first, Signal::STOP);
-        let children = signals::children(first);
-        signals::send(first, Signal::KILL);
-        for pid in &children {
-            signals::send(*pid, Signal::KILL);
-        }
-        drop(child.wait());
-        let gone = eventually(|| !children.iter().any(|pid| signals::runs(*pid)));
-        assert!(gone, "PostgreSQL's processes do not end");
-        told(self.watch(None));
+        told(self.watched.kill());
     }
 
     /// On the same port, with what it had.
@@ -273,71 +187,27 @@ impl Server {
 
     /// It is there, takes connections, and does nothing.
     pub fn freeze(&self) {
-        self.each(Signal::STOP, true);
+        self.watched.freeze();
     }
 
     /// It goes on as if nothing had been.
     pub fn thaw(&self) {
-        self.each(Signal::CONT, false);
-    }
-
-    fn each(&self, signal: Signal, first_first: bool) {
-        let running = self.running.lock();
-        let Some(first) = running.as_ref().map(Child::id) else { return };
-        if first_first {
-            // It makes no more children from here on.
-            signals::send(first, signal);
-        }
-        for pid in signals::children(first) {
-            signals::send(pid, signal);
-        }
-        signals::send(first, signal);
+        self.watched.thaw();
     }
 
     /// Its folder, which is gone when it is.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.thaw();
-        if let Some(mut child) = self.running.lock().take() {
-            // It ends its children, and gives back the memory that it shares with them.
-            signals::send(child.id(), Signal::QUIT);
-            drop(child.wait());
-        }
-        drop(self.watch(None));
-        if let Some((mut watchdog, input)) = self.watchdog.lock().take() {
-            drop(input);
-            drop(watchdog.wait());
-        }
+        self.watched.folder()
     }
 }
 
 #[expect(clippy::panic, reason = "this is for tests")]
-fn told<T>(result: anyhow::Result<T>) -> T {
+pub(crate) fn told<T>(result: anyhow::Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 fn succeeded(program: &str, said: &Output) -> anyhow::Result<()> {
     ensure!(said.status.success(), "{program}: {}", String::from_utf8_lossy(&said.stderr).trim());
     Ok(())
-}
-
-fn eventually(mut holds: impl FnMut() -> bool) -> bool {
-    for _ in 0..TRIES {
-        if holds() {
-            return true;
-        }
-        pause();
-    }
-    false
-}
-
-#[expect(clippy::disallowed_methods, reason = "whoever calls waits for another program, as for a command")]
-fn pause() {
-    std::thread::sleep(PAUSE);
 }

@@ -1,6 +1,6 @@
 //! What PostgreSQL's errors mean here.
 
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::Error;
 
@@ -56,10 +56,12 @@ impl Fault {
         };
         let advice = advice(db.code()).map_or(String::new(), |advice| format!("; {advice}"));
         let text = format!("{} ({}){advice}", db.message(), db.code().code());
-        // A session that is ended from the other side says so first; a commit that it had not come to is undone.
-        let over = db.parsed_severity().is_some_and(|severity| severity == tokio_postgres::error::Severity::Fatal);
-        if over {
-            return Self::gone(text, before_commit == Some(false));
+        // A session that is ended from the other side says so first; a commit that it had not come to is undone. A pooler that
+        // has lost the server says so too, and does not know how far that came. It does not say the severity twice, as servers do.
+        let of_server = db.parsed_severity();
+        if of_server.map_or(db.severity() == "FATAL", |severity| severity == Severity::Fatal) {
+            let is_lost = of_server.is_none() || db.code().code().starts_with("08");
+            return Self::gone(text, before_commit.is_some_and(|before| !before || is_lost));
         }
         match *db.code() {
             SqlState::T_R_SERIALIZATION_FAILURE
@@ -136,6 +138,15 @@ fn advice(code: &SqlState) -> Option<&'static str> {
             "let the user create schemas (`GRANT CREATE ON DATABASE`), or create the schema for it \
              (`CREATE SCHEMA … AUTHORIZATION`)"
         }
+        SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => {
+            "a pooler seems to be in between: set `pooled = true`, or name the server itself in the URL"
+        }
+        SqlState::UNDEFINED_TABLE => {
+            "the schema is there no more, or a pooler is in between: restore it; set `pooled = true`, or name the server itself \
+             in the URL"
+        }
+        SqlState::LOCK_NOT_AVAILABLE => "another host is in the way, or a copy of a store: try again when it is done",
+        SqlState::DISK_FULL => "make room on the server's disk",
         SqlState::TOO_MANY_CONNECTIONS => "let the server take more (`max_connections`), or put a pooler before it",
         _ => return None,
     })

@@ -33,6 +33,12 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
+    /// A pooler is in between, of which it was not told.
+    #[error(
+        "between this host and the database is a pooler that gives a connection to each transaction, as PgBouncer does: set \
+         `pooled = true`, or name the server itself in the URL"
+    )]
+    Pooled,
     /// The server is out of reach, or refuses to work.
     #[error("cannot use the database: {0}")]
     Failed(String),
@@ -126,9 +132,24 @@ fn trust(url: &str) -> Result<(String, Trust), OpenError> {
     Ok((url, trust))
 }
 
+/// The first connection. Before it says what stays with a connection, it looks whether that would become somebody else's:
+/// whether two have the same server process in turn, or one has two.
+pub(super) async fn connect(target: &Arc<Target>) -> Result<Session, OpenError> {
+    let session = Session::bare(target, None).await?;
+    if !target.options.pooled {
+        let beside = Session::bare(target, None).await?;
+        let (one, other) = (session.backend().await?, beside.backend().await?);
+        if one == other || beside.backend().await? != other {
+            return Err(OpenError::Pooled);
+        }
+        session.settle().await?;
+    }
+    Ok(session)
+}
+
 static TABLES: Sql = Sql {
-    text: "SELECT count(*), count(*) FILTER (WHERE tablename = 'skep_schema') FROM pg_tables
-           WHERE schemaname = current_schema()",
+    text: "SELECT count(*), count(*) FILTER (WHERE tablename = 'skep_schema'), coalesce(current_schema(), '')::text
+           FROM pg_tables WHERE schemaname = current_schema()",
     types: &[],
 };
 static SEEN: Sql = Sql { text: "SELECT version FROM skep_schema", types: &[] };
@@ -157,6 +178,10 @@ pub(super) async fn in_transaction(session: &Session, schema: &str) -> Result<()
         .await?;
     let row = session.run(&Batch::of(&TABLES, params![]), Part::Middle).await?.row()?;
     let (tables, ours): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
+    if get::<&str>(&row, 2)? != schema {
+        // It was said on a connection that another one has now.
+        return Err(OpenError::Pooled);
+    }
     if tables > 0 && ours == 0 {
         return Err(OpenError::Foreign { schema: schema.to_owned() });
     }

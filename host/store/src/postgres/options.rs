@@ -33,7 +33,8 @@ pub struct PostgresOptions {
     /// The most bytes of a commit: keys, values, arguments, data. Default: 8 MiB.
     pub commit_bytes_max: ByteSize,
     /// Between the program and the server is a pooler that gives a connection to each transaction, as PgBouncer does: nothing
-    /// is prepared, nothing is listened to, and each transaction says anew what a connection says once. Default: no.
+    /// is prepared, nothing is listened to, and each transaction says anew what a connection says once. Where it is not said and
+    /// there is one, the store does not open, as far as it can see that. Default: no.
     pub pooled: bool,
     /// Whether it hears at once what other hosts change. Never if it is [`pooled`](Self::pooled). Default: yes.
     pub listen: bool,

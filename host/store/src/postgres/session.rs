@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Client, Row, Statement};
 
-use super::batch::{Answers, Batch, Param, Sql};
+use super::batch::{Answers, Batch, Param, Sql, get};
 use super::fault::{Fault, describe};
 use super::open::Target;
 
@@ -58,6 +58,15 @@ type Answering<'a> = Asking<'a, Vec<Row>, tokio_postgres::Error>;
 impl Session {
     /// Connects. What the server notifies rings the bell.
     pub(super) async fn connect(target: &Arc<Target>, bell: Option<Bell>) -> Result<Self, Fault> {
+        let session = Self::bare(target, bell).await?;
+        if !target.options.pooled {
+            session.settle().await?;
+        }
+        Ok(session)
+    }
+
+    /// Connects, and says nothing yet.
+    pub(super) async fn bare(target: &Arc<Target>, bell: Option<Bell>) -> Result<Self, Fault> {
         let connected = tokio::time::timeout(target.options.connect_timeout, target.config.connect(target.tls.clone()));
         let (client, mut connection) = match connected.await {
             Ok(Ok(connected)) => connected,
@@ -71,12 +80,19 @@ impl Session {
                 }
             }
         });
-        let session =
-            Self { client, target: Arc::clone(target), prepared: Mutex::default(), task: task.abort_handle() };
-        if !target.options.pooled {
-            session.say(&target.settings).await?;
-        }
-        Ok(session)
+        Ok(Self { client, target: Arc::clone(target), prepared: Mutex::default(), task: task.abort_handle() })
+    }
+
+    /// Says what a connection says once.
+    pub(super) async fn settle(&self) -> Result<(), Fault> {
+        self.say(&self.target.settings).await
+    }
+
+    /// The server's process that answers at this moment.
+    pub(super) async fn backend(&self) -> Result<i32, Fault> {
+        let asked = self.client.query_typed("SELECT pg_backend_pid()", &[]);
+        let rows = self.patiently(None, async { asked.await.map_err(|error| (0, error)) }).await?;
+        get(&Answers(vec![rows].into_iter()).row()?, 0)
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -15,7 +15,7 @@ use super::open::{self, OpenError, Target};
 use super::operation::{Steps, Task};
 use super::options::PostgresOptions;
 use super::readers::{Read, Reader, Readers};
-use super::session::{Part, Session};
+use super::session::Part;
 use super::tx::Quotas;
 use super::verb::Verb;
 use super::watch::{Bells, Watch};
@@ -117,7 +117,7 @@ impl PostgresStore {
 
 /// What has to be done before anything else.
 async fn start(shared: &Arc<Shared>, observer: Arc<dyn Observer>) -> Result<(Writer, Watch), OpenError> {
-    let session = Session::connect(&shared.target, None).await?;
+    let session = open::connect(&shared.target).await?;
     open::migrate(&session, &shared.target).await?;
     let prepared = async {
         names::refresh(&session, &shared.names, Part::Look).await?;

@@ -132,8 +132,10 @@ impl Writer {
         }
     }
 
-    /// Tells what dead hosts left untold. A host that is taken for dead itself finds that out here.
+    /// Tells what dead hosts left untold, and goes on with what they left undone. A host that is taken for dead itself finds that
+    /// out here.
     pub(super) async fn look_around(&mut self) {
+        self.unresolved = true;
         for _ in 0..ADOPT_MAX {
             let Some(session) = &self.session else { return };
             match left::adopt(session, self.shared.host()).await {

@@ -50,7 +50,7 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 /// Whether it would be the same for every operation: another program keeps the file locked.
-pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
+pub(crate) fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 

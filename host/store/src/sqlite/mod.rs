@@ -38,7 +38,7 @@ mod tx;
 mod write;
 mod writer;
 
-pub(crate) use fault::explain;
+pub(crate) use fault::{explain, is_locked};
 pub use open::OpenError;
 pub(crate) use open::open_alone;
 pub use options::{Durability, SqliteOptions};

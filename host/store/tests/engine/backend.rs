@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_store::{Durability, PostgresOptions, PostgresStore, ProcessStore, SqliteOptions, SqliteStore};
-use skep_test_postgres::Server;
+use skep_test_postgres::{Pooler, Server};
 use skep_types::ByteSize;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -16,6 +16,8 @@ use crate::Told;
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
+    /// PostgreSQL, through a PgBouncer that gives a connection to each transaction.
+    Pooled,
 }
 
 /// How much a store takes, and what it waits for.
@@ -32,8 +34,8 @@ pub(crate) enum Room {
 /// What is still there when a store is closed.
 pub(crate) enum Home {
     File(TempDir),
-    /// The URL of a database.
-    Database(String),
+    /// The URL of a database, and the same through a pooler, if it is to go through one.
+    Database(String, Option<String>),
 }
 
 impl Home {
@@ -41,7 +43,12 @@ impl Home {
     pub(crate) fn new(backend: Backend) -> Option<Self> {
         match backend {
             Backend::Sqlite => Some(Self::File(TempDir::new().unwrap())),
-            Backend::Postgres => Some(Self::Database(Server::shared()?.database())),
+            Backend::Postgres => Some(Self::Database(Server::shared()?.database(), None)),
+            Backend::Pooled => {
+                let (pooler, url) = (Pooler::shared()?, Server::shared()?.database());
+                let pooled = pooler.through(&url);
+                Some(Self::Database(url, Some(pooled)))
+            }
         }
     }
 
@@ -59,8 +66,9 @@ impl Home {
                 }
                 Arc::new(SqliteStore::open(options, Arc::clone(told) as Arc<_>).unwrap())
             }
-            Self::Database(url) => {
-                let mut options = PostgresOptions::new(url);
+            Self::Database(url, pooled) => {
+                let mut options = PostgresOptions::new(pooled.as_ref().unwrap_or(url));
+                options.pooled = pooled.is_some();
                 match room {
                     Room::Usual => {}
                     Room::Little => {
@@ -86,8 +94,8 @@ impl Home {
                 file.query_row(&select, [], |row| row.get(0)).unwrap()
             }
             // Large parts are beside their rows already, where this does not see them; what was before an upgrade is in them.
-            Self::Database(_) if ["process_parts", "process_befores"].contains(&table) => 0,
-            Self::Database(url) => {
+            Self::Database(..) if ["process_parts", "process_befores"].contains(&table) => 0,
+            Self::Database(url, _) => {
                 let rows = Server::shared().unwrap().ask(url, &format!("SET search_path = skep; {select}"));
                 rows.parse().unwrap()
             }
@@ -132,6 +140,9 @@ macro_rules! on_every_backend {
         }
         mod postgres {
             $(#[test] fn $test() { $crate::backend::on($crate::backend::Backend::Postgres, super::$test); })*
+        }
+        mod pooled {
+            $(#[test] fn $test() { $crate::backend::on($crate::backend::Backend::Pooled, super::$test); })*
         }
     };
 }

@@ -14,19 +14,19 @@ use crate::turns;
 use crate::two::{Host, NOW, Told, commit};
 
 /// With the pauses between them, a minute.
-const TRIES: usize = 3_000;
+pub(crate) const TRIES: usize = 3_000;
 
-async fn pause() {
+pub(crate) async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
 /// What `psql` says, in the schema.
-async fn ask(url: &str, sql: &str) -> String {
+pub(crate) async fn ask(url: &str, sql: &str) -> String {
     let (url, sql) = (url.to_owned(), format!("SET search_path = skep; {sql}"));
     tokio::task::spawn_blocking(move || Server::shared().unwrap().ask(&url, &sql)).await.unwrap()
 }
 
-async fn eventually(url: &str, sql: &str, says: &str) {
+pub(crate) async fn eventually(url: &str, sql: &str, says: &str) {
     let mut said = String::new();
     for _ in 0..TRIES {
         said = ask(url, sql).await;
@@ -38,19 +38,19 @@ async fn eventually(url: &str, sql: &str, says: &str) {
     panic!("{sql}: {said} instead of {says}");
 }
 
-async fn host(options: PostgresOptions) -> Host {
+pub(crate) async fn host(options: PostgresOptions) -> Host {
     let told = Arc::new(Told::default());
     let store = open(options, Arc::clone(&told) as Arc<_>).await.unwrap();
     Host { store, told }
 }
 
-fn message(text: &str) -> Commit {
+pub(crate) fn message(text: &str) -> Commit {
     let topic = "shop/orders".parse().unwrap();
     let publish = Publish { topic, event: Some("new".to_owned()), data: text.to_owned().into() };
     Commit { messages: vec![Outgoing::Publish(publish)], ..commit() }
 }
 
-fn write() -> Commit {
+pub(crate) fn write() -> Commit {
     Commit { writes: vec![Write::Sum { key: key("sum"), by: 1 }], ..commit() }
 }
 
@@ -268,23 +268,6 @@ async fn who_missed_something_has_to_look_at_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_hosts_work_behind_a_pooler() {
-    let Some(server) = Server::shared() else { return };
-    let url = server.database();
-    let pooled = PostgresOptions { pooled: true, ..options(&url) };
-    let (a, b) = (host(pooled.clone()).await, host(pooled).await);
-    for host in [&a, &b] {
-        host.store.commit(write()).await.unwrap();
-        host.store.commit(message("told")).await.unwrap();
-    }
-    let found = a.store.get(plugin(), vec!["sum".to_owned()], NOW).await.unwrap();
-    assert_eq!(found[0].as_ref().unwrap().value, "2");
-    assert_eq!((a.told.publishes().len(), b.told.publishes().len()), (1, 1));
-    drop(a);
-    eventually(&url, "SELECT count(*) FROM hosts", "1").await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_of_a_host_that_is_dead_are_reclaimed_before_their_time() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();
@@ -337,4 +320,39 @@ async fn what_is_due_for_a_process_is_left_to_the_host_that_has_it() {
     other.told.of(|changes| changes.mail_due == Some(0)).await;
     assert_eq!(due(&other, NOW + 1).await, (all, None));
     drop(owner);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_heard_again_is_not_dead_however_long_ago_he_was_first_heard() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let host = Host::open(&url).await;
+    neighbour(&url, &host).await;
+    // Whenever the host says that it lives, so does its neighbour.
+    let lives = "CREATE FUNCTION lives() RETURNS trigger LANGUAGE plpgsql AS
+                   $$ BEGIN UPDATE skep.hosts SET seen = clock_timestamp() WHERE id = 900; RETURN NULL; END $$;
+                 CREATE TRIGGER lives AFTER UPDATE ON hosts FOR EACH ROW WHEN (NEW.id <> 900) EXECUTE FUNCTION lives();
+                 CREATE TABLE began AS SELECT clock_timestamp() AS at";
+    ask(&url, lives).await;
+    let later = "SELECT seen > at + interval '6 seconds' FROM hosts, began WHERE id <> 900";
+    eventually(&url, later, "t").await;
+    assert_eq!(ask(&url, "SELECT count(*) FROM hosts WHERE id = 900").await, "1");
+    ask(&url, "DROP TRIGGER lives ON hosts").await;
+    eventually(&url, "SELECT count(*) FROM hosts WHERE id = 900", "0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_dead_host_had_not_done_to_its_end_is_done_by_one_that_lives() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let host = Host::open(&url).await;
+    host.store.commit(write()).await.unwrap();
+    // What it did unasked when it started is over.
+    host.store.commit(message("told")).await.unwrap();
+    eventually(&url, "SELECT count(*) FROM outbox", "0").await;
+    let left = "INSERT INTO hosts VALUES (900, clock_timestamp()); INSERT INTO ending VALUES (77, 1);
+                INSERT INTO process_trims VALUES (1, 77, 0, 0, true)";
+    ask(&url, left).await;
+    eventually(&url, "SELECT count(*) FROM hosts", "1").await;
+    eventually(&url, "SELECT (SELECT count(*) FROM ending) + (SELECT count(*) FROM process_trims)", "0").await;
 }

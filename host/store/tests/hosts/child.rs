@@ -134,7 +134,7 @@ pub(crate) async fn at_last<T, Answer: Future<Output = Result<T, Error>>>(ask: i
 }
 
 /// Works until it is killed.
-pub(crate) fn work(url: &str, name: &str) {
+pub(crate) fn work(options: &PostgresOptions, name: &str) {
     // What goes wrong in one of its tasks ends all of it, and is seen.
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -145,7 +145,7 @@ pub(crate) fn work(url: &str, name: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let host: Host = loop {
-            match open(options(url), Arc::new(Speaker)).await {
+            match open(options.clone(), Arc::new(Speaker)).await {
                 Ok(store) => break store,
                 Err(_) => pause().await,
             }

@@ -6,7 +6,9 @@
 //! | `races` | both want the same at once |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
+//! | `pooled` | a pooler in between, which gives a connection to each transaction |
 //! | `moved` | a store that came from a SQLite file |
+//! | `halfway` | copies of such files that do not come to their end |
 //! | `faults` | one fault at a time: a server that is gone, frozen or late, a host that is frozen |
 //! | `unknown` | commits whose answer is lost |
 //! | `child` | a host that is killed: this program, started again, under load |
@@ -16,7 +18,8 @@
 //! | `look` | what has to be left of it |
 //!
 //! `SKEP_STORE_HOSTS_ROUNDS=50 cargo test -p skep-store --test hosts` goes on for some minutes; without the variable there are
-//! few enough rounds for every run. Without PostgreSQL these say so and pass; with `SKEP_TEST_POSTGRES=required` they fail.
+//! few enough rounds for every run. Without PostgreSQL these say so and pass; with `SKEP_TEST_POSTGRES=required` they fail. So do
+//! those that need a pooler without `pgbouncer`, and with `SKEP_TEST_PGBOUNCER=required`.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
@@ -24,9 +27,11 @@
 mod alive;
 mod child;
 mod faults;
+mod halfway;
 mod look;
 mod moved;
 mod opening;
+mod pooled;
 mod races;
 mod rounds;
 mod said;
@@ -35,15 +40,19 @@ mod two;
 mod unknown;
 
 use rounds::Event;
+use skep_store::PostgresOptions;
 
 const CHILD_URL: &str = "SKEP_STORE_HOSTS_CHILD";
 const CHILD_NAME: &str = "SKEP_STORE_HOSTS_NAME";
+/// Its URL leads through a pooler.
+const CHILD_POOLED: &str = "SKEP_STORE_HOSTS_POOLED";
 
 /// Not a test: what the others start.
 #[test]
 fn child_process() {
     if let Ok(url) = std::env::var(CHILD_URL) {
-        child::work(&url, &std::env::var(CHILD_NAME).unwrap());
+        let options = PostgresOptions { pooled: std::env::var_os(CHILD_POOLED).is_some(), ..child::options(&url) };
+        child::work(&options, &std::env::var(CHILD_NAME).unwrap());
     }
 }
 
@@ -60,4 +69,9 @@ fn a_server_that_is_killed_and_frozen_loses_nothing() {
 #[test]
 fn connections_that_break_and_commits_whose_answer_is_lost_lose_nothing() {
     rounds::run(&[Event::Cut, Event::Refuse, Event::Stall, Event::AtCommits]);
+}
+
+#[test]
+fn a_pooler_that_is_killed_loses_nothing() {
+    rounds::run_pooled(&[Event::KillPooler, Event::KillServer, Event::KillHost, Event::KillPooler, Event::AtCommits]);
 }

@@ -30,14 +30,14 @@ fn unique() -> NewJob {
     NewJob { unique: Some(unique), run_at: Some(NOW + 50_000), ..job("only") }
 }
 
-fn open_file(path: &Path) -> Host {
+pub(crate) fn open_file(path: &Path) -> Host {
     let told = Arc::new(Told::default());
     let store = SqliteStore::open(SqliteOptions::new(path), Arc::clone(&told) as Arc<_>).unwrap();
     Host { store: Arc::new(store), told }
 }
 
 /// Something of everything. Answers a parent that is on lease, and the job that waits for it.
-async fn fill(host: &Host) -> [JobId; 2] {
+pub(crate) async fn fill(host: &Host) -> [JobId; 2] {
     let store = &host.store;
     // Jobs with every end, all but two on the way to it from one lease.
     let failing = NewJob { max_attempts: 9, meta: vec![("who".into(), "m".repeat(500))], ..job("fails") };
@@ -96,7 +96,7 @@ async fn fill(host: &Host) -> [JobId; 2] {
 }
 
 /// All that can be read.
-async fn seen(store: &dyn ProcessStore) -> Vec<String> {
+pub(crate) async fn seen(store: &dyn ProcessStore) -> Vec<String> {
     let mut seen = Vec::new();
     let list = ListRequest {
         space: plugin(),
@@ -131,7 +131,7 @@ async fn seen(store: &dyn ProcessStore) -> Vec<String> {
     seen
 }
 
-async fn copied(from: &Path, url: &str) -> Result<Copied, CopyError> {
+pub(crate) async fn copied(from: &Path, url: &str) -> Result<Copied, CopyError> {
     let (from, options): (PathBuf, _) = (from.to_owned(), options(url));
     tokio::task::spawn_blocking(move || copy(&from, options)).await.unwrap()
 }
@@ -146,7 +146,8 @@ async fn a_store_moves_from_a_file_and_goes_on() {
     let file = open_file(&path);
     let [parent, child] = fill(&file).await;
     let before = seen(&*file.store).await;
-    assert!(matches!(copied(&path, &url).await, Err(CopyError::Sqlite(_))), "a host has it");
+    let in_use = copied(&path, &url).await.unwrap_err();
+    assert!(matches!(in_use, CopyError::InUse { .. }) && in_use.to_string().contains("stop it"), "{in_use}");
     let version = file.store.commit(commit()).await.unwrap().version;
     file.store.close().await.unwrap();
 

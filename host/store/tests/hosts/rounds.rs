@@ -8,11 +8,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use skep_test_postgres::{AtCommit, Proxy, Server};
+use skep_test_postgres::{AtCommit, Pooler, Proxy, Server};
 use tokio::runtime::Runtime;
 
 use crate::said::Said;
-use crate::{CHILD_NAME, CHILD_URL, look};
+use crate::{CHILD_NAME, CHILD_POOLED, CHILD_URL, look};
 
 /// A database is begun anew after so many rounds, so that looking at all of it stays quick.
 const ROUNDS_PER_DATABASE: usize = 6;
@@ -32,6 +32,8 @@ pub(crate) enum Event {
     FreezeHost,
     KillServer,
     FreezeServer,
+    /// The pooler is killed, and started again after a while.
+    KillPooler,
     /// All connections of a host are closed, some times.
     Cut,
     /// A host gets no connection for a while.
@@ -50,15 +52,11 @@ struct Host {
 }
 
 impl Host {
-    fn start(url: &str, name: &str, said: &Arc<Mutex<Said>>) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_process", "--nocapture", "--test-threads=1"])
-            .env(CHILD_URL, url)
-            .env(CHILD_NAME, name)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+    fn start(url: &str, pooled: bool, name: &str, said: &Arc<Mutex<Said>>) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "child_process", "--nocapture", "--test-threads=1"]);
+        child.env(CHILD_URL, url).env(CHILD_NAME, name).envs(pooled.then_some((CHILD_POOLED, "1")));
+        let mut child = child.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (lines, said) = (BufReader::new(child.stdout.take().unwrap()).lines(), Arc::clone(said));
         let answers = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&answers);
@@ -88,6 +86,7 @@ impl Drop for Host {
 
 struct Site<'a> {
     server: &'a Server,
+    pooler: Option<&'a Pooler>,
     /// What each host's connections go through.
     proxies: [Proxy; 2],
     hosts: Vec<Host>,
@@ -103,16 +102,30 @@ fn rounds() -> usize {
 /// Rounds, in each of which all of these happen.
 pub(crate) fn run(events: &[Event]) {
     let Some(server) = Server::start() else { return };
+    run_on(&server, None, events);
+}
+
+/// The same, behind a pooler.
+pub(crate) fn run_pooled(events: &[Event]) {
+    let Some(server) = Server::start() else { return };
+    let Some(pooler) = Pooler::before(&server.database()) else { return };
+    run_on(&server, Some(&pooler), events);
+    for secret in server.secrets() {
+        assert!(!pooler.log().contains(secret));
+    }
+}
+
+fn run_on(server: &Server, pooler: Option<&Pooler>, events: &[Event]) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     for at in (0..rounds()).step_by(ROUNDS_PER_DATABASE) {
         let (url, said) = (server.database(), Arc::new(Mutex::new(Said::default())));
         for round in at..rounds().min(at + ROUNDS_PER_DATABASE) {
-            let mut site = Site::new(&server, &runtime, &url, &said);
+            let mut site = Site::new(server, pooler, &runtime, &url, &said);
             for event in events {
                 site.happens(*event, round);
             }
             drop(site);
-            let looked = runtime.block_on(look::at(&server, &url, &mut said.lock()));
+            let looked = runtime.block_on(look::at(server, &url, &mut said.lock()));
             if let Err(wrong) = looked {
                 panic!("round {round}: {wrong}");
             }
@@ -135,9 +148,16 @@ pub(crate) fn run(events: &[Event]) {
 }
 
 impl<'a> Site<'a> {
-    fn new(server: &'a Server, runtime: &Runtime, url: &str, said: &Arc<Mutex<Said>>) -> Self {
+    fn new(
+        server: &'a Server,
+        pooler: Option<&'a Pooler>,
+        runtime: &Runtime,
+        url: &str,
+        said: &Arc<Mutex<Said>>,
+    ) -> Self {
+        let url = &pooler.map_or(url.to_owned(), |pooler| pooler.through(url));
         let proxies = runtime.block_on(async { [Proxy::before(url).await, Proxy::before(url).await] });
-        let mut site = Self { server, proxies, hosts: Vec::new(), said: Arc::clone(said), starts: 0 };
+        let mut site = Self { server, pooler, proxies, hosts: Vec::new(), said: Arc::clone(said), starts: 0 };
         for at in 0..2 {
             let host = site.start(at);
             site.hosts.push(host);
@@ -148,7 +168,8 @@ impl<'a> Site<'a> {
 
     fn start(&mut self, at: usize) -> Host {
         self.starts += 1;
-        Host::start(self.proxies[at].url(), &format!("{at}{:06x}", fastrand::u32(..1 << 24)), &self.said)
+        let name = format!("{at}{:06x}", fastrand::u32(..1 << 24));
+        Host::start(self.proxies[at].url(), self.pooler.is_some(), &name, &self.said)
     }
 
     /// These hosts are answered.
@@ -192,6 +213,12 @@ impl<'a> Site<'a> {
                 self.server.kill();
                 pause(fastrand::u64(0..1_000));
                 self.server.start_again();
+            }
+            Event::KillPooler => {
+                let pooler = self.pooler.unwrap();
+                pooler.kill();
+                pause(fastrand::u64(0..1_000));
+                pooler.start_again();
             }
             Event::FreezeServer => {
                 self.server.freeze();

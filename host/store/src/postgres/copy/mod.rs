@@ -49,6 +49,12 @@ pub enum CopyError {
         /// The file.
         path: PathBuf,
     },
+    /// Somebody has it.
+    #[error("a host works on `{}`, or another program has it open: stop it, and copy again", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not opened.
     #[error(transparent)]
     Sqlite(#[from] sqlite::OpenError),
@@ -75,7 +81,7 @@ pub enum CopyError {
         schema: String,
     },
     /// The database refuses rows.
-    #[error("the table {table} cannot be written: {reason}")]
+    #[error("the table {table} cannot be written: {reason}; nothing was copied: see to that, and copy again")]
     Write {
         /// Which one.
         table: &'static str,
@@ -83,7 +89,7 @@ pub enum CopyError {
         reason: String,
     },
     /// Not everything arrived. It was undone.
-    #[error("of the table {table}, {to} rows arrived of {from}; nothing was copied")]
+    #[error("of the table {table}, {to} rows arrived of {from}; nothing was copied: keep the file, and report this")]
     Differs {
         /// Which one.
         table: &'static str,
@@ -132,11 +138,15 @@ pub fn copy(from: &Path, to: PostgresOptions) -> Result<Copied, CopyError> {
     }
     let target =
         Target::new(PostgresOptions { patience: PATIENCE, statement_timeout: PATIENCE, idle_timeout: IDLE, ..to })?;
-    let source = Source { path: from.to_owned(), file: sqlite::open_alone(&SqliteOptions::new(from))? };
+    let file = sqlite::open_alone(&SqliteOptions::new(from)).map_err(|error| match error {
+        sqlite::OpenError::Failed { path, source, .. } if sqlite::is_locked(&source) => CopyError::InUse { path },
+        other => other.into(),
+    })?;
+    let source = Source { path: from.to_owned(), file };
     let run = move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CopyError::Io)?;
         runtime.block_on(async {
-            let session = Session::connect(&target, None).await.map_err(OpenError::from)?;
+            let session = open::connect(&target).await?;
             session.say(&target.begin).await.map_err(OpenError::from)?;
             let copied = source.copy(&session, &target).await;
             match copied {

@@ -2,7 +2,8 @@
 //!
 //! A key that is not there cannot be locked. Where a write relies on its absence and does not insert it, as a check does, the
 //! key is inserted and deleted again: if another host has inserted it meanwhile, or is about to, one of the two meets the other
-//! under the primary key, and its group is done again.
+//! under the primary key, and its group is done again. All that are inserted are so in the order of their keys, for whatever
+//! reason: of two hosts each of which inserts what the other relies on, one waits, and not each for the other.
 
 use bytes::Bytes;
 use foldhash::HashSet;
@@ -98,12 +99,6 @@ static DELETE: Sql = Sql {
            WHERE items.plugin = gone.plugin AND items.key = gone.key",
     types: &[Type::INT8_ARRAY, Type::BYTEA_ARRAY],
 };
-static PROVE_ABSENT: Sql = Sql {
-    text: "INSERT INTO items(plugin, key, version, value)
-           SELECT plugin, key, 0, '' FROM unnest($1::bigint[], $2::bytea[]) AS absent(plugin, key)",
-    types: &[Type::INT8_ARRAY, Type::BYTEA_ARRAY],
-};
-
 #[derive(Default)]
 struct Written {
     plugins: Vec<i64>,
@@ -184,21 +179,17 @@ impl Family for Items {
 
     fn write(&mut self, batch: &mut Batch) {
         let (mut insert, mut update) = (Written::default(), Written::default());
-        let (mut delete, mut absent) = (Vec::new(), Vec::new());
+        let mut delete = Vec::new();
         for (place, change) in self.table.changes() {
             match change {
                 Change::Insert(item) => insert.add(place, item),
                 Change::Update(item) => update.add(place, item),
                 Change::Delete => delete.push(place.clone()),
                 Change::Absent => {
-                    absent.push(place.clone());
+                    insert.add(place, &Item { version: 0, expires: None, len: 0, value: None });
                     delete.push(place.clone());
                 }
             }
-        }
-        if !absent.is_empty() {
-            let (plugins, keys) = columns(&absent);
-            batch.ask(&PROVE_ABSENT, params![plugins, keys]);
         }
         insert.ask(batch, &INSERT);
         update.ask(batch, &UPDATE);

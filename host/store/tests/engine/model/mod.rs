@@ -399,7 +399,7 @@ impl Both {
                 for (plugin, bytes) in &naive.quotas {
                     store.set_quota(plugin.clone(), *bytes);
                 }
-                if matches!(self.home, Home::Database(_)) {
+                if matches!(self.home, Home::Database(..)) {
                     self.leases_end().await;
                 }
             }
@@ -508,4 +508,9 @@ fn sqlite_does_what_the_model_does() {
 #[test]
 fn postgres_does_what_the_model_does() {
     does_what_the_model_does(Backend::Postgres, 25);
+}
+
+#[test]
+fn postgres_behind_a_pooler_does_what_the_model_does() {
+    does_what_the_model_does(Backend::Pooled, 4);
 }
