@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `two` | two hosts that do nothing wrong: what each has, and what they are told |
 //! | `races` | both want the same at once |
+//! | `caps` | queues whose leases are capped, by hosts that are killed and frozen |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
 //! | `moved` | a store that came from a SQLite file |
@@ -22,6 +23,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod alive;
+mod caps;
 mod child;
 mod faults;
 mod look;
@@ -37,12 +39,17 @@ mod unknown;
 use rounds::Event;
 
 const CHILD_URL: &str = "SKEP_STORE_HOSTS_CHILD";
+/// It performs jobs of a capped queue.
+const CHILD_CAPPED: &str = "SKEP_STORE_HOSTS_CAPPED";
 const CHILD_NAME: &str = "SKEP_STORE_HOSTS_NAME";
 
 /// Not a test: what the others start.
 #[test]
 fn child_process() {
-    if let Ok(url) = std::env::var(CHILD_URL) {
+    let Ok(url) = std::env::var(CHILD_URL) else { return };
+    if std::env::var_os(CHILD_CAPPED).is_some() {
+        caps::work(&url);
+    } else {
         child::work(&url, &std::env::var(CHILD_NAME).unwrap());
     }
 }
