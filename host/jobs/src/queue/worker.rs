@@ -245,6 +245,8 @@ impl Worker {
             self.round = Some(Round::recover(&self.core, &self.queue.id));
             return;
         }
+        // What makes room is settled in the same write.
+        self.hungry |= !self.endings.is_empty() && std::mem::take(&mut self.full);
         let wanted = if self.singly { 0 } else { self.wanted(terms, now) };
         if wanted > 0 || !self.endings.is_empty() {
             // A wake-up during the round says that there is more.

@@ -83,6 +83,35 @@ async fn hosts_share_the_places_of_a_queue() {
 }
 
 #[tokio::test]
+async fn whenever_a_job_ends_its_place_is_taken_without_the_clock() {
+    for ground in [Ground::memory(), Ground::sqlite()] {
+        let rig = Rig::on(ground, clock(), quiet_options());
+        rig.configure(under(4, Some(2), None), 1);
+        for _ in 0..300 {
+            rig.enqueue(spec("a")).await;
+        }
+        // Ends come while rounds with the store are under way.
+        let mut done = 0;
+        for round in 0..100_000 {
+            for _ in 0..fastrand::usize(0..4) {
+                tokio::task::yield_now().await;
+            }
+            let begun = rig.stage.begun.lock().pop_front();
+            done += usize::from(begun.is_some());
+            begun.into_iter().for_each(Attempt::done);
+            if done == 300 {
+                break;
+            }
+            if round % 20 == 19 {
+                rig.settle().await;
+                assert_eq!(rig.stage.begun.lock().len(), 2.min(300 - done), "after {done}");
+            }
+        }
+        assert_eq!(done, 300);
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_waits_for_a_place_is_told_when_the_other_gives_it() {
     let rigs = two(&Ground::memory(), &under(4, Some(1), None));
     let first = rigs[0].enqueue(spec("a")).await;

@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use skep_store::{Caps, Error, HeldBack, LeaseRequest, Leased, RateCap, Settle, Settled};
+use skep_store::{
+    Caps, Error, HeldBack, LeaseRequest, Leased, RateCap, Settle, Settled, SqliteOptions, SqliteStore, copy,
+};
 use skep_test_postgres::Server;
 
 use crate::child::{Host, job, now, open, options, queue};
@@ -275,4 +277,24 @@ async fn nobody_waits_for_a_queue_that_another_host_is_at() {
     ask(&url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'").await;
     other.wait().unwrap();
     assert_eq!(lease(&host, vec![], running(6), NOW).await.jobs.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_began_moves_with_its_store() {
+    let Some(server) = Server::shared() else { return };
+    let (url, folder) = (server.database(), tempfile::TempDir::new().unwrap());
+    let path = folder.path().join("store.sqlite");
+    let told = Arc::new(two::Told::default());
+    let file = SqliteStore::open(SqliteOptions::new(&path), Arc::clone(&told) as Arc<_>).unwrap();
+    let file = two::Host { store: Arc::new(file), told };
+    file.insert((0..9).map(|number| job(&number.to_string())).collect()).await;
+    let rate = RateCap { count: NonZeroU32::new(6).unwrap(), period_ms: 1_000 };
+    let caps = Caps { running_max: None, rate: Some(rate) };
+    assert_eq!(lease(&file, vec![], caps, NOW).await.jobs.len(), 5);
+    file.store.close().await.unwrap();
+    let (from, to) = (path.clone(), options(&url));
+    tokio::task::spawn_blocking(move || copy(&from, to)).await.unwrap().unwrap();
+    let host = two::Host::open(&url).await;
+    let one = lease(&host, vec![], caps, NOW + 1).await;
+    assert_eq!((one.jobs.len(), one.held_back), (1, Some(HeldBack::Rate { again: NOW + 1_000 })));
 }

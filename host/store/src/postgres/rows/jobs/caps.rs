@@ -26,12 +26,20 @@ pub(in crate::postgres) enum Known {
     Elsewhere,
 }
 
+/// What leases of a queue want.
+#[derive(Clone, Copy)]
+struct Wanted {
+    /// Below how many at work it is locked; none: in any case.
+    below: Option<i64>,
+    /// How many jobs at most.
+    jobs: usize,
+}
+
 /// Queues of a group.
 #[derive(Default)]
 pub(in crate::postgres) struct Caps {
-    /// Below how many at work it is locked; none: in any case.
-    wanted: BTreeMap<i64, Option<i64>>,
-    asked: BTreeMap<i64, Option<i64>>,
+    wanted: BTreeMap<i64, Wanted>,
+    asked: BTreeMap<i64, Wanted>,
     known: HashMap<i64, Known>,
     windows: Table<i64, Window>,
 }
@@ -56,11 +64,12 @@ static WRITE: Sql = Sql {
 };
 
 impl Caps {
-    /// The queue is to be locked, if fewer are at work.
-    pub(in crate::postgres) fn want(&mut self, queue: i64, below: Option<i64>) {
+    /// The queue is to be locked, if fewer are at work, for so many jobs more.
+    pub(in crate::postgres) fn want(&mut self, queue: i64, below: Option<i64>, jobs: usize) {
         if !self.known.contains_key(&queue) {
-            let wanted = self.wanted.entry(queue).or_insert(below);
-            *wanted = wanted.zip(below).map(|(one, other)| one.max(other));
+            let wanted = self.wanted.entry(queue).or_insert(Wanted { below, jobs: 0 });
+            wanted.below = wanted.below.zip(below).map(|(one, other)| one.max(other));
+            wanted.jobs = wanted.jobs.saturating_add(jobs);
         }
     }
 
@@ -92,24 +101,30 @@ impl Caps {
         self.asked.retain(|queue, _| !self.known.contains_key(queue));
         if !self.asked.is_empty() {
             let (queues, below): (Vec<i64>, Vec<Option<i64>>) =
-                self.asked.iter().map(|(id, below)| (*id, *below)).unzip();
+                self.asked.iter().map(|(id, wanted)| (*id, wanted.below)).unzip();
             batch.ask(&LOCK, params![queues.clone(), below]);
             batch.ask(&LOOK, params![queues]);
         }
     }
 
-    pub(super) fn loaded(&mut self, answers: &mut Answers) -> Result<(), Fault> {
+    /// Answers how many jobs of which queues are to be loaded next: for all leases at once, however many there are in the group.
+    pub(super) fn loaded(&mut self, answers: &mut Answers) -> Result<Vec<(i64, usize)>, Fault> {
         let asked = std::mem::take(&mut self.asked);
+        let mut room = Vec::new();
         if asked.is_empty() {
-            return Ok(());
+            return Ok(room);
         }
         let locked = answers.rows().iter().map(|row| get(row, 0)).collect::<Result<Vec<i64>, Fault>>()?;
         for row in answers.rows() {
             let (queue, executing): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
-            let below = asked.get(&queue).copied().flatten();
+            let Some(Wanted { below, jobs }) = asked.get(&queue).copied() else { continue };
+            let free = below.map_or(i64::MAX, |below| below.saturating_sub(executing));
             let known = match () {
-                () if locked.contains(&queue) => Known::Locked(executing),
-                () if below.is_some_and(|below| executing >= below) => Known::Full,
+                () if locked.contains(&queue) => {
+                    room.push((queue, jobs.min(usize::try_from(free).unwrap_or(0))));
+                    Known::Locked(executing)
+                }
+                () if free <= 0 => Known::Full,
                 () => Known::Elsewhere,
             };
             self.known.insert(queue, known);
@@ -118,7 +133,7 @@ impl Caps {
             }
         }
         self.windows.absent(asked.into_keys().collect());
-        Ok(())
+        Ok(room)
     }
 
     pub(super) fn write(&self, batch: &mut Batch) {

@@ -29,6 +29,7 @@ use self::asks::Asks;
 use self::attempts::Attempts;
 use self::caps::Caps;
 use self::ending::Ending;
+use self::lanes::Lane;
 use self::said::Said;
 use self::stock::Stock;
 use self::uniques::Uniques;
@@ -96,14 +97,18 @@ impl Family for Jobs {
 
     fn loaded(&mut self, answers: &mut Answers) -> Result<(), Fault> {
         let Self { uniques, stock, asks, ending, waits, attempts, said, caps } = self;
-        caps.loaded(answers)?;
+        let room = caps.loaded(answers)?;
         uniques.loaded(answers)?;
         stock.loaded(answers)?;
         asks.loaded(answers, stock)?;
         ending.loaded(answers)?;
         waits.loaded(answers, stock)?;
         attempts.loaded(answers)?;
-        said.loaded(answers)
+        said.loaded(answers)?;
+        for (queue, jobs) in room {
+            stock.want_first(Lane::Queue(queue), i64::MAX, jobs);
+        }
+        Ok(())
     }
 
     fn has_strangers(&self, names: &Names) -> bool {

@@ -29,8 +29,8 @@ pub(super) fn want(request: &LeaseRequest, settles: usize, wants: &mut Wants<'_>
         if request.caps.is_empty() {
             wants.rows.jobs.stock.want_first(Lane::Queue(queue), i64::MAX, request.limit);
         } else {
-            // Which jobs is asked when it is known how many may be taken, so that the others stay free.
-            wants.rows.jobs.caps.want(queue, below(&request.caps, settles));
+            // Which jobs is asked when it is known how many may be taken, so that the others stay free: one round trip more.
+            wants.rows.jobs.caps.want(queue, below(&request.caps, settles), most(request));
         }
         // How many there are is not known yet; more are drawn when they are.
         wants.numbers.want(Kind::Fence, 1);
@@ -41,6 +41,11 @@ pub(super) fn want(request: &LeaseRequest, settles: usize, wants: &mut Wants<'_>
 fn below(caps: &Caps, settles: usize) -> Option<i64> {
     let settles = i64::try_from(settles).unwrap_or(i64::MAX);
     caps.running_max.map(|max| i64::from(max.get()).saturating_add(settles))
+}
+
+/// How many jobs it may be given.
+fn most(LeaseRequest { limit, caps, .. }: &LeaseRequest) -> usize {
+    caps.rate.map_or(*limit, |rate| rate.count.get() as usize).min(*limit)
 }
 
 /// Takes the first available jobs of a queue, as far as its caps have room. What another host is about to take is left to it.
@@ -55,7 +60,7 @@ pub(super) fn lease(request: &LeaseRequest, settles: usize, tx: &mut Tx<'_>) -> 
     if caps.is_empty() {
         return Ok(Leased { jobs: take(request, *limit, queue, tx)?, held_back: None });
     }
-    tx.rows.jobs.caps.want(queue, below(caps, settles));
+    tx.rows.jobs.caps.want(queue, below(caps, settles), most(request));
     let executing = match tx.rows.jobs.caps.get(queue)? {
         Known::Locked(executing) => executing + tx.counts.more(queue, JobState::Executing),
         Known::Full => return Ok(Leased { jobs: Vec::new(), held_back: Some(HeldBack::Running) }),
