@@ -118,7 +118,7 @@ async fn a_rate_holds_in_every_stretch_and_over_restarts(mut f: Fixture) {
             }
             other => panic!("{other:?}"),
         };
-        if begun.len() % 4 == 0 {
+        if begun.len().is_multiple_of(4) {
             f.store.close().await.unwrap();
             f.store = f.home.open(Room::Usual, &f.told).await;
         }
