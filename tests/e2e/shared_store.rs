@@ -75,6 +75,38 @@ async fn two_hosts_share_the_jobs_of_a_queue_and_do_each_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_queue_with_one_place_no_two_jobs_overlap_on_two_hosts() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let manifest = jobs::probe("pg5", "queues = { slow = { concurrency = 4, global_concurrency = 1 } }");
+    let (one, two) = (start(&url, "one", &manifest).await, start(&url, "two", &manifest).await);
+    let lines = ok(&one, "pg5", "/enqueue-many?name=alone&args=20&same=1&n=60").await;
+    let ids = jobs::ids(&lines);
+    // The host that has the place goes in the middle of it; the other one goes on.
+    jobs::becomes(&two, "pg5", ids[20], "completed").await;
+    drop(one.stop().await);
+    for id in &ids {
+        jobs::becomes(&two, "pg5", *id, "completed").await;
+    }
+    // Each line has a number that one commit gave, so their order is that of what happened.
+    let runs = jobs::runs(&two, "pg5").await;
+    let mut at_work: Option<&str> = None;
+    let mut ended = BTreeSet::new();
+    for run in &runs {
+        let (what, of) = run.split_once(' ').unwrap();
+        match (what, at_work.take()) {
+            ("alone", None) => at_work = Some(of),
+            ("alone-ended", Some(begun)) if begun == of => _ = ended.insert(of),
+            _ => panic!("two at once: {run} in {runs:#?}"),
+        }
+    }
+    assert_eq!((ended.len(), at_work), (60, None));
+    let queues = two.admin().queues(None).await.unwrap();
+    let slow = queues.iter().find(|queue| queue.plugin == "pg5" && queue.queue == "slow").unwrap();
+    assert_eq!((slow.concurrency, slow.global_concurrency), (4, Some(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_kept_process_is_the_same_for_two_hosts() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();

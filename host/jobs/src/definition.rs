@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use skep_cron::{Cron, CronError};
+use skep_store::{Caps, RateCap};
 use skep_types::HandlerName;
 
 use crate::error::Error;
 use crate::missed::Missed;
-use crate::rate::RateLimit;
+use crate::time::millis;
 
 /// Queues of a plugin; one more is refused.
 pub const QUEUES_MAX: usize = 64;
@@ -18,7 +19,7 @@ pub const QUEUES_MAX: usize = 64;
 pub const DEFINITIONS_MAX: usize = 1000;
 /// Schedules of a plugin; one more is refused.
 pub const SCHEDULES_MAX: usize = 256;
-/// Attempts of a queue at once; more are refused.
+/// Attempts of a queue at once, on a host or on all; more are refused.
 pub const CONCURRENCY_MAX: u32 = 10_000;
 /// The least urgent priority.
 pub const PRIORITY_MAX: u8 = 9;
@@ -44,7 +45,10 @@ pub struct PluginJobs {
 pub struct QueueOptions {
     /// Attempts at once on this host, at most [`CONCURRENCY_MAX`]. Default: 10. An operator can scale it.
     pub concurrency: NonZeroU32,
-    /// How often they begin. Default: as often as they can.
+    /// Attempts at once over all hosts of the store, at most [`CONCURRENCY_MAX`]. Default: as many as the hosts' own. Nothing is
+    /// promised about which host has them.
+    pub global_concurrency: Option<NonZeroU32>,
+    /// How often they begin, over all hosts of the store. Default: as often as they can.
     pub rate: Option<RateLimit>,
     /// Nothing begins, whatever an operator says. Default: false.
     pub paused: bool,
@@ -52,8 +56,35 @@ pub struct QueueOptions {
 
 impl Default for QueueOptions {
     fn default() -> Self {
-        Self { concurrency: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN), rate: None, paused: false }
+        Self {
+            concurrency: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
+            global_concurrency: None,
+            rate: None,
+            paused: false,
+        }
     }
+}
+
+impl QueueOptions {
+    /// What leases keep to, whatever host they are of.
+    pub(crate) fn caps(&self) -> Caps {
+        let rate =
+            |RateLimit { count, period }: RateLimit| RateCap { count, period_ms: millis(period.max(PERIOD_MIN)) };
+        Caps { running_max: self.global_concurrency, rate: self.rate.map(rate) }
+    }
+}
+
+/// The shortest period: the store knows no shorter time.
+pub const PERIOD_MIN: Duration = Duration::from_millis(1);
+
+/// At most so many attempts begin in any stretch of time of this length, over all hosts of the store and over restarts: see
+/// [`RateCap`], which says how exact that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many.
+    pub count: NonZeroU32,
+    /// In which time, in whole milliseconds; a shorter one than [`PERIOD_MIN`] counts as that.
+    pub period: Duration,
 }
 
 /// A job that a revision can do.
@@ -127,6 +158,9 @@ impl PluginJobs {
         for (name, options) in &self.queues {
             if options.concurrency.get() > CONCURRENCY_MAX {
                 return Err(invalid(format!("queue `{name}` has a concurrency over {CONCURRENCY_MAX}")));
+            }
+            if options.global_concurrency.is_some_and(|most| most.get() > CONCURRENCY_MAX) {
+                return Err(invalid(format!("queue `{name}` has a global concurrency over {CONCURRENCY_MAX}")));
             }
         }
         let mut names = std::collections::HashSet::new();
@@ -207,10 +241,14 @@ mod tests {
         for bad in [vec![definition(10, 1)], vec![definition(0, 0)], vec![definition(0, 1); 2]] {
             assert!(matches!(with(bad).check(), Err(Error::Invalid(_))));
         }
-        let options =
-            QueueOptions { concurrency: NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap(), rate: None, paused: false };
-        let queues = BTreeMap::from([(name("q"), options)]);
-        assert!(matches!(PluginJobs { queues, ..PluginJobs::default() }.check(), Err(Error::Invalid(_))));
+        let many = NonZeroU32::new(CONCURRENCY_MAX + 1).unwrap();
+        for options in [
+            QueueOptions { concurrency: many, ..QueueOptions::default() },
+            QueueOptions { global_concurrency: Some(many), ..QueueOptions::default() },
+        ] {
+            let queues = BTreeMap::from([(name("q"), options)]);
+            assert!(matches!(PluginJobs { queues, ..PluginJobs::default() }.check(), Err(Error::Invalid(_))));
+        }
         let queues = (0..QUEUES_MAX).map(|at| (name(&format!("q{at}")), QueueOptions::default())).collect();
         assert_eq!(PluginJobs { queues, ..PluginJobs::default() }.check(), Err(Error::TooLarge(64)), "and `default`");
     }

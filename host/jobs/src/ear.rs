@@ -33,6 +33,10 @@ impl Ear {
         for (_, fence) in &changes.taken {
             core.held.stop(*fence, StopReason::Cancelled);
         }
+        if !changes.taken.is_empty() {
+            // Places of capped queues came free.
+            core.wake_all();
+        }
         if let Some(due) = changes.next_due {
             let mut earliest = core.wakes.due.lock();
             *earliest = Some(earliest.map_or(due, |at| at.min(due)));

@@ -55,6 +55,10 @@ async fn keep(core: &Core) -> Result<Option<Duration>, skep_store::Error> {
         for id in &reclaimed {
             tracing::warn!(job = %id, "a worker is dead: its job is taken over");
         }
+        if !reclaimed.is_empty() {
+            // One that had its last attempt is not available again, and yet its place in a capped queue came free.
+            core.wake_all();
+        }
         if reclaimed.len() < STEP {
             return Ok(next.map(|at| core.time.until(at).saturating_add(Duration::from_millis(1))));
         }

@@ -9,7 +9,6 @@
 //! | [`outcome`], [`backoff`] | what becomes of a job when an attempt has ended: the state machine |
 //! | [`enqueue`], [`unique`] | from what a caller asks for to what is inserted |
 //! | [`missed`], `schedules` | when a schedule ticks, which ticks are made up for, who acts on them |
-//! | [`rate`] | how often jobs of a queue may begin |
 //! | `queue` | the loop of a queue: one write per round settles what ended and leases anew |
 //! | [`ear`] | what the store tells; without it everything is found by the [poll](Options::poll) |
 //! | `leases`, `staging`, `pruner`, `upkeep` | the other loops |
@@ -21,6 +20,15 @@
 //! leases of all jobs in its hands, also of those that wait to be settled while the store fails. A job whose lease ran out is
 //! available again; whoever comes back late, from a pause or a partition, is refused by its fence. So an attempt that takes
 //! longer than its lease is done once, and a dead host's job is taken over within ten seconds.
+//!
+//! # What holds over all hosts
+//! `concurrency` is each host's own. `global_concurrency` and the rate are kept by the [store](skep_store::Caps), in the write that
+//! leases, so hosts never pass them together. A job counts from its lease to its end, and begins with its lease: of a queue with
+//! either nothing is prefetched. What is given back without having begun (the queue was paused at that moment, or the host did
+//! not learn of the lease) makes room for another at once, and counts in the rate all the same. A host that finds no place waits
+//! until the store tells that one came free, and looks every [`poll`](Options::poll) besides; a dead host's places come free with
+//! its leases. A host that was frozen may still be at work on a job that has gone to another one, until it sees that its lease is
+//! lost.
 //!
 //! # Bounds
 //! Per queue, `concurrency` attempts run, and at most [`prefetch_max`](Limits::prefetch_max) more are on lease; as many again
@@ -44,7 +52,6 @@ pub mod options;
 pub mod outcome;
 mod pruner;
 mod queue;
-pub mod rate;
 mod registry;
 mod retry;
 mod schedules;
@@ -57,7 +64,7 @@ pub mod view;
 mod waiters;
 
 pub use attempt::{AttemptContext, Performer, Performing, Stop, StopReason};
-pub use definition::{CONCURRENCY_MAX, Definition, PluginJobs, QueueOptions, Schedule, When};
+pub use definition::{CONCURRENCY_MAX, Definition, PluginJobs, QueueOptions, RateLimit, Schedule, When};
 pub use ear::Ear;
 pub use enqueue::JobSpec;
 pub use error::Error;
@@ -65,7 +72,6 @@ pub use missed::Missed;
 pub use observe::{AttemptEnded, JobObserver};
 pub use options::{Limits, Options, Retention};
 pub use outcome::{Outcome, OutcomeKind};
-pub use rate::RateLimit;
 pub use schedules::META;
 pub use service::{JobStatus, Jobs, Stopped};
 pub use unique::{Parts, UniqueSpec};

@@ -7,12 +7,11 @@ mod worker;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use skep_store::{QueueRef, QueueState};
+use skep_store::{Caps, QueueRef, QueueState};
 use tokio::sync::Notify;
 
 use crate::attempt::Performer;
 use crate::definition::{CONCURRENCY_MAX, Definitions, QueueOptions};
-use crate::rate::RateLimit;
 
 pub(crate) use worker::Worker;
 
@@ -61,8 +60,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    pub(crate) fn rate(&self) -> Option<RateLimit> {
-        self.setup.as_ref().and_then(|setup| setup.options.rate)
+    /// What leases keep to, whatever host they are of.
+    pub(crate) fn caps(&self) -> Caps {
+        self.setup.as_ref().map(|setup| setup.options.caps()).unwrap_or_default()
     }
 }
 

@@ -1,13 +1,13 @@
 //! What operators see.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use skep_store::{QueueCounts, QueueRef, Timestamp};
 use skep_types::{HandlerName, PluginName};
 
-use crate::definition::{Schedule, When};
+use crate::definition::{RateLimit, Schedule, When};
 use crate::error::Error;
-use crate::rate::RateLimit;
 use crate::service::Jobs;
 
 /// A queue.
@@ -25,7 +25,9 @@ pub struct QueueView {
     pub concurrency: usize,
     /// Whether an operator set that.
     pub scaled: bool,
-    /// How often they begin.
+    /// Attempts at once on all hosts, if that is capped.
+    pub global_concurrency: Option<u32>,
+    /// How often they begin, on all hosts.
     pub rate: Option<RateLimit>,
     /// Attempts that run on this host.
     pub running: usize,
@@ -80,13 +82,15 @@ impl Jobs {
             let terms = served.map(|queue| queue.terms());
             let at_work = served.map(|queue| queue.at_work()).unwrap_or_default();
             let operator = registry.operator(&queue);
+            let options = terms.as_ref().and_then(|terms| Some(terms.setup.as_ref()?.options));
             QueueView {
                 counts,
                 served: terms.as_ref().is_some_and(|terms| terms.setup.is_some()),
                 paused: terms.as_ref().map_or(operator.paused, |terms| terms.paused),
                 concurrency: terms.as_ref().map_or(0, |terms| terms.concurrency),
                 scaled: operator.concurrency.is_some(),
-                rate: terms.as_ref().and_then(crate::queue::Terms::rate),
+                global_concurrency: options.and_then(|options| options.global_concurrency).map(NonZeroU32::get),
+                rate: options.and_then(|options| options.rate),
                 running: at_work.running,
                 prefetched: at_work.prefetched,
                 settling: at_work.settling,

@@ -43,9 +43,12 @@ pub struct JobsConfig {
 /// One queue of a plugin. A queue that the manifest does not name has the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
-    /// Jobs of the queue that may be at work at once, each in an instance of its own. Default 10, 1 to 10,000.
+    /// Jobs of the queue that may be at work at once on this host, each in an instance of its own. Default 10, 1 to 10,000.
     pub concurrency: u32,
-    /// How often jobs of the queue may begin. Default: as often as `concurrency` lets them.
+    /// Jobs of the queue that may be at work at once on all hosts of the store. Default: as many as the hosts' own, 1 to 10,000.
+    pub global_concurrency: Option<u32>,
+    /// How often jobs of the queue may begin, on all hosts of the store. Default: as often as they are let by how many may be
+    /// at work.
     pub rate_limit: Option<QueueRate>,
     /// Whether it begins no jobs; those that are inserted wait. Default false.
     pub paused: bool,
@@ -79,7 +82,7 @@ impl Default for JobsConfig {
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { concurrency: 10, rate_limit: None, paused: false }
+        Self { concurrency: 10, global_concurrency: None, rate_limit: None, paused: false }
     }
 }
 
@@ -165,6 +168,9 @@ impl Read for QueueConfig {
         let mut table = item.section()?;
         let mut queue = Self::default();
         table.bounded("concurrency", &mut queue.concurrency, 1..=10_000);
+        if table.item("global_concurrency").is_some() {
+            table.bounded("global_concurrency", queue.global_concurrency.insert(1), 1..=10_000);
+        }
         queue.rate_limit = table.get("rate_limit");
         table.set("paused", &mut queue.paused);
         table.finish();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use skep_types::{HandlerName, PluginName};
 
 use crate::Timestamp;
+use crate::caps::Caps;
 
 /// The number of a job on this store, from 1; it grows, and is never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -314,6 +315,8 @@ pub struct LeaseRequest {
     pub now: Timestamp,
     /// Until when they are the worker's.
     pub until: Timestamp,
+    /// What it keeps to.
+    pub caps: Caps,
 }
 
 /// What became of a leased job.

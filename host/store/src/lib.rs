@@ -7,11 +7,12 @@
 //! | [`area`] | keys that a plugin writes, and keys that the host keeps for it |
 //! | [`item`] | key-value data as it is read |
 //! | [`job`] | jobs as they are kept, leased and settled |
+//! | [`caps`] | what leases of a queue keep to over all hosts |
 //! | [`process`] | processes as they are kept, and what their turns leave |
 //! | [`mail`] | messages to processes, until they are handled; what is due |
 //! | [`error`] | every way to be refused |
 //! | [`limits`] | what every backend bounds |
-//! | `check`, `queue`, `number`, `meta` | what backends share: what is refused without a look, what waits for the writer, how numbers and pairs are kept |
+//! | `check`, `queue`, `number`, `meta`, `window` | what backends share: what is refused without a look, what waits for the writer, how numbers and pairs are kept, and what began lately |
 //! | [`sqlite`] | the backend in one file |
 //! | [`postgres`] | the backend in a database that several hosts share |
 //!
@@ -22,6 +23,7 @@
 //! Nothing in here knows wasm.
 
 pub mod area;
+pub mod caps;
 mod check;
 pub mod commit;
 pub mod error;
@@ -37,8 +39,10 @@ pub mod process_store;
 mod queue;
 pub mod sqlite;
 pub mod store;
+mod window;
 
 pub use area::Area;
+pub use caps::{Caps, HeldBack, Leased, RateCap};
 pub use commit::{Check, Commit, Committed, Key, Outgoing, Publish, Tick, Write};
 pub use error::{CommitError, Error};
 pub use item::{Item, ListRequest, Page};

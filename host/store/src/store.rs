@@ -6,6 +6,7 @@ use std::pin::Pin;
 use skep_types::PluginName;
 
 use crate::Timestamp;
+use crate::caps::Leased;
 use crate::commit::{Commit, Committed, Publish};
 use crate::error::{CommitError, Error};
 use crate::item::{Item, ListRequest, Page};
@@ -34,7 +35,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives up to so many available jobs on lease, by priority, then by when they were to run, then by number. Each lease
     /// has a new fence and counts an attempt. One write with [`settle`](Self::settle), so that a worker that goes through a
-    /// queue waits for the disk once for each round.
+    /// queue waits for the disk once for each round; what is settled makes room for what is leased. Leases of a queue that have
+    /// [caps](crate::Caps) never pass them together, whatever host they are of.
     fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round>;
 
     /// Says what became of jobs. A [`Lost`] one is left as it is.
@@ -102,7 +104,7 @@ pub trait Store: Send + Sync + 'static {
 }
 
 /// What a worker's round answers: what became of each settle, in their order, and the jobs that it has on lease now.
-pub type Round = (Vec<Result<(), Lost>>, Vec<Job>);
+pub type Round = (Vec<Result<(), Lost>>, Leased);
 
 /// What a plugin uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +126,8 @@ pub struct PluginUsage {
 /// What a durable write changed.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Queues in which jobs became available.
+    /// Queues in which jobs became available; and those in which another host has ended a job, where this store was asked for jobs
+    /// under a [running cap](crate::Caps::running_max) lately, or that one was.
     pub available: Vec<QueueRef>,
     /// The earliest time of a job that was put off by this write.
     pub next_due: Option<Timestamp>,

@@ -75,7 +75,10 @@ pub struct QueueStatus {
     pub concurrency: u64,
     /// Whether an operator set that, in place of the manifest.
     pub scaled: bool,
-    /// How often jobs may begin on this node; none: as often as `concurrency` lets them.
+    /// The most jobs that are at work at once on all nodes; none: as many as the nodes' own.
+    #[serde(default)]
+    pub global_concurrency: Option<u64>,
+    /// How often jobs may begin, on all nodes; none: as often as they are let by how many may be at work.
     pub rate: Option<RateStatus>,
     /// Jobs that run on this node.
     pub running: u64,

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use skep_store::{Error, Job, JobFilter, JobState, LeaseRequest, Lost, QueueRef, Settle, Settled, Timestamp};
+use skep_store::{Caps, Error, JobFilter, JobState, LeaseRequest, QueueRef, Settle, Settled, Timestamp};
 
 use super::hand::Ending;
 use crate::core::Core;
@@ -15,14 +15,12 @@ pub(super) const LEASE_MAX: usize = 512;
 /// How many jobs are looked at in one step for leases that nobody knows of.
 const RECOVER_STEP: usize = 500;
 
-/// Whether each end was taken, and what was leased.
-type Rounded = (Vec<Result<(), Lost>>, Vec<Job>);
 type Answering<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send>>;
 
 /// A round under way.
 pub(super) enum Round {
     /// The usual one.
-    Work(Work, Answering<Rounded>),
+    Work(Work, Answering<skep_store::Round>),
     /// Leases that nobody knows of are given back.
     Recover(Answering<()>),
 }
@@ -37,12 +35,12 @@ pub(super) struct Work {
 
 /// What came of a round.
 pub(super) enum Answer {
-    Work(Work, Result<Rounded, Error>),
+    Work(Work, Result<skep_store::Round, Error>),
     Recover(Result<(), Error>),
 }
 
 impl Round {
-    pub(super) fn work(core: &Core, queue: &QueueRef, endings: Vec<Ending>, wanted: usize) -> Self {
+    pub(super) fn work(core: &Core, queue: &QueueRef, endings: Vec<Ending>, wanted: usize, caps: Caps) -> Self {
         let now = core.time.wall();
         let until = now.saturating_add(core.lease_ms());
         let settle: Vec<Settle> = endings.iter().map(|ending| ending.settle.clone()).collect();
@@ -52,6 +50,7 @@ impl Round {
             worker: core.worker.clone(),
             now,
             until,
+            caps,
         });
         Self::Work(Work { endings, wanted, until }, core.store.settle_and_lease(settle, lease))
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use skep_store::{Error, Fence, Job, Lost, Settle, Settled};
+use skep_store::{Caps, Error, Fence, HeldBack, Lost, Settle, Settled, Timestamp};
 use skep_types::HandlerName;
 use tokio::sync::mpsc;
 
@@ -15,11 +15,13 @@ use crate::core::{Core, Phase};
 use crate::definition::Definition;
 use crate::observe::AttemptEnded;
 use crate::outcome::{self, Ended, Outcome, OutcomeKind};
-use crate::rate::Rate;
 use crate::retry::Retry;
 
 /// How many ends wait to be read; more wait in their own tasks, of which there are as many as the queue's concurrency.
 const ENDS: usize = 512;
+
+/// When a queue is asked again that another host was taking jobs of, on average.
+const ELSEWHERE: Duration = Duration::from_millis(5);
 
 /// Works on one queue. At most `concurrency` attempts run; beside them it has on lease what it prefetched, and what ended and
 /// is not settled yet. While the store fails nothing new is leased, so that is bounded.
@@ -34,7 +36,11 @@ pub(crate) struct Worker {
     round: Option<Round>,
     /// Whether there may be available jobs.
     hungry: bool,
-    rate: Option<Rate>,
+    caps: Caps,
+    /// The caps had no room: nothing is leased before this.
+    again_at: Option<Instant>,
+    /// As many are at work on all hosts as may be: one that ends here makes room.
+    full: bool,
     retry: Retry,
     /// The store failed: no round before this.
     not_before: Option<Instant>,
@@ -74,7 +80,9 @@ impl Worker {
             endings: Vec::new(),
             round: None,
             hungry: true,
-            rate: None,
+            caps: Caps::default(),
+            again_at: None,
+            full: false,
             retry: Retry::default(),
             not_before: None,
             recover: false,
@@ -109,8 +117,10 @@ impl Worker {
 
     fn terms(&mut self) -> Terms {
         let terms = self.queue.terms();
-        if terms.rate() != self.rate.as_ref().map(Rate::limit) {
-            self.rate = terms.rate().map(|limit| Rate::new(limit, self.core.time.now()));
+        let caps = terms.caps();
+        if caps != self.caps {
+            // What held it back may not hold any more.
+            (self.caps, self.again_at, self.full, self.hungry) = (caps, None, false, true);
         }
         terms
     }
@@ -165,6 +175,7 @@ impl Worker {
     fn end(&mut self, finished: Finished) {
         let Finished { job, outcome, ran } = finished;
         self.running = self.running.saturating_sub(1);
+        self.hungry |= std::mem::take(&mut self.full);
         self.pace.ran(ran);
         let outcome = match (job.stop.reason(), outcome) {
             (Some(StopReason::Cancelled | StopReason::LeaseLost), _) => {
@@ -234,37 +245,34 @@ impl Worker {
             self.round = Some(Round::recover(&self.core, &self.queue.id));
             return;
         }
+        // What makes room is settled in the same write.
+        self.hungry |= !self.endings.is_empty() && std::mem::take(&mut self.full);
         let wanted = if self.singly { 0 } else { self.wanted(terms, now) };
         if wanted > 0 || !self.endings.is_empty() {
             // A wake-up during the round says that there is more.
             self.hungry &= wanted == 0;
             let endings = Round::portion(&mut self.endings, self.singly);
-            self.round = Some(Round::work(&self.core, &self.queue.id, endings, wanted));
+            self.round = Some(Round::work(&self.core, &self.queue.id, endings, wanted, self.caps));
         }
     }
 
-    /// How many jobs there is room for.
-    fn wanted(&mut self, terms: &Terms, now: Instant) -> usize {
-        if !self.hungry || terms.paused || terms.setup.is_none() || !self.core.may_lease() {
+    /// How many jobs there is room for on this host. Whatever is leased under caps counts as begun, so none of it waits.
+    fn wanted(&self, terms: &Terms, now: Instant) -> usize {
+        let held_back = self.again_at.is_some_and(|at| at > now);
+        if !self.hungry || held_back || terms.paused || terms.setup.is_none() || !self.core.may_lease() {
             return 0;
         }
+        let most = if self.caps.is_empty() { self.core.options.limits.prefetch_max } else { 0 };
         let in_hand = self.running + self.prefetched.len();
-        match &mut self.rate {
-            Some(rate) => terms.concurrency.saturating_sub(in_hand).min(rate.available(now) as usize),
-            None => {
-                let most = self.core.options.limits.prefetch_max;
-                (terms.concurrency + self.pace.prefetch(terms.concurrency, most)).saturating_sub(in_hand)
-            }
-        }
-        .min(LEASE_MAX)
+        (terms.concurrency + self.pace.prefetch(terms.concurrency, most)).saturating_sub(in_hand).min(LEASE_MAX)
     }
 
     fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Work(work, Ok((settled, jobs))) => {
+            Answer::Work(work, Ok((settled, leased))) => {
                 self.retry.succeeded();
                 self.settled(work.endings, &settled);
-                self.leased(work.wanted, work.until, jobs);
+                self.leased(work.wanted, work.until, leased);
             }
             Answer::Work(work, Err(error)) => self.refused(work, &error),
             Answer::Recover(Ok(())) => self.recover = false,
@@ -293,16 +301,21 @@ impl Worker {
         }
     }
 
-    fn leased(&mut self, wanted: usize, until: skep_store::Timestamp, jobs: Vec<Job>) {
+    fn leased(&mut self, wanted: usize, until: Timestamp, leased: skep_store::Leased) {
         if wanted == 0 {
             return;
         }
+        let skep_store::Leased { jobs, held_back } = leased;
         let now = self.core.time.now();
-        // As many as were asked for: there may be more.
-        self.hungry |= jobs.len() >= wanted;
-        if let Some(rate) = &mut self.rate {
-            rate.take(u32::try_from(jobs.len()).unwrap_or(u32::MAX), now);
-        }
+        self.again_at = match held_back {
+            None | Some(HeldBack::Running) => None,
+            Some(HeldBack::Rate { again }) => now.checked_add(self.core.time.until(again)),
+            // Two that meet must not meet again.
+            Some(HeldBack::Elsewhere) => now.checked_add(ELSEWHERE.mul_f64(0.5 + fastrand::f64())),
+        };
+        self.full = held_back == Some(HeldBack::Running);
+        // As many as were asked for, or as may be now: there may be more.
+        self.hungry |= jobs.len() >= wanted || self.again_at.is_some();
         for (job, fence, stop) in self.core.held.take(jobs, until) {
             self.prefetched.push(Leased { job, fence, stop }, now);
         }
@@ -367,12 +380,10 @@ impl Worker {
     }
 
     /// When something is to be done that nobody tells of.
-    fn wake_at(&mut self, terms: &Terms) -> Option<Instant> {
+    fn wake_at(&self, terms: &Terms) -> Option<Instant> {
         let now = self.core.time.now();
-        let rate = match &mut self.rate {
-            Some(rate) if self.hungry && !terms.paused && self.running < terms.concurrency => rate.next(now),
-            _ => None,
-        };
-        [self.not_before, self.prefetched.stale_at(), rate].into_iter().flatten().min()
+        let has_room = self.hungry && !terms.paused && self.running < terms.concurrency;
+        let again = self.again_at.filter(|at| has_room && *at > now);
+        [self.not_before, self.prefetched.stale_at(), again].into_iter().flatten().min()
     }
 }

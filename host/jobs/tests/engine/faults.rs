@@ -86,7 +86,7 @@ async fn a_store_that_fails_at_the_start_is_waited_for() {
 
 impl Rig {
     /// Inserts a job of which nobody hears: the poll finds it.
-    async fn enqueue_quietly(&self, spec: JobSpec) -> skep_store::JobId {
+    pub async fn enqueue_quietly(&self, spec: JobSpec) -> skep_store::JobId {
         self.ground.deaf(true);
         let id = self.enqueue(spec).await;
         self.ground.deaf(false);

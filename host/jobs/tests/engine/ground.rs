@@ -177,11 +177,7 @@ impl Store for Ground {
         self.write(0, |store| store.commit(commit))
     }
 
-    fn settle_and_lease(
-        &self,
-        settle: Vec<Settle>,
-        lease: Option<LeaseRequest>,
-    ) -> StoreFuture<(Vec<Result<(), Lost>>, Vec<Job>)> {
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
         self.write(settle.len(), |store| store.settle_and_lease(settle, lease))
     }
 

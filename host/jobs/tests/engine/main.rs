@@ -3,7 +3,8 @@
 //! | module | shows |
 //! |---|---|
 //! | `flow` | what becomes of jobs, from every outcome of an attempt |
-//! | `queues` | concurrency, rates, pauses, scales, priorities, prefetch |
+//! | `caps` | what holds over all hosts: how many run, how often they begin |
+//! | `queues` | concurrency, pauses, scales, priorities, prefetch |
 //! | `plugins` | unknown names, reloads, leaving, queues that nobody names any more |
 //! | `cancel` | stopping what runs |
 //! | `waiting` | awaiting an end, jobs after jobs, batches |
@@ -19,6 +20,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, missing_docs)]
 
 mod cancel;
+mod caps;
 mod drain;
 mod faults;
 mod flow;

@@ -21,6 +21,10 @@ struct State {
     version: u64,
     queues: BTreeMap<QueueRef, QueueState>,
     ticks: BTreeMap<(PluginName, String), Timestamp>,
+    /// When jobs were leased, as far as that counts.
+    begun: BTreeMap<QueueRef, Vec<Timestamp>>,
+    /// Queues that were leased of under a running cap.
+    capped: BTreeSet<QueueRef>,
     changes: Changes,
 }
 
@@ -169,6 +173,10 @@ impl State {
             return Err(Lost(settle.id));
         }
         row.job.lease = None;
+        if self.capped.contains(&row.job.queue) {
+            // As to another host on PostgreSQL.
+            self.changes.available.push(row.job.queue.clone());
+        }
         let attempt = row.job.attempt;
         let mut failed = |error: String| row.errors.push(Attempt { attempt, at: now, error });
         match settle.as_ {
@@ -205,7 +213,20 @@ impl State {
         Ok(())
     }
 
-    fn lease(&mut self, request: &LeaseRequest) -> Vec<Job> {
+    fn lease(&mut self, request: &LeaseRequest) -> Leased {
+        let LeaseRequest { caps, now, .. } = request;
+        if caps.running_max.is_some() {
+            self.capped.insert(request.queue.clone());
+        }
+        let running = |row: &&Row| row.job.state == JobState::Executing && row.job.queue == request.queue;
+        let running = self.rows.values().filter(running).count();
+        let running = caps.running_max.map_or(usize::MAX, |max| (max.get() as usize).saturating_sub(running));
+        let begun = self.begun.entry(request.queue.clone()).or_default();
+        let rate = caps.rate.map_or(usize::MAX, |rate| {
+            begun.retain(|at| at + rate.period_ms > *now);
+            rate_room(rate, begun.len())
+        });
+        let room = request.limit.min(running).min(rate);
         let mut available: Vec<_> = self
             .rows
             .values()
@@ -213,7 +234,7 @@ impl State {
             .map(|row| (row.job.priority, row.job.run_at, row.job.id.0))
             .collect();
         available.sort_unstable();
-        let leased = available.into_iter().take(request.limit).map(|(_, _, id)| {
+        let leased = available.into_iter().take(room).map(|(_, _, id)| {
             self.fence += 1;
             let job = &mut self.rows.get_mut(&id).unwrap().job;
             let lease = Lease { fence: Fence(self.fence), worker: request.worker.clone(), until: request.until };
@@ -221,7 +242,16 @@ impl State {
             job.attempt += 1;
             job.clone()
         });
-        leased.collect()
+        let jobs: Vec<Job> = leased.collect();
+        let mut held_back = (jobs.len() == room && room < request.limit).then_some(HeldBack::Running);
+        if let Some(rate) = caps.rate {
+            let begun = self.begun.entry(request.queue.clone()).or_default();
+            begun.extend(jobs.iter().map(|_| *now));
+            if held_back.is_some() && room == rate_room(rate, begun.len() - jobs.len()) {
+                held_back = Some(HeldBack::Rate { again: begun[0] + rate.period_ms });
+            }
+        }
+        Leased { jobs, held_back }
     }
 
     fn take_away(&mut self, now: Timestamp, limit: usize, from: impl Fn(&Lease) -> bool) -> Vec<JobId> {
@@ -276,6 +306,10 @@ impl State {
     }
 }
 
+fn rate_room(rate: RateCap, begun: usize) -> usize {
+    (rate.count.get() as usize).saturating_sub(begun)
+}
+
 fn chosen(filter: &JobFilter, job: &Job) -> bool {
     filter.plugin.as_ref().is_none_or(|plugin| *plugin == job.queue.plugin)
         && filter.queue.as_ref().is_none_or(|queue| *queue == job.queue.queue)
@@ -312,11 +346,7 @@ impl Store for Memory {
         })
     }
 
-    fn settle_and_lease(
-        &self,
-        settle: Vec<Settle>,
-        lease: Option<LeaseRequest>,
-    ) -> StoreFuture<(Vec<Result<(), Lost>>, Vec<Job>)> {
+    fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
         self.write(|state| {
             let settled = settle.into_iter().map(|settle| state.settle(settle)).collect();
             let leased = lease.map(|request| state.lease(&request)).unwrap_or_default();

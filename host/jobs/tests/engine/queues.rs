@@ -1,7 +1,6 @@
-use std::num::NonZeroU32;
 use std::time::Duration;
 
-use skep_jobs::{JobSpec, Options, Outcome, PluginJobs, QueueOptions, QueueView, RateLimit};
+use skep_jobs::{JobSpec, Options, Outcome, PluginJobs, QueueView};
 use skep_store::JobState;
 
 use crate::{Rig, queue, quiet_options, secs, spec, two_jobs};
@@ -105,35 +104,6 @@ async fn a_queue_is_scaled_up_and_down() {
     rig.nothing_begins().await;
     rig.jobs.scale(&queue("work"), None).await.unwrap();
     assert_eq!(rig.all_begun().await.len(), 1);
-}
-
-#[tokio::test]
-async fn a_rate_is_kept_in_every_window_and_starves_nobody() {
-    let rig = Rig::bare(Options::default());
-    let rate = Some(RateLimit { count: NonZeroU32::new(5).unwrap(), period: secs(10) });
-    let options = QueueOptions { concurrency: NonZeroU32::new(3).unwrap(), rate, ..QueueOptions::default() };
-    rig.configure(PluginJobs { queues: [(crate::name("work"), options)].into(), ..two_jobs(1) }, 1);
-    for _ in 0..20 {
-        rig.enqueue(spec("a")).await;
-    }
-    let mut begun: Vec<u64> = Vec::new();
-    for _ in 0..120 {
-        loop {
-            let attempts = rig.all_begun().await;
-            if attempts.is_empty() {
-                break;
-            }
-            begun.extend(attempts.iter().map(|_| rig.wall()));
-            attempts.into_iter().for_each(crate::Attempt::done);
-        }
-        rig.pass(Duration::from_millis(500)).await;
-    }
-    assert_eq!(begun.len(), 20, "all were begun");
-    for at in &begun {
-        let in_window = begun.iter().filter(|other| (*at..*at + 10_000).contains(*other)).count();
-        assert!(in_window <= 5, "{in_window} within 10 s");
-    }
-    assert!(begun[19] - begun[0] < 32_000, "nothing waits for longer than it has to");
 }
 
 #[tokio::test]

@@ -87,6 +87,9 @@ fn mistakes_in_queues_are_explained() {
         (".x.concurency = 5", ".x.concurency: unknown key, did you mean `concurrency`?"),
         (".x.concurrency = 0", ".x.concurrency: must be at least 1"),
         (".x.concurrency = 10_001", ".x.concurrency: must be at most 10000"),
+        (".x.global_concurrency = 0", ".x.global_concurrency: must be at least 1"),
+        (".x.global_concurrency = 10_001", ".x.global_concurrency: must be at most 10000"),
+        (".x.global_concurrency = 'all'", ".x.global_concurrency: expected a"),
         (".x.paused = 1", ".x.paused: expected true or false"),
         (
             ".x.rate_limit = '100/min'",

@@ -177,7 +177,7 @@ fn a_full_manifest_is_read_to_the_last_key() {
         l2: None,
     };
     let minutely = Some(QueueRate { jobs: 100, per: Duration::from_secs(60) });
-    let mail_queue = QueueConfig { concurrency: 3, rate_limit: minutely, paused: false };
+    let mail_queue = QueueConfig { concurrency: 3, global_concurrency: Some(5), rate_limit: minutely, paused: false };
     let sweep = CronConfig {
         schedule: "@hourly".into(),
         time_zone: "UTC".into(),

@@ -119,7 +119,7 @@ fn the_fingerprint_is_of_what_the_code_can_notice() {
         "breaker = { ratio = 0.1, calls = 1 }",
         "breaker.enabled = false",
         "probation.enabled = false",
-        "queues.x = { concurrency = 1, paused = true, rate_limit = { jobs = 1, per = '1s' } }",
+        "queues.x = { concurrency = 1, global_concurrency = 1, paused = true, rate_limit = { jobs = 1, per = '1s' } }",
         "cron.x = { schedule = '@daily', job = 'x', args = 5 }",
         "store.quota = '5MiB'",
         // Settings that are younger than some revisions leave those their ids.

@@ -95,6 +95,7 @@ fn queue_status(view: &QueueView) -> QueueStatus {
         paused: view.paused,
         concurrency: view.concurrency as u64,
         scaled: view.scaled,
+        global_concurrency: view.global_concurrency.map(u64::from),
         rate: view.rate.map(|rate| RateStatus {
             jobs: rate.count.get(),
             per_ms: u64::try_from(rate.period.as_millis()).unwrap_or(u64::MAX),

@@ -29,6 +29,7 @@ pub(super) fn jobs(settings: &Settings, revision: &Revision) -> anyhow::Result<P
 fn options(queue: &QueueConfig) -> QueueOptions {
     QueueOptions {
         concurrency: NonZeroU32::new(queue.concurrency).unwrap_or(NonZeroU32::MIN),
+        global_concurrency: queue.global_concurrency.and_then(NonZeroU32::new),
         rate: queue
             .rate_limit
             .map(|rate| RateLimit { count: NonZeroU32::new(rate.jobs).unwrap_or(NonZeroU32::MIN), period: rate.per }),

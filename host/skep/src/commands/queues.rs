@@ -74,6 +74,9 @@ fn notes(queue: &QueueStatus) -> String {
     if queue.scaled {
         notes.push("scaled by an operator".to_owned());
     }
+    if let Some(most) = queue.global_concurrency {
+        notes.push(format!("at most {most} on all nodes"));
+    }
     if let Some(rate) = queue.rate {
         notes.push(format!("at most {} in {}", rate.jobs, span(rate.per_ms)));
     }
@@ -143,6 +146,7 @@ mod tests {
             ..QueueStatus::default()
         };
         let mut slow = QueueStatus { paused: true, scaled: true, ..mail.clone() };
+        slow.global_concurrency = Some(20);
         slow.rate = Some(RateStatus { jobs: 100, per_ms: 60_000 });
         let gone = QueueStatus { served: false, running: 0, concurrency: 0, ..mail.clone() };
         let rows = squeezed(&queues_table(&[mail, slow, gone]));
@@ -151,7 +155,11 @@ mod tests {
             "QUEUE HERE SUSPENDED SCHEDULED AVAILABLE EXECUTING RETRYABLE COMPLETED CANCELLED DISCARDED NOTES"
         );
         assert_eq!(rows[1], "shop/mail 3 / 10 0 1 2 3 4 5 6 7");
-        assert_eq!(rows[2], "shop/mail 3 / 10 0 1 2 3 4 5 6 7 paused, scaled by an operator, at most 100 in 1m00s");
+        assert_eq!(
+            rows[2],
+            "shop/mail 3 / 10 0 1 2 3 4 5 6 7 paused, scaled by an operator, at most 20 on all nodes, \
+             at most 100 in 1m00s"
+        );
         assert_eq!(rows[3], "shop/mail 0 / 0 0 1 2 3 4 5 6 7 its plugin is not here");
     }
 

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use skep_store::{
-    Changes, Commit, Ends, JobFilter, JobState, Key, LeaseRequest, NewJob, Observer, QueueRef, Settle, Settled,
-    SqliteOptions, SqliteStore, Store, Write,
+    Caps, Changes, Commit, Ends, JobFilter, JobState, Key, LeaseRequest, Leased, NewJob, Observer, QueueRef, Settle,
+    Settled, SqliteOptions, SqliteStore, Store, Write,
 };
 use skep_types::{HandlerName, PluginName};
 use tempfile::TempDir;
@@ -207,9 +207,11 @@ async fn perform(store: &Arc<SqliteStore>, workers: usize, batch: usize, jobs: u
                         worker: format!("node/{number}"),
                         now: NOW,
                         until: NOW + 10_000,
+                        caps: Caps::default(),
                     };
                     let began = Instant::now();
-                    let (settled, leased) = store.settle_and_lease(settles, Some(request)).await.unwrap();
+                    let (settled, Leased { jobs: leased, .. }) =
+                        store.settle_and_lease(settles, Some(request)).await.unwrap();
                     times.push(began.elapsed());
                     assert!(settled.iter().all(Result::is_ok));
                     if leased.is_empty() {
@@ -312,6 +314,9 @@ async fn large(rows: usize) {
 async fn main() {
     if std::env::args().any(|argument| argument == "postgres") {
         return postgres::beside_sqlite().await;
+    }
+    if std::env::args().any(|argument| argument == "caps") {
+        return postgres::with_caps().await;
     }
     let numbers = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     println!(

@@ -1,12 +1,13 @@
 //! What both backends do in the same run on the same disk, each waiting for it: SQLite, PostgreSQL with one host, and with two
 //! on one database. Beside them `pgbench -N` on the same server, with as many clients as there are callers.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use skep_store::{LeaseRequest, PostgresOptions, PostgresStore, ProcessStore, Settle, Settled};
+use skep_store::{Caps, LeaseRequest, Leased, PostgresOptions, PostgresStore, ProcessStore, RateCap, Settle, Settled};
 use skep_test_postgres::{Server, ServerOptions};
 
 use crate::{Deaf, Measured, NOW, call, enqueue, folder, open, queue, set, worked};
@@ -45,7 +46,7 @@ async fn fill(hosts: &Hosts) {
 }
 
 /// Workers that settle what they have and lease as many again, until the time is over or nothing is left.
-async fn perform(hosts: &Hosts, workers: usize) -> Measured {
+async fn perform(hosts: &Hosts, workers: usize, caps: Caps) -> Measured {
     let (start, before, performed) = (Instant::now(), worked(), Arc::new(AtomicUsize::new(0)));
     let tasks: Vec<_> = (0..workers)
         .map(|number| {
@@ -61,12 +62,17 @@ async fn perform(hosts: &Hosts, workers: usize) -> Measured {
                     let done = settles.len();
                     let limit = if over { 0 } else { BATCH };
                     let worker = format!("node/{number}");
-                    let request = LeaseRequest { queue: queue(), limit, worker, now: NOW, until: NOW + 10_000 };
+                    let request = LeaseRequest { queue: queue(), limit, worker, now: NOW, until: NOW + 10_000, caps };
                     let began = Instant::now();
-                    let (settled, leased) = host.settle_and_lease(settles, Some(request)).await.unwrap();
+                    let (settled, Leased { jobs: leased, held_back }) =
+                        host.settle_and_lease(settles, Some(request)).await.unwrap();
                     times.push(began.elapsed());
                     assert!(settled.iter().all(Result::is_ok));
                     performed.fetch_add(done, Ordering::Relaxed);
+                    if leased.is_empty() && held_back.is_some() {
+                        // As the engine does where another host is at the queue.
+                        tokio::time::sleep(Duration::from_millis(fastrand::u64(1..10))).await;
+                    }
                     held = leased
                         .iter()
                         .map(|job| Settle {
@@ -162,11 +168,59 @@ pub(crate) async fn beside_sqlite() {
             row(&format!("{name}: commit of 1 item, {callers} callers"), &commits(&hosts, callers).await, base.rate);
             row(&format!("{name}: insert of 1 job, {callers} callers"), &inserts(&hosts, callers).await, base.rate);
             fill(&hosts).await;
-            let measured = perform(&hosts, callers).await;
+            let measured = perform(&hosts, callers, Caps::default()).await;
             row(&format!("{name}: settle and lease {BATCH}, {callers} workers"), &measured, base.rate);
             for host in hosts.iter() {
                 host.close().await.unwrap();
             }
+        }
+        println!();
+    }
+}
+
+/// The caps that are compared, the first with none. None of them holds anything back but the last, which leaves room for a tenth
+/// of the workers.
+fn caps(workers: usize) -> [(&'static str, Caps); 5] {
+    let most = NonZeroU32::MAX;
+    let tenth = u32::try_from(workers * BATCH / 10).unwrap();
+    let running = |max| Caps { running_max: Some(max), rate: None };
+    let rate = Some(RateCap { count: most, period_ms: 60_000 });
+    [
+        ("no caps", Caps::default()),
+        ("a running cap", running(most)),
+        ("a rate", Caps { running_max: None, rate }),
+        ("both", Caps { rate, ..running(most) }),
+        ("a running cap of a tenth", running(NonZeroU32::new(tenth).unwrap())),
+    ]
+}
+
+/// Prints what caps cost: in the same run, with as many workers. The first row is once more the last.
+pub(crate) async fn with_caps() {
+    let disk = std::env::var_os("SKEP_BENCH_FOLDER").unwrap_or_else(|| "/var/tmp".into());
+    let options = ServerOptions { folder: Some(disk.into()), settings: Vec::new(), fsync: true };
+    let Some(server) = Server::with(&options) else { return };
+    println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}", "", "p50 us", "p99 us", "in a second", "ratio", "store us");
+    for (name, count) in [("SQLite", 0), ("PostgreSQL", 1), ("PostgreSQL, two hosts", 2)] {
+        let (workers, folder) = (32, folder());
+        let mut hosts = Vec::new();
+        if count == 0 {
+            hosts.push(open(&folder) as Arc<dyn ProcessStore>);
+        } else {
+            let url = server.database();
+            for _ in 0..count {
+                hosts.push(host(&url).await);
+            }
+        }
+        let hosts = Arc::new(hosts);
+        let (mut base, all) = (None, caps(workers));
+        for (what, caps) in all.into_iter().chain([("no caps", Caps::default())]) {
+            fill(&hosts).await;
+            let measured = perform(&hosts, workers, caps).await;
+            let base = *base.get_or_insert(measured.rate);
+            row(&format!("{name}: settle and lease {BATCH}, {what}"), &measured, base);
+        }
+        for host in hosts.iter() {
+            host.close().await.unwrap();
         }
         println!();
     }

@@ -124,6 +124,11 @@ impl Counts {
         }
     }
 
+    /// How many jobs more, or less, of a queue are in a state since the group began.
+    pub(super) fn more(&self, queue: i64, state: JobState) -> i64 {
+        self.queues.get(&queue).and_then(|counts| counts.get(state as usize)).copied().unwrap_or(0)
+    }
+
     fn count(&mut self, queue: i64, state: usize, by: i64) {
         if let Some(count) = self.queues.entry(queue).or_default().get_mut(state) {
             *count += by;

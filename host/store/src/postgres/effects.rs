@@ -14,6 +14,8 @@ use crate::store::Changes;
 pub(super) struct Effects {
     /// Queues by their numbers.
     pub(super) available: BTreeSet<i64>,
+    /// Queues in which a place came free, for other hosts.
+    pub(super) freed: BTreeSet<i64>,
     pub(super) next_due: Option<Timestamp>,
     pub(super) ended: Vec<(JobId, JobState)>,
     pub(super) taken: Vec<(JobId, Fence)>,
@@ -51,6 +53,7 @@ impl Effects {
     /// These too.
     pub(super) fn absorb(&mut self, mut other: Self) {
         self.available.append(&mut other.available);
+        self.freed.append(&mut other.freed);
         self.next_due = earlier(self.next_due, other.next_due);
         self.ended.append(&mut other.ended);
         self.taken.append(&mut other.taken);

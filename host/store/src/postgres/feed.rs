@@ -36,8 +36,9 @@ static INSERT: Sql = Sql {
 
 /// Writes what others have to know of a group, under this number, if there are others. Answers whether there is anything.
 pub(super) fn write(batch: &mut Batch, effects: &Effects, host: i64, n: u64, others: bool) -> bool {
-    let Effects { available, next_due, ended, taken, mail, mail_due, .. } = effects;
-    let of_jobs = available.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
+    let Effects { available, freed, next_due, ended, taken, mail, mail_due, .. } = effects;
+    let queues: Vec<i64> = available.union(freed).copied().collect();
+    let of_jobs = queues.is_empty() && next_due.is_none() && ended.is_empty() && taken.is_empty();
     if (of_jobs && mail.is_empty() && mail_due.is_none()) || !others {
         return false;
     }
@@ -46,7 +47,7 @@ pub(super) fn write(batch: &mut Batch, effects: &Effects, host: i64, n: u64, oth
         params![
             host,
             sql(n),
-            available.iter().copied().collect::<Vec<i64>>(),
+            queues,
             next_due.map(sql),
             taken.iter().map(|(id, _)| sql(id.0)).collect::<Vec<i64>>(),
             taken.iter().map(|(_, fence)| sql(fence.0)).collect::<Vec<i64>>(),

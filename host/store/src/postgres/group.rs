@@ -141,6 +141,7 @@ impl<'a> Group<'a> {
                     names: &names,
                     unnamed: &mut self.unnamed,
                     quotas: &self.shared.quotas,
+                    capped: &self.shared.capped,
                     host: self.host,
                 })
             };

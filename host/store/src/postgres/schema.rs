@@ -35,6 +35,9 @@ CREATE TABLE plugin_counts(
   plugin bigint NOT NULL, slot smallint NOT NULL, items bigint NOT NULL, jobs bigint NOT NULL,
   processes bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY (plugin, slot)
 ) WITH (fillfactor = 50);
+-- What of queues whose rate is capped began lately: 12 bytes for each step of the period. Whoever has the queue's row locked
+-- changes it.
+CREATE TABLE rates(queue bigint PRIMARY KEY, begun bytea NOT NULL) WITH (fillfactor = 50);
 -- In the order of a job's life.
 CREATE TABLE queue_counts(
   queue bigint NOT NULL, slot smallint NOT NULL,

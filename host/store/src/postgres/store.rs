@@ -16,7 +16,7 @@ use super::operation::{Steps, Task};
 use super::options::PostgresOptions;
 use super::readers::{Read, Reader, Readers};
 use super::session::Part;
-use super::tx::Quotas;
+use super::tx::{Capped, Quotas};
 use super::verb::Verb;
 use super::watch::{Bells, Watch};
 use super::writer::{Shared, Writer};
@@ -51,6 +51,7 @@ impl PostgresStore {
         let shared = Arc::new(Shared {
             queue: Queue::new(target.options.waiting_max, target.options.waiting_bytes_max.as_usize()),
             quotas: Quotas::default(),
+            capped: Capped::default(),
             names: names::SharedNames::default(),
             host: AtomicI64::new(0),
             bells: Bells::default(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use parking_lot::RwLock;
 use skep_types::PluginName;
 
@@ -19,6 +19,29 @@ use crate::number::number;
 
 /// Quotas by plugin, in bytes.
 pub(super) type Quotas = RwLock<HashMap<PluginName, u64>>;
+
+/// Queues of which jobs were leased under a running cap: other hosts are told when one of these ends.
+#[derive(Default)]
+pub(super) struct Capped(RwLock<HashSet<i64>>);
+
+impl Capped {
+    /// How a queue was leased of last.
+    pub(super) fn note(&self, queue: i64, is_capped: bool) {
+        if self.has(queue) == is_capped {
+            return;
+        }
+        let mut queues = self.0.write();
+        if is_capped {
+            queues.insert(queue);
+        } else {
+            queues.remove(&queue);
+        }
+    }
+
+    pub(super) fn has(&self, queue: i64) -> bool {
+        self.0.read().contains(&queue)
+    }
+}
 
 /// Says what is to be loaded. It is asked again when names that had no number have got one.
 pub(super) struct Wants<'a> {
@@ -68,6 +91,7 @@ pub(super) struct Tx<'a> {
     pub(super) names: &'a Names,
     pub(super) unnamed: &'a mut Unnamed,
     pub(super) quotas: &'a Quotas,
+    pub(super) capped: &'a Capped,
     /// This host's number.
     pub(super) host: i64,
 }

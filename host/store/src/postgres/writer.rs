@@ -12,7 +12,7 @@ use super::names::SharedNames;
 use super::open::Target;
 use super::operation::{End, Operation, Unasked};
 use super::session::Session;
-use super::tx::Quotas;
+use super::tx::{Capped, Quotas};
 use super::watch::{self, Bells};
 use super::{hosts, left, write};
 use crate::error::Error;
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     pub(super) target: Arc<Target>,
     pub(super) queue: Queue<Box<dyn Operation>>,
     pub(super) quotas: Quotas,
+    pub(super) capped: Capped,
     pub(super) names: SharedNames,
     /// The number of this start of the host.
     pub(super) host: AtomicI64,

@@ -5,7 +5,7 @@ pub(super) const APPLICATION_ID: i32 = 0x736b_6570;
 
 /// Each brings a file from the version before it to its own; the first one makes an empty file version 1. They are never
 /// changed once they are released.
-pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
+pub(super) const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// The version that this host reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -133,4 +133,9 @@ CREATE TABLE process_trims(
   plugin INTEGER NOT NULL, number INTEGER NOT NULL, below INTEGER NOT NULL, ended INTEGER NOT NULL,
   PRIMARY KEY (plugin, number)
 ) STRICT, WITHOUT ROWID;
+";
+
+/// What of queues whose rate is capped began lately: 12 bytes for each step of the period, when it ends and how many began in it.
+const V3: &str = "
+CREATE TABLE rates(queue INTEGER PRIMARY KEY, begun BLOB NOT NULL) STRICT;
 ";

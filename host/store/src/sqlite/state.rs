@@ -39,6 +39,13 @@ pub(super) struct Queue {
     changed: bool,
 }
 
+impl Queue {
+    /// How many of its jobs are in this state.
+    pub(super) fn count(&self, state: JobState) -> i64 {
+        self.counts.get(state as usize).copied().unwrap_or(0)
+    }
+}
+
 /// The copy.
 #[derive(Default)]
 pub(super) struct State {

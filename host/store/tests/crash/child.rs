@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep_store::{
-    Changes, Check, Commit, CommitError, Durability, Ends, Key, LeaseRequest, NewJob, Observer, Outgoing, Publish,
-    QueueRef, Settle, Settled, SqliteOptions, SqliteStore, Store, Write,
+    Caps, Changes, Check, Commit, CommitError, Durability, Ends, Key, LeaseRequest, NewJob, Observer, Outgoing,
+    Publish, QueueRef, Settle, Settled, SqliteOptions, SqliteStore, Store, Write,
 };
 use skep_types::{ByteSize, HandlerName, PluginName};
 
@@ -125,10 +125,17 @@ async fn perform(store: Arc<SqliteStore>) {
     let mut held = Vec::new();
     loop {
         let settles: Vec<Settle> = std::mem::take(&mut held);
-        let lease =
-            LeaseRequest { queue: queue(), limit: 5, worker: "child".to_owned(), now: NOW, until: NOW + 10_000 };
+        let lease = LeaseRequest {
+            queue: queue(),
+            limit: 5,
+            worker: "child".to_owned(),
+            now: NOW,
+            until: NOW + 10_000,
+            caps: Caps::default(),
+        };
         let ids: Vec<_> = settles.iter().map(|settle| settle.id).collect();
         let (settled, leased) = store.settle_and_lease(settles, Some(lease)).await.unwrap();
+        let leased = leased.jobs;
         for (id, settled) in ids.iter().zip(settled) {
             settled.unwrap();
             say("done", &id.to_string());

@@ -1,14 +1,15 @@
 //! Files of every schema that there was are read, and brought to the newest one.
 
 use std::fs;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_store::{
-    After, BeforeChange, Commit, DueCursor, JobFilter, JobId, JobState, Mail, MailId, NewProcess, Outgoing,
-    ProcessChange, ProcessId, ProcessStore, ProcessTurn, Publish, QueueState, Receiver, Saved, Settle, Settled,
-    SqliteStore, StateSet, Store, Tick, Unique, Write,
+    After, BeforeChange, Caps, Commit, DueCursor, HeldBack, JobFilter, JobId, JobState, LeaseRequest, Mail, MailId,
+    NewProcess, Outgoing, ProcessChange, ProcessId, ProcessStore, ProcessTurn, Publish, QueueState, RateCap, Receiver,
+    Saved, Settle, Settled, SqliteStore, StateSet, Store, Tick, Timestamp, Unique, Write,
 };
 use tempfile::TempDir;
 
@@ -17,7 +18,7 @@ use crate::{NOW, Told, commit, job, key, lease, name, plugin, queue, set};
 
 /// The newest schema. A file of it is written with `SKEP_STORE_WRITE_GOLDEN=1`; once a schema is released, its file is never
 /// written again, nor is what fills it changed: what a newer one has is filled in beside it.
-const NEWEST: u32 = 2;
+const NEWEST: u32 = 3;
 
 fn golden(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/store-v{version}.sqlite"))
@@ -43,7 +44,7 @@ async fn fill(store: &SqliteStore) {
     one.jobs[2].after = vec![After::Place(1)];
     one.ticks = vec![Tick { plugin: plugin("shop"), schedule: "nightly".into(), last: None, at: NOW }];
     store.commit(one).await.unwrap();
-    let (_, leased) = store.settle_and_lease(vec![], Some(lease(2, NOW + 1))).await.unwrap();
+    let leased = store.settle_and_lease(vec![], Some(rated(2, NOW + 1))).await.unwrap().1.jobs;
     let fence = leased[0].lease.as_ref().unwrap().fence;
     let failed = Settled::Retryable { error: "no route".into(), run_at: NOW + 500 };
     store.settle(vec![Settle { id: leased[0].id, fence, now: NOW + 2, as_: failed }]).await.unwrap()[0].unwrap();
@@ -83,6 +84,23 @@ async fn fill_processes(store: &SqliteStore) {
     store.post_mail(plugin("mall"), vec![number, named], NOW).await.unwrap();
 }
 
+/// What is leased to fill it: since schema 3 that leaves what began lately.
+fn rated(limit: usize, now: Timestamp) -> LeaseRequest {
+    let rate = Some(RateCap { count: NonZeroU32::new(3).unwrap(), period_ms: 60_000 });
+    LeaseRequest { caps: Caps { rate, ..Caps::default() }, ..lease(limit, now) }
+}
+
+async fn holds_rates(store: &SqliteStore, begun: usize) {
+    store.set_queue_state(queue("mail"), QueueState::default()).await.unwrap();
+    let mut more = commit(NOW);
+    more.jobs = vec![job("more"); 3];
+    store.commit(more).await.unwrap();
+    let leased = store.settle_and_lease(vec![], Some(rated(5, NOW + 2))).await.unwrap().1;
+    // A step is 600 ms.
+    let again = (NOW + 2).next_multiple_of(600) + 60_000;
+    assert_eq!((leased.jobs.len(), leased.held_back), (3 - begun, Some(HeldBack::Rate { again })));
+}
+
 #[tokio::test]
 async fn the_file_of_every_schema_is_read() {
     if std::env::var_os("SKEP_STORE_WRITE_GOLDEN").is_some() {
@@ -101,6 +119,7 @@ async fn the_file_of_every_schema_is_read() {
         if version >= 2 {
             holds_processes(&store).await;
         }
+        holds_rates(&store, if version >= 3 { 2 } else { 0 }).await;
         // From here on it is as a new one is, after it was opened once more too.
         let id = ProcessId { plugin: plugin("shop"), number: 77 };
         let begin = NewProcess {

@@ -32,7 +32,7 @@ async fn a_job_is_leased_settled_and_pruned(f: Fixture) {
     let mut insert = commit(NOW);
     insert.jobs = vec![job("a"), job("b")];
     let ids: Vec<_> = f.store.commit(insert).await.unwrap().jobs.iter().map(|job| job.id).collect();
-    let (_, leased) = f.store.settle_and_lease(vec![], Some(lease(5, NOW))).await.unwrap();
+    let leased = f.store.settle_and_lease(vec![], Some(lease(5, NOW))).await.unwrap().1.jobs;
     assert_eq!(leased.iter().map(|job| job.id).collect::<Vec<_>>(), ids);
     let settle = |at: usize, as_: Settled| Settle {
         id: leased[at].id,

@@ -78,7 +78,7 @@ async fn a_quota_bounds_one_plugin_and_lets_it_make_room(f: Fixture) {
     jobs.jobs.truncate(2);
     f.store.commit(jobs).await.unwrap();
     // A job at work can end, whatever it brings.
-    let (_, leased) = f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap();
+    let leased = f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.jobs;
     let fence = leased[0].lease.as_ref().unwrap().fence;
     let as_ = Settled::Completed { output: Some(vec![0; 5_000].into()) };
     f.store.settle(vec![Settle { id: leased[0].id, fence, now: NOW, as_ }]).await.unwrap()[0].unwrap();
@@ -132,7 +132,7 @@ async fn errors_are_cut_and_the_last_ones_are_kept(f: Fixture) {
     let id = f.store.commit(one).await.unwrap().jobs[0].id;
     let mut settles = Vec::new();
     for attempt in 1..=30_u64 {
-        let (_, leased) = f.store.settle_and_lease(settles, Some(lease(1, NOW))).await.unwrap();
+        let leased = f.store.settle_and_lease(settles, Some(lease(1, NOW))).await.unwrap().1.jobs;
         let fence = leased[0].lease.as_ref().unwrap().fence;
         let error = format!("{attempt} {}", "ü".repeat(4_000));
         settles = vec![Settle { id, fence, now: NOW, as_: Settled::Retryable { error, run_at: NOW } }];

@@ -3,6 +3,7 @@
 //! | module | shows |
 //! |---|---|
 //! | `backend` | a store of each kind, and every test on each of them |
+//! | `caps` | how many are at work and how often they begin, whatever asks |
 //! | `life` | the life of a job, a commit and a message, from end to end |
 //! | `files` | other programs' files, damaged ones, copies; SQLite's |
 //! | `golden` | files of every schema that there was; SQLite's |
@@ -14,6 +15,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod backend;
+mod caps;
 mod files;
 mod golden;
 mod life;
@@ -24,7 +26,7 @@ mod workers;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use skep_store::{Changes, Check, Commit, Ends, Key, LeaseRequest, NewJob, Observer, QueueRef, Timestamp, Write};
+use skep_store::{Caps, Changes, Check, Commit, Ends, Key, LeaseRequest, NewJob, Observer, QueueRef, Timestamp, Write};
 use skep_types::{HandlerName, PluginName};
 
 use self::backend::Fixture;
@@ -97,5 +99,12 @@ fn job(args: &str) -> NewJob {
 }
 
 fn lease(limit: usize, now: Timestamp) -> LeaseRequest {
-    LeaseRequest { queue: queue("mail"), limit, worker: "node/1".to_owned(), now, until: now + 10_000 }
+    LeaseRequest {
+        queue: queue("mail"),
+        limit,
+        worker: "node/1".to_owned(),
+        now,
+        until: now + 10_000,
+        caps: Caps::default(),
+    }
 }

@@ -78,7 +78,7 @@ async fn whoever_comes_late_changes_nothing(f: Fixture) {
     let mut one = commit(NOW);
     one.jobs.push(job("slow"));
     f.store.commit(one).await.unwrap();
-    let (_, first) = f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap();
+    let first = f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.jobs;
     let (id, late) = (first[0].id, first[0].lease.as_ref().unwrap().fence);
     // Alive: three times as long as its lease.
     for beat in 1..4 {
@@ -89,7 +89,7 @@ async fn whoever_comes_late_changes_nothing(f: Fixture) {
     // Then it stops, and somebody else gets the job.
     let now = NOW + 40_000;
     assert_eq!(f.store.reclaim(now, 10).await.unwrap(), (vec![id], None));
-    let (_, second) = f.store.settle_and_lease(vec![], Some(lease(1, now))).await.unwrap();
+    let second = f.store.settle_and_lease(vec![], Some(lease(1, now))).await.unwrap().1.jobs;
     let fence = second[0].lease.as_ref().unwrap().fence;
     assert!(fence > late && second[0].attempt == 2);
     let settle = |fence: Fence| Settle { id, fence, now, as_: Settled::Completed { output: None } };
@@ -199,7 +199,7 @@ async fn what_one_of_a_group_takes_the_next_does_not_get(f: Fixture) {
     assert_eq!(refused.await.unwrap_err(), CommitError::Duplicate(1));
     let left = [&ids[10..18], &ids[18..26], &ids[26..]];
     for (lease, left) in leases.into_iter().zip(left) {
-        let leased: Vec<_> = lease.await.unwrap().1.iter().map(|job| job.id).collect();
+        let leased: Vec<_> = lease.await.unwrap().1.jobs.iter().map(|job| job.id).collect();
         assert_eq!(leased, left);
     }
 }
@@ -220,9 +220,9 @@ async fn a_paused_queue_gives_nothing(f: Fixture) {
     f.store.commit(one).await.unwrap();
     let paused = skep_store::QueueState { paused: true, concurrency: None };
     f.store.set_queue_state(queue("mail"), paused).await.unwrap();
-    assert!(f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.is_empty());
+    assert!(f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.jobs.is_empty());
     f.told.take();
     f.store.set_queue_state(queue("mail"), Default::default()).await.unwrap();
     assert_eq!(f.told.take()[0].available, [queue("mail")]);
-    assert_eq!(f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.len(), 1);
+    assert_eq!(f.store.settle_and_lease(vec![], Some(lease(1, NOW))).await.unwrap().1.jobs.len(), 1);
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use skep_store::{
-    Changes, Check, Commit, CommitError, Conflict, Ends, Error, Fence, JobId, JobState, Key, LeaseRequest, NewJob,
-    Observer, Outgoing, PostgresOpenError, PostgresOptions, PostgresStore, ProcessStore, Publish, QueueRef, Replace,
-    Settle, Settled, StateSet, Tick, Timestamp, Unique, Write,
+    Caps, Changes, Check, Commit, CommitError, Conflict, Ends, Error, Fence, JobId, JobState, Key, LeaseRequest,
+    NewJob, Observer, Outgoing, PostgresOpenError, PostgresOptions, PostgresStore, ProcessStore, Publish, QueueRef,
+    Replace, Settle, Settled, StateSet, Tick, Timestamp, Unique, Write,
 };
 use skep_types::{HandlerName, PluginName};
 
@@ -236,13 +236,20 @@ async fn perform(host: Host, worker: String) {
             as_: Settled::Completed { output: None },
         };
         let settles: Vec<Settle> = held.iter().map(settle).collect();
-        let lease = LeaseRequest { queue: queue(), limit: 8, worker: worker.clone(), now: now(), until: now() + LEASE };
+        let lease = LeaseRequest {
+            queue: queue(),
+            limit: 8,
+            worker: worker.clone(),
+            now: now(),
+            until: now() + LEASE,
+            caps: Caps::default(),
+        };
         match host.settle_and_lease(settles, Some(lease)).await {
             Ok((settled, leased)) => {
                 for ((id, fence), settled) in std::mem::take(&mut held).into_iter().zip(settled) {
                     say(if settled.is_ok() { "done" } else { "lost" }, &format!("{id} {}", fence.0));
                 }
-                for job in leased {
+                for job in leased.jobs {
                     let fence = job.lease.as_ref().unwrap().fence;
                     say("begun", &format!("{} {} {}", job.id, fence.0, now()));
                     held.push((job.id, fence));

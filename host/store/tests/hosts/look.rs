@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use skep_store::{Changes, LeaseRequest, Observer, ProcessStore, Settle, Settled};
+use skep_store::{Caps, Changes, LeaseRequest, Observer, ProcessStore, Settle, Settled};
 use skep_test_postgres::Server;
 
 use crate::child::{COUNTERS, at_last, now, open, options, queue};
@@ -54,8 +54,14 @@ async fn finish(store: &Arc<dyn ProcessStore>, rows: Rows<'_>, said: &mut Said) 
         let settle = |(id, fence)| Settle { id, fence, now: now(), as_: Settled::Completed { output: None } };
         let settles: Vec<_> = held.drain(..).map(settle).collect();
         let ids: Vec<_> = settles.iter().map(|settle| (settle.id, settle.fence)).collect();
-        let lease =
-            LeaseRequest { queue: queue(), limit: 500, worker: "look".to_owned(), now: now(), until: now() + 60_000 };
+        let lease = LeaseRequest {
+            queue: queue(),
+            limit: 500,
+            worker: "look".to_owned(),
+            now: now(),
+            until: now() + 60_000,
+            caps: Caps::default(),
+        };
         let (settled, leased) =
             store.settle_and_lease(settles, Some(lease)).await.map_err(|error| error.to_string())?;
         for ((id, fence), settled) in ids.into_iter().zip(settled) {
@@ -64,7 +70,7 @@ async fn finish(store: &Arc<dyn ProcessStore>, rows: Rows<'_>, said: &mut Said) 
                 return Err(format!("job {id} was done twice"));
             }
         }
-        for job in leased {
+        for job in leased.jobs {
             let fence = job.lease.unwrap().fence;
             if said.begun.entry(job.id.0).or_default().insert(fence.0, now()).is_some() {
                 return Err(format!("job {} was leased under one fence twice", job.id));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `two` | two hosts that do nothing wrong: what each has, and what they are told |
 //! | `races` | both want the same at once |
+//! | `caps` | queues whose leases are capped, by hosts that are killed and frozen |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
 //! | `pooled` | a pooler in between, which gives a connection to each transaction |
@@ -25,6 +26,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod alive;
+mod caps;
 mod child;
 mod faults;
 mod halfway;
@@ -43,6 +45,8 @@ use rounds::Event;
 use skep_store::PostgresOptions;
 
 const CHILD_URL: &str = "SKEP_STORE_HOSTS_CHILD";
+/// It performs jobs of a capped queue.
+const CHILD_CAPPED: &str = "SKEP_STORE_HOSTS_CAPPED";
 const CHILD_NAME: &str = "SKEP_STORE_HOSTS_NAME";
 /// Its URL leads through a pooler.
 const CHILD_POOLED: &str = "SKEP_STORE_HOSTS_POOLED";
@@ -50,7 +54,10 @@ const CHILD_POOLED: &str = "SKEP_STORE_HOSTS_POOLED";
 /// Not a test: what the others start.
 #[test]
 fn child_process() {
-    if let Ok(url) = std::env::var(CHILD_URL) {
+    let Ok(url) = std::env::var(CHILD_URL) else { return };
+    if std::env::var_os(CHILD_CAPPED).is_some() {
+        caps::work(&url);
+    } else {
         let options = PostgresOptions { pooled: std::env::var_os(CHILD_POOLED).is_some(), ..child::options(&url) };
         child::work(&options, &std::env::var(CHILD_NAME).unwrap());
     }

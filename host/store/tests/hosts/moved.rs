@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use skep_store::{
-    After, Area, BeforeChange, Conflict, Copied, CopyError, Ends, JobFilter, JobId, JobState, LeaseRequest,
+    After, Area, BeforeChange, Caps, Conflict, Copied, CopyError, Ends, JobFilter, JobId, JobState, LeaseRequest,
     ListRequest, Mail, NewJob, NewProcess, ProcessChange, ProcessId, ProcessStore, ProcessTurn, QueueState, Receiver,
     Replace, Saved, Settle, Settled, SqliteOptions, SqliteStore, StateSet, Tick, Unique, Write, copy,
 };
@@ -187,7 +187,14 @@ async fn what_a_killed_host_left_moves_too() {
     let path = folder.path().join("store.sqlite");
     let file = open_file(&path);
     let ids = file.insert(vec![job("left")]).await;
-    let lease = LeaseRequest { queue: queue(), limit: 1, worker: "gone".into(), now: NOW, until: NOW + 10 };
+    let lease = LeaseRequest {
+        queue: queue(),
+        limit: 1,
+        worker: "gone".into(),
+        now: NOW,
+        until: NOW + 10,
+        caps: Caps::default(),
+    };
     file.store.settle_and_lease(vec![], Some(lease)).await.unwrap();
     file.store.close().await.unwrap();
     {

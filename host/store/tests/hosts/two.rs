@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use skep_store::{
-    Changes, Commit, CommitError, Error, Fence, Job, JobFilter, JobId, JobState, LeaseRequest, Lost, Mail, NewJob,
-    Observer, Op, Outgoing, ProcessStore, Publish, QueueState, Receiver, Settle, Settled, Write,
+    Caps, Changes, Commit, CommitError, Error, Fence, Job, JobFilter, JobId, JobState, LeaseRequest, Lost, Mail,
+    NewJob, Observer, Op, Outgoing, ProcessStore, Publish, QueueState, Receiver, Settle, Settled, Write,
 };
 use skep_test_postgres::Server;
 
@@ -63,8 +63,15 @@ impl Host {
     }
 
     pub(crate) async fn lease(&self, limit: usize, now: u64) -> Vec<Job> {
-        let lease = LeaseRequest { queue: queue(), limit, worker: "worker".to_owned(), now, until: now + 10_000 };
-        self.store.settle_and_lease(vec![], Some(lease)).await.unwrap().1
+        let lease = LeaseRequest {
+            queue: queue(),
+            limit,
+            worker: "worker".to_owned(),
+            now,
+            until: now + 10_000,
+            caps: Caps::default(),
+        };
+        self.store.settle_and_lease(vec![], Some(lease)).await.unwrap().1.jobs
     }
 
     pub(crate) async fn insert(&self, jobs: Vec<NewJob>) -> Vec<JobId> {
@@ -132,9 +139,16 @@ async fn a_job_is_given_to_one() {
         tokio::spawn(async move {
             let (mut settles, mut fences) = (Vec::new(), Vec::new());
             loop {
-                let lease =
-                    LeaseRequest { queue: queue(), limit: 7, worker: "w".to_owned(), now: NOW, until: NOW + 10_000 };
+                let lease = LeaseRequest {
+                    queue: queue(),
+                    limit: 7,
+                    worker: "w".to_owned(),
+                    now: NOW,
+                    until: NOW + 10_000,
+                    caps: Caps::default(),
+                };
                 let (settled, leased) = store.settle_and_lease(settles, Some(lease)).await.unwrap();
+                let leased = leased.jobs;
                 assert!(settled.iter().all(Result::is_ok));
                 if leased.is_empty() {
                     return fences;

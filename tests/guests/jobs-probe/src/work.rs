@@ -13,6 +13,7 @@
 //! | `cancel` | `default` | cancels itself, with its text |
 //! | `trap`, `spin`, `panic`, `oom`, `host_panic` | `default` | ends so |
 //! | `sleep` | `slow` | waits so many milliseconds in the host, then returns its text |
+//! | `alone` | `slow` | the same, and writes a line `alone-ended ARGS ID ATTEMPT` when it has waited |
 //! | `timed` | `slow`, timeout 500 ms | the same |
 //! | `compute` | `slow` | so many rounds of work without a call to the host |
 //! | `write` | `default` | `KEY TEXT`: appends ` TEXT` to the key, in one commit that the job's id makes happen once |
@@ -137,6 +138,13 @@ pub(crate) mod all {
         began("sleep", &text, job)?;
         wait(&text)?;
         Ok(text)
+    }
+
+    #[job(queue = "slow")]
+    fn alone(text: String, job: &Job) -> JobResult {
+        began("alone", &text, job)?;
+        wait(&text)?;
+        began("alone-ended", &text, job)
     }
 
     #[job(queue = "slow", timeout = "500ms")]

@@ -33,7 +33,7 @@ macro_rules! table {
 }
 
 /// The host 0, which never was, has what the file's host had: it is dead, so that others take it over.
-pub(super) static TABLES: [Table; 14] = [
+pub(super) static TABLES: [Table; 15] = [
     table!(
         "plugins",
         [INT8_ARRAY TEXT_ARRAY INT8_ARRAY INT8_ARRAY INT8_ARRAY INT8_ARRAY],
@@ -59,6 +59,12 @@ pub(super) static TABLES: [Table; 14] = [
          INSERT INTO queue_counts(queue, slot, suspended, scheduled, available, executing, retryable, completed, cancelled,
            discarded)
          SELECT id, 0, suspended, scheduled, available, executing, retryable, completed, cancelled, discarded FROM new",
+    ),
+    table!(
+        "rates",
+        [INT8_ARRAY BYTEA_ARRAY],
+        "SELECT queue, begun FROM rates",
+        "INSERT INTO rates(queue, begun) SELECT * FROM unnest($1, $2)",
     ),
     table!(
         "items",

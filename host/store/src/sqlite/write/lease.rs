@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use rusqlite::params;
 
+use super::rates;
 use super::row::{JobRow, columns};
 use crate::Timestamp;
+use crate::caps::{Leased, Room};
 use crate::error::Error;
 use crate::job::{Fence, Job, JobId, JobState, Lease, LeaseRequest, Lost};
 use crate::meta;
@@ -13,14 +15,26 @@ use crate::sqlite::blob::{self, Part};
 use crate::sqlite::fault::Stop;
 use crate::sqlite::state::handler_name;
 use crate::sqlite::tx::Tx;
+use crate::window::Window;
 
-/// Takes the first available jobs of a queue.
-pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Vec<Job>, Stop<Error>> {
-    let Some(queue) = tx.state.queue_known(&request.queue) else { return Ok(Vec::new()) };
-    if request.limit == 0 || tx.state.queue(queue).is_none_or(|queue| queue.state.paused) {
-        return Ok(Vec::new());
+/// Takes the first available jobs of a queue, as far as its caps have room.
+pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Leased, Stop<Error>> {
+    let Some(queue) = tx.state.queue_known(&request.queue) else { return Ok(Leased::default()) };
+    let Some(known) = tx.state.queue(queue).filter(|queue| !queue.state.paused) else { return Ok(Leased::default()) };
+    if request.limit == 0 {
+        return Ok(Leased::default());
     }
-    let found = found(request, tx, queue)?;
+    let LeaseRequest { caps, limit, now, .. } = request;
+    let mut window = caps.rate.map_or(Ok(Window::default()), |_| rates::read(tx.connection, queue))?;
+    let room = Room::new(caps, *limit, known.count(JobState::Executing), &mut window, *now);
+    let jobs = if room.jobs() == 0 { Vec::new() } else { take(request, room.jobs(), tx, queue)? };
+    let leased = room.give(jobs, caps, &mut window, *now);
+    rates::write(tx.connection, queue, &window)?;
+    Ok(leased)
+}
+
+fn take(request: &LeaseRequest, limit: usize, tx: &mut Tx<'_>, queue: i64) -> rusqlite::Result<Vec<Job>> {
+    let found = found(request, limit, tx, queue)?;
     let mut jobs = Vec::with_capacity(found.len());
     let mut update = tx.connection.prepare_cached(
         "UPDATE jobs SET state = 3, lane = -2, attempt = ?2, attempted = ?3, fence = ?4, rank = ?5, worker = ?6
@@ -47,14 +61,14 @@ pub(in crate::sqlite) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Resul
     Ok(jobs)
 }
 
-fn found(request: &LeaseRequest, tx: &Tx<'_>, queue: i64) -> rusqlite::Result<Vec<(JobRow, Job)>> {
+fn found(request: &LeaseRequest, limit: usize, tx: &Tx<'_>, queue: i64) -> rusqlite::Result<Vec<(JobRow, Job)>> {
     let mut select = tx.connection.prepare_cached(concat!(
         "SELECT ",
         columns!(),
         ", name, inserted, args, meta FROM jobs INDEXED BY jobs_lanes
          WHERE lane BETWEEN ?1 * 10 AND ?1 * 10 + 9 ORDER BY lane, rank, id LIMIT ?2"
     ))?;
-    let mut rows = select.query(params![queue, sql(request.limit as u64)])?;
+    let mut rows = select.query(params![queue, sql(limit as u64)])?;
     let mut jobs = Vec::new();
     while let Some(row) = rows.next()? {
         let known = JobRow::read(row)?;

@@ -9,6 +9,7 @@
 //! | `unique` | who holds the place of a unique job |
 //! | `row` | a job's row, and how it goes from one state to another |
 //! | `lease`, `settle` | what workers do |
+//! | `rates` | what of a queue began lately |
 //! | `dependants` | jobs that wait for others |
 //! | `upkeep` | what is done as time goes by |
 //! | `operate` | what operators do |
@@ -26,6 +27,7 @@ pub(super) mod mail;
 pub(super) mod operate;
 pub(super) mod outbox;
 pub(super) mod process;
+mod rates;
 pub(super) mod row;
 pub(super) mod settle;
 pub(super) mod trim;

@@ -4,18 +4,19 @@ use super::dependants;
 use super::lease::lease;
 use super::row::JobRow;
 use crate::error::Error;
-use crate::job::{Job, JobState, LeaseRequest, Lost, Settle, Settled};
+use crate::job::{JobState, LeaseRequest, Lost, Settle, Settled};
 use crate::number::sql;
 use crate::sqlite::fault::Stop;
 use crate::sqlite::tx::Tx;
+use crate::store;
 
 /// What a round of a worker is given.
 pub(in crate::sqlite) type Round = (Vec<Settle>, Option<LeaseRequest>);
-/// What it answers.
-pub(in crate::sqlite) type Rounded = (Vec<Result<(), Lost>>, Vec<Job>);
-
 /// Settles what ended, then leases what comes next.
-pub(in crate::sqlite) fn settle_and_lease((settles, request): &Round, tx: &mut Tx<'_>) -> Result<Rounded, Stop<Error>> {
+pub(in crate::sqlite) fn settle_and_lease(
+    (settles, request): &Round,
+    tx: &mut Tx<'_>,
+) -> Result<store::Round, Stop<Error>> {
     let settled = settles.iter().map(|one| settle(one, tx)).collect::<rusqlite::Result<_>>()?;
     let leased = request.as_ref().map(|request| lease(request, tx)).transpose()?;
     Ok((settled, leased.unwrap_or_default()))

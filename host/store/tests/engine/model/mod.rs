@@ -4,15 +4,16 @@ mod naive;
 mod naive_processes;
 mod processes;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use skep_store::{
-    After, Area, Commit, Conflict, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest, MailId,
-    NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, Replace, Settle, Settled, StateSet, Tick, Timestamp,
-    Unique, Write,
+    After, Area, Caps, Commit, Conflict, Ends, Fence, JobFilter, JobId, JobState, Key, LeaseRequest, ListRequest,
+    MailId, NewJob, Op, Outgoing, ProcessStore, Publish, QueueState, RateCap, Replace, Settle, Settled, StateSet, Tick,
+    Timestamp, Unique, Write,
 };
 
 use self::naive::Naive;
@@ -25,13 +26,15 @@ const PLUGINS: [&str; 2] = ["shop", "mall"];
 /// Whose keys: both plugins', and those that the host keeps for the first.
 const SPACES: [(&str, Area); 3] = [("shop", Area::Plugin), ("mall", Area::Plugin), ("shop", Area::Host)];
 const QUEUES: [&str; 2] = ["mail", "bulk"];
+/// In which time so many jobs of each queue may begin, in steps of 1 and of 3 ms.
+const PERIODS: [u64; 2] = [20, 300];
 const NAMES: [&str; 2] = ["welcome", "bill"];
 
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Parts),
-    /// What becomes of each leased job, the queue, how many to lease, until when.
-    Round(Vec<u8>, usize, usize, u64),
+    /// What becomes of each leased job, the queue, how many to lease, until when, under which caps.
+    Round(Vec<u8>, usize, usize, u64, CapParts),
     /// Which leases, with how wrong a fence, until when.
     Heartbeat(Vec<(usize, bool)>, u64),
     Stage(usize),
@@ -122,12 +125,19 @@ fn parts() -> impl Strategy<Value = Parts> {
         })
 }
 
+/// How many may be at work, and how many may begin in the queue's period.
+type CapParts = (Option<u32>, Option<u32>);
+
+fn caps() -> impl Strategy<Value = CapParts> {
+    (prop::option::weighted(0.4, 1..5_u32), prop::option::weighted(0.4, 1..6_u32))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let ids = prop::collection::vec(1..30_u64, 0..3);
     prop_oneof![
         12 => parts().prop_map(Step::Commit),
-        10 => (prop::collection::vec(0..9_u8, 0..5), 0..2_usize, 0..5_usize, 0..20_u64)
-            .prop_map(|(ends, queue, limit, until)| Step::Round(ends, queue, limit, until)),
+        10 => (prop::collection::vec(0..9_u8, 0..5), 0..2_usize, 0..5_usize, 0..20_u64, caps())
+            .prop_map(|(ends, queue, limit, until, caps)| Step::Round(ends, queue, limit, until, caps)),
         2 => (prop::collection::vec((0..5_usize, any::<bool>()), 0..4), 0..30_u64).prop_map(|(l, u)| Step::Heartbeat(l, u)),
         3 => (0..4_usize).prop_map(Step::Stage),
         3 => (0..4_usize).prop_map(Step::Reclaim),
@@ -280,7 +290,7 @@ impl Both {
                 }
                 assert_eq!(done, naive.commit(&commit));
             }
-            Step::Round(ends, queue, limit, until) => {
+            Step::Round(ends, queue, limit, until, (running_max, rate)) => {
                 let settles = naive.leases().into_iter().zip(&ends).map(|((id, fence), what)| Settle {
                     id,
                     // Some come too late.
@@ -295,10 +305,14 @@ impl Both {
                     worker: format!("worker {}", limit % 2),
                     now,
                     until: now + until,
+                    caps: Caps {
+                        running_max: running_max.and_then(NonZeroU32::new),
+                        rate: rate.and_then(NonZeroU32::new).map(|count| RateCap { count, period_ms: PERIODS[queue] }),
+                    },
                 };
                 let round = store.settle_and_lease(settles.clone(), Some(request.clone())).await.unwrap();
                 let settled = naive.settle(&settles);
-                naive.follow_lease(&round.1);
+                naive.follow_lease(&round.1.jobs);
                 assert_eq!(round, (settled, naive.lease(&request)));
             }
             Step::Heartbeat(which, until) => {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use skep_store::{
-    After, Area, Attempt, Commit, CommitError, Committed, Conflict, Ends, Error, Fence, Inserted, Item, Job, JobFilter,
-    JobId, JobState, Key, Lease, LeaseRequest, ListRequest, Lost, Mail, MailId, NewJob, Op, Outgoing, Page, Publish,
-    QueueRef, QueueState, Settle, Settled, Timestamp, Unique, Waiting, Write,
+    After, Area, Attempt, Commit, CommitError, Committed, Conflict, Ends, Error, Fence, HeldBack, Inserted, Item, Job,
+    JobFilter, JobId, JobState, Key, Lease, LeaseRequest, Leased, ListRequest, Lost, Mail, MailId, NewJob, Op,
+    Outgoing, Page, Publish, QueueRef, QueueState, RateCap, Settle, Settled, Timestamp, Unique, Waiting, Write,
 };
 use skep_types::PluginName;
 
@@ -29,6 +29,8 @@ pub(super) struct Naive {
     pub(super) taken: Vec<(JobId, Fence)>,
     pub(super) publishes: Vec<Publish>,
     pub(super) available: Vec<QueueRef>,
+    /// When jobs were leased under a rate.
+    begun: Vec<(QueueRef, Timestamp)>,
     pub(super) processes: Processes,
 }
 
@@ -75,6 +77,7 @@ impl Naive {
             taken: Vec::new(),
             publishes: Vec::new(),
             available: Vec::new(),
+            begun: Vec::new(),
             processes: Processes::default(),
         }
     }
@@ -126,6 +129,7 @@ impl Naive {
             taken: self.taken.clone(),
             publishes: self.publishes.clone(),
             available: self.available.clone(),
+            begun: self.begun.clone(),
             processes: self.processes.clone(),
             ..*self
         }
@@ -460,10 +464,21 @@ impl Naive {
         Ok(())
     }
 
-    pub(super) fn lease(&mut self, request: &LeaseRequest) -> Vec<Job> {
-        if self.said.get(&request.queue).is_some_and(|said| said.paused) {
-            return Vec::new();
+    pub(super) fn lease(&mut self, request: &LeaseRequest) -> Leased {
+        if request.limit == 0 || self.said.get(&request.queue).is_some_and(|said| said.paused) {
+            return Leased::default();
         }
+        let running = |job: &Job| job.queue == request.queue && job.state == JobState::Executing;
+        let running = self.jobs.values().filter(|kept| running(&kept.job)).count();
+        let running = request.caps.running_max.map(|max| (max.get() as usize).saturating_sub(running));
+        // Each counts from the end of its step on.
+        let end = |at: u64, rate: RateCap| at.next_multiple_of((rate.period_ms / 100).max(1)) + rate.period_ms;
+        let counts = |rate: RateCap| {
+            let begun = self.begun.iter().filter(|(queue, at)| *queue == request.queue && end(*at, rate) > self.now);
+            begun.count()
+        };
+        let rate = request.caps.rate.map(|rate| (rate.count.get() as usize).saturating_sub(counts(rate)));
+        let room = request.limit.min(running.unwrap_or(usize::MAX)).min(rate.unwrap_or(usize::MAX));
         let mut found: Vec<_> = self
             .jobs
             .values_mut()
@@ -472,15 +487,28 @@ impl Naive {
             .collect();
         found.sort_by_key(|job| (job.priority, job.run_at, job.id));
         let mut leased = Vec::new();
-        for job in found.into_iter().take(request.limit) {
+        for job in found.into_iter().take(room) {
             self.fence += 1;
             job.state = JobState::Executing;
             job.attempt += 1;
             job.attempted = Some(request.now);
             job.lease = Some(Lease { fence: Fence(self.fence), worker: request.worker.clone(), until: request.until });
             leased.push(Job { ended: None, output: None, ..job.clone() });
+            self.begun.extend(request.caps.rate.map(|_| (request.queue.clone(), self.now)));
         }
-        leased
+        let mut held_back = None;
+        if leased.len() == room && room < request.limit {
+            held_back = Some(HeldBack::Running);
+            if let Some(cap) = request.caps.rate.filter(|_| rate <= running || running.is_none()) {
+                let again = |at: &u64| {
+                    let later =
+                        self.begun.iter().filter(|(queue, begun)| *queue == request.queue && end(*begun, cap) > *at);
+                    later.count() < cap.count.get() as usize
+                };
+                held_back = Some(HeldBack::Rate { again: (self.now..).find(again).unwrap() });
+            }
+        }
+        Leased { jobs: leased, held_back }
     }
 
     pub(super) fn heartbeat(&mut self, beats: &[(JobId, Fence)], until: Timestamp) -> Vec<Lost> {

@@ -9,11 +9,13 @@
 //! | `attempts` | how attempts failed |
 //! | `waits`, `ending` | who waits for whom; who was not told yet |
 //! | `said` | what operators said of queues |
+//! | `caps` | queues whose leases are capped |
 //!
-//! Places of unique jobs are locked first, then jobs by their numbers, then those that are looked for.
+//! Queues are locked first, which nobody waits for, then places of unique jobs, then jobs by their numbers, then those that are looked for.
 
 pub(in crate::postgres) mod asks;
 mod attempts;
+pub(in crate::postgres) mod caps;
 pub(in crate::postgres) mod ending;
 mod keys;
 pub(in crate::postgres) mod lanes;
@@ -25,7 +27,9 @@ mod waits;
 
 use self::asks::Asks;
 use self::attempts::Attempts;
+use self::caps::Caps;
 use self::ending::Ending;
+use self::lanes::Lane;
 use self::said::Said;
 use self::stock::Stock;
 use self::uniques::Uniques;
@@ -45,6 +49,7 @@ pub(in crate::postgres) struct Jobs {
     pub(in crate::postgres) waits: Waits,
     pub(in crate::postgres) attempts: Attempts,
     pub(in crate::postgres) said: Said,
+    pub(in crate::postgres) caps: Caps,
 }
 
 impl Jobs {
@@ -57,27 +62,30 @@ impl Jobs {
 
 impl Family for Jobs {
     fn keep(&mut self) {
-        let Self { uniques, stock, asks: _, ending, waits, attempts, said } = self;
+        let Self { uniques, stock, asks: _, ending, waits, attempts, said, caps } = self;
         uniques.keep();
         stock.keep();
         ending.keep();
         waits.keep();
         attempts.keep();
         said.keep();
+        caps.keep();
     }
 
     fn undo(&mut self) {
-        let Self { uniques, stock, asks: _, ending, waits, attempts, said } = self;
+        let Self { uniques, stock, asks: _, ending, waits, attempts, said, caps } = self;
         uniques.undo();
         stock.undo();
         ending.undo();
         waits.undo();
         attempts.undo();
         said.undo();
+        caps.undo();
     }
 
     fn load(&mut self, batch: &mut Batch) {
-        let Self { uniques, stock, asks, ending, waits, attempts, said } = self;
+        let Self { uniques, stock, asks, ending, waits, attempts, said, caps } = self;
+        caps.load(batch);
         let places = uniques.load(batch);
         stock.load(batch, places);
         asks.load(batch);
@@ -88,14 +96,19 @@ impl Family for Jobs {
     }
 
     fn loaded(&mut self, answers: &mut Answers) -> Result<(), Fault> {
-        let Self { uniques, stock, asks, ending, waits, attempts, said } = self;
+        let Self { uniques, stock, asks, ending, waits, attempts, said, caps } = self;
+        let room = caps.loaded(answers)?;
         uniques.loaded(answers)?;
         stock.loaded(answers)?;
         asks.loaded(answers, stock)?;
         ending.loaded(answers)?;
         waits.loaded(answers, stock)?;
         attempts.loaded(answers)?;
-        said.loaded(answers)
+        said.loaded(answers)?;
+        for (queue, jobs) in room {
+            stock.want_first(Lane::Queue(queue), i64::MAX, jobs);
+        }
+        Ok(())
     }
 
     fn has_strangers(&self, names: &Names) -> bool {
@@ -103,12 +116,13 @@ impl Family for Jobs {
     }
 
     fn write(&mut self, batch: &mut Batch) {
-        let Self { uniques, stock, asks: _, ending, waits, attempts, said } = self;
+        let Self { uniques, stock, asks: _, ending, waits, attempts, said, caps } = self;
         uniques.write(batch);
         stock.write(batch);
         ending.write(batch);
         waits.write(batch);
         attempts.write(batch);
         said.write(batch);
+        caps.write(batch);
     }
 }

@@ -2,12 +2,14 @@
 
 use super::row::JobRow;
 use crate::Timestamp;
+use crate::caps::{Caps, HeldBack, Leased, Room};
 use crate::error::Error;
 use crate::job::{Fence, Job, JobId, JobState, Lease, LeaseRequest, Lost};
 use crate::meta;
 use crate::number::{number, sql};
 use crate::postgres::fault::Missing;
 use crate::postgres::numbers::{FENCES, Kind};
+use crate::postgres::rows::jobs::caps::Known;
 use crate::postgres::rows::jobs::lanes::Lane;
 use crate::postgres::tx::{Tx, Wants};
 use crate::postgres::verb::Verb;
@@ -17,26 +19,63 @@ fn fences(jobs: usize) -> usize {
     jobs.div_ceil(usize::try_from(FENCES).unwrap_or(1))
 }
 
-pub(super) fn want(request: &LeaseRequest, wants: &mut Wants<'_>) {
+/// `settles`: how many jobs the same write says the end of, each of which may make room.
+pub(super) fn want(request: &LeaseRequest, settles: usize, wants: &mut Wants<'_>) {
     if request.limit == 0 {
         return;
     }
     if let Some(queue) = wants.queue(&request.queue) {
         wants.rows.jobs.said.want(queue);
-        wants.rows.jobs.stock.want_first(Lane::Queue(queue), i64::MAX, request.limit);
+        if request.caps.is_empty() {
+            wants.rows.jobs.stock.want_first(Lane::Queue(queue), i64::MAX, request.limit);
+        } else {
+            // Which jobs is asked when it is known how many may be taken, so that the others stay free: one round trip more.
+            wants.rows.jobs.caps.want(queue, below(&request.caps, settles), most(request));
+        }
         // How many there are is not known yet; more are drawn when they are.
         wants.numbers.want(Kind::Fence, 1);
     }
 }
 
-/// Takes the first available jobs of a queue. What another host is about to take is left to it.
-pub(super) fn lease(request: &LeaseRequest, tx: &mut Tx<'_>) -> Result<Vec<Job>, Missing> {
+/// Below how many at work there may be room.
+fn below(caps: &Caps, settles: usize) -> Option<i64> {
+    let settles = i64::try_from(settles).unwrap_or(i64::MAX);
+    caps.running_max.map(|max| i64::from(max.get()).saturating_add(settles))
+}
+
+/// How many jobs it may be given.
+fn most(LeaseRequest { limit, caps, .. }: &LeaseRequest) -> usize {
+    caps.rate.map_or(*limit, |rate| rate.count.get() as usize).min(*limit)
+}
+
+/// Takes the first available jobs of a queue, as far as its caps have room. What another host is about to take is left to it.
+pub(super) fn lease(request: &LeaseRequest, settles: usize, tx: &mut Tx<'_>) -> Result<Leased, Missing> {
+    let LeaseRequest { caps, limit, now, .. } = request;
     // A plugin that has too many queues has no more.
-    let Some(queue) = tx.names.queue(&request.queue) else { return Ok(Vec::new()) };
-    if request.limit == 0 || tx.rows.jobs.said.is_paused(queue)? {
-        return Ok(Vec::new());
+    let Some(queue) = tx.names.queue(&request.queue) else { return Ok(Leased::default()) };
+    if *limit == 0 || tx.rows.jobs.said.is_paused(queue)? {
+        return Ok(Leased::default());
     }
-    let ids = tx.rows.jobs.stock.first(Lane::Queue(queue), i64::MAX, request.limit)?;
+    tx.capped.note(queue, caps.running_max.is_some());
+    if caps.is_empty() {
+        return Ok(Leased { jobs: take(request, *limit, queue, tx)?, held_back: None });
+    }
+    tx.rows.jobs.caps.want(queue, below(caps, settles), most(request));
+    let executing = match tx.rows.jobs.caps.get(queue)? {
+        Known::Locked(executing) => executing + tx.counts.more(queue, JobState::Executing),
+        Known::Full => return Ok(Leased { jobs: Vec::new(), held_back: Some(HeldBack::Running) }),
+        Known::Elsewhere => return Ok(Leased { jobs: Vec::new(), held_back: Some(HeldBack::Elsewhere) }),
+    };
+    let mut window = tx.rows.jobs.caps.window(queue)?;
+    let room = Room::new(caps, *limit, executing, &mut window, *now);
+    let jobs = if room.jobs() == 0 { Vec::new() } else { take(request, room.jobs(), queue, tx)? };
+    let leased = room.give(jobs, caps, &mut window, *now);
+    tx.rows.jobs.caps.put(queue, window);
+    Ok(leased)
+}
+
+fn take(request: &LeaseRequest, limit: usize, queue: i64, tx: &mut Tx<'_>) -> Result<Vec<Job>, Missing> {
+    let ids = tx.rows.jobs.stock.first(Lane::Queue(queue), i64::MAX, limit)?;
     let parts = tx.rows.jobs.stock.parts(&ids)?;
     let mut firsts = Vec::new();
     for _ in 0..fences(ids.len()) {

@@ -111,6 +111,9 @@ impl JobRow {
         tx.counts.moved(queue, Some(from), Some(to));
         tx.charge(queue, 0, std::mem::take(&mut self.more));
         tx.announce(queue, to, self.job.run_at);
+        if from == JobState::Executing && tx.capped.has(queue) {
+            tx.effects.freed.insert(queue);
+        }
         self.save(tx);
     }
 

@@ -23,7 +23,7 @@ fn want((settles, request): &Round, wants: &mut Wants<'_>) {
         wants.rows.jobs.stock.want(sql(settle.id.0));
     }
     if let Some(request) = request {
-        lease::want(request, wants);
+        lease::want(request, settles.len(), wants);
     }
 }
 
@@ -42,7 +42,7 @@ fn run((settles, request): &Round, tx: &mut Tx<'_>) -> Result<store::Round, Miss
         }
     }
     let settled = settles.iter().map(|one| settle(one, tx)).collect::<Result<_, Missing>>()?;
-    let leased = request.as_ref().map(|request| lease::lease(request, tx)).transpose()?;
+    let leased = request.as_ref().map(|request| lease::lease(request, settles.len(), tx)).transpose()?;
     Ok((settled, leased.unwrap_or_default()))
 }
 
