@@ -51,6 +51,21 @@ fn a_new_plugin_has_an_sdk_that_is_there() {
 }
 
 #[test]
+fn a_port_that_is_taken_is_noticed_before_anything_is_loaded() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let folder = manifest("[plugins.app]\nsource = \"app.wasm\"\nroutes = [\"/\"]\n");
+    std::fs::write(folder.path().join("app.wasm"), "no wasm").unwrap();
+    for (listen, admin, expected) in [
+        (&*taken, "127.0.0.1:0", "cannot listen on"),
+        ("127.0.0.1:0", &*taken, "cannot listen for admin requests on"),
+    ] {
+        let (code, text) = said(folder.path(), &["serve", "--listen", listen, "--admin", admin]);
+        assert!(code == Some(1) && text.contains(expected) && !text.contains("app"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_component_is_not_run() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("text.wasm"), "no wasm").unwrap();

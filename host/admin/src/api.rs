@@ -109,6 +109,9 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Plugins that are gone.
     pub removed: Vec<String>,
+    /// Whether `[host]` has changed, of which a running node takes up `cache_memory` only.
+    #[serde(default)]
+    pub needs_restart: bool,
 }
 
 /// An error answer.

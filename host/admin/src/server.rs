@@ -50,17 +50,25 @@ struct Admin {
     token: Arc<str>,
 }
 
+fn cannot_listen(address: SocketAddr) -> String {
+    format!("cannot listen for admin requests on {address}: is another node running? (`host.admin` in skep.toml)")
+}
+
 impl AdminServer {
+    /// Whether this address can be listened on, for whoever has much to do before.
+    ///
+    /// # Errors
+    /// When it cannot be bound.
+    pub fn try_address(address: SocketAddr) -> anyhow::Result<()> {
+        std::net::TcpListener::bind(address).map(drop).with_context(|| cannot_listen(address))
+    }
+
     /// Binds the address and serves in the background. Everything but health and readiness asks for the token.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(control: Arc<dyn Control>, address: SocketAddr, token: &str) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!(
-                "cannot listen for admin requests on {address}: is another node running? (`host.admin` in skep.toml)"
-            )
-        })?;
+        let listener = TcpListener::bind(address).await.with_context(|| cannot_listen(address))?;
         let server = Self { address: listener.local_addr()?, stop: CancellationToken::new() };
         let stop = server.stop.clone();
         let app = router(Admin { control, token: token.into() });

@@ -111,6 +111,10 @@ impl Node {
     pub async fn start(options: NodeOptions) -> anyhow::Result<Arc<Self>> {
         let NodeOptions { manifest, mode, listen, clock, logs, metrics } = options;
         let host = &manifest.host;
+        let addresses = if listen.is_empty() { host.listen.clone() } else { listen };
+        // Before anything is compiled for minutes.
+        Server::try_addresses(&addresses)?;
+        check_tls(&manifest)?;
         let memory = manifest.plugins.values().map(|plugin| plugin.limits.memory.0).max().unwrap_or_default();
         let runtime =
             Runtime::new(RuntimeOptions {
@@ -157,7 +161,6 @@ impl Node {
             clock: Arc::clone(&clock),
         });
         let server_options = server_options(&manifest);
-        let addresses = if listen.is_empty() { host.listen.clone() } else { listen };
         let node = Arc::new_cyclic(|this: &Weak<Self>| Self {
             runtime,
             front: Arc::clone(&front),

@@ -76,6 +76,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether these addresses can be listened on, for whoever has much to do before.
+    ///
+    /// # Errors
+    /// One that cannot be bound.
+    pub fn try_addresses(addresses: &[SocketAddr]) -> anyhow::Result<()> {
+        addresses.iter().try_for_each(|address| {
+            std::net::TcpListener::bind(address).map(drop).with_context(|| cannot_listen(*address))
+        })
+    }
+
     /// Binds all addresses, then serves them in the background.
     ///
     /// # Errors
@@ -84,10 +94,7 @@ impl Server {
         let tls = options.tls.as_ref().map(acceptor).transpose()?;
         let mut listeners = Vec::new();
         for address in addresses {
-            let listener = TcpListener::bind(address).await.with_context(|| {
-                format!("cannot listen on {address}: is another program using it? (`--listen` chooses another address)")
-            })?;
-            listeners.push(listener);
+            listeners.push(TcpListener::bind(address).await.with_context(|| cannot_listen(*address))?);
         }
         let server = Self {
             addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
@@ -122,6 +129,10 @@ impl Server {
         self.tasks.close();
         tokio::time::timeout(drain, self.tasks.wait()).await.is_ok()
     }
+}
+
+fn cannot_listen(address: SocketAddr) -> String {
+    format!("cannot listen on {address}: is another program using it? (`--listen` chooses another address)")
 }
 
 /// What all connections share.

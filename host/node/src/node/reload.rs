@@ -110,6 +110,7 @@ impl Node {
         // The memory for caches is the one thing of it that a running node can change.
         let host = HostConfig { cache_memory: old.host.cache_memory, ..manifest.host.clone() };
         if old.host != host {
+            reloaded.needs_restart = true;
             tracing::warn!("changes to [host] take effect when the node is restarted");
         }
         self.plugins.store(Arc::new(plugins));

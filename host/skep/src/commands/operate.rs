@@ -125,7 +125,11 @@ fn said(reloaded: &Reloaded) -> String {
     let parts = [("added", &reloaded.added), ("changed", &reloaded.changed), ("removed", &reloaded.removed)];
     let parts = parts.into_iter().filter(|(_, plugins)| !plugins.is_empty());
     let parts: Vec<_> = parts.map(|(what, plugins)| format!("{what}: {}", plugins.join(", "))).collect();
-    if parts.is_empty() { "read again: no plugin has changed".to_owned() } else { parts.join("; ") }
+    let mut text = if parts.is_empty() { "read again: no plugin has changed".to_owned() } else { parts.join("; ") };
+    if reloaded.needs_restart {
+        text.push_str("\nwhat changed in [host] takes effect when the node is restarted");
+    }
+    text
 }
 
 #[cfg(test)]
@@ -139,6 +143,8 @@ mod tests {
         reloaded.added = vec!["shop".to_owned(), "stock".to_owned()];
         reloaded.removed = vec!["cart".to_owned()];
         assert_eq!(said(&reloaded), "added: shop, stock; removed: cart");
+        reloaded.needs_restart = true;
+        assert!(said(&reloaded).ends_with("\nwhat changed in [host] takes effect when the node is restarted"));
     }
 
     #[test]

@@ -74,6 +74,7 @@ async fn start(
         Some(secret) => secret.resolve().context("the admin token")?.expose().to_owned(),
         None => random_token()?,
     };
+    AdminServer::try_address(admin)?;
     let clock = Arc::new(SystemClock);
     let node = Node::start(NodeOptions { manifest, mode, listen, clock, logs, metrics }).await?;
     let admin = AdminServer::start(Arc::new(NodeControl(Arc::clone(&node))), admin, &token).await?;
