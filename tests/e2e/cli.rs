@@ -56,10 +56,9 @@ fn a_port_that_is_taken_is_noticed_before_anything_is_loaded() {
     let taken = listener.local_addr().unwrap().to_string();
     let folder = manifest("[plugins.app]\nsource = \"app.wasm\"\nroutes = [\"/\"]\n");
     std::fs::write(folder.path().join("app.wasm"), "no wasm").unwrap();
-    for (listen, admin, expected) in [
-        (&*taken, "127.0.0.1:0", "cannot listen on"),
-        ("127.0.0.1:0", &*taken, "cannot listen for admin requests on"),
-    ] {
+    for (listen, admin, expected) in
+        [(&*taken, "127.0.0.1:0", "cannot listen on"), ("127.0.0.1:0", &*taken, "cannot listen for admin requests on")]
+    {
         let (code, text) = said(folder.path(), &["serve", "--listen", listen, "--admin", admin]);
         assert!(code == Some(1) && text.contains(expected) && !text.contains("app"), "{text}");
     }
