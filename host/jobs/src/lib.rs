@@ -27,8 +27,9 @@
 //! either nothing is prefetched. What is given back without having begun (the queue was paused at that moment, or the host did
 //! not learn of the lease) makes room for another at once, and counts in the rate all the same. A host that finds no place waits
 //! until the store tells that one came free, and looks every [`poll`](Options::poll) besides; a dead host's places come free with
-//! its leases. A host that was frozen may still be at work on a job that has gone to another one, until it sees that its lease is
-//! lost.
+//! its leases. Two may overlap for a moment: an attempt that an operator cancels runs on for up to [`stop_grace`](Options::stop_grace)
+//! behind the end of its job, and a host that was frozen may still be at work on a job that has gone to another one, until it sees
+//! that its lease is lost.
 //!
 //! # Bounds
 //! Per queue, `concurrency` attempts run, and at most [`prefetch_max`](Limits::prefetch_max) more are on lease; as many again

@@ -86,7 +86,8 @@ pub struct Limits {
     /// Those who wait for the end of a job; one more is refused. Default: 10,000.
     pub waiters_max: usize,
     /// Jobs that a queue has on lease before there is room for them, so that short ones do not wait for the disk: as many as
-    /// it can be expected to begin within 10 ms, at most these, and none of a queue that has a global concurrency or a rate. Default: 1,024.
+    /// it can be expected to begin within 10 ms, at most these, and none of a queue that has a global concurrency or a rate.
+    /// Default: 1,024.
     pub prefetch_max: usize,
 }
 

@@ -22,6 +22,9 @@ use crate::registry::Registry;
 use crate::time::{Tick, Time};
 use crate::turn;
 
+/// What a turn on its caller's task costs of the 128 things that tokio lets a task do in one poll.
+const TURN_COSTS: usize = 8;
+
 pub(crate) struct Core {
     pub(crate) time: Time,
     pub(crate) options: Options,
@@ -124,6 +127,14 @@ impl Core {
     pub(crate) fn run(self: &Arc<Self>, cell: &Arc<Cell>, stage: Stage) {
         let turn = turn::run(Arc::clone(self), Arc::clone(cell), stage);
         self.turns.spawn_on(turn, &self.runtime);
+    }
+
+    /// Before a turn on the task of its caller, which has nothing in hand yet and may be given up here: so many of them, one
+    /// behind or inside of the other, hold a worker for a few slices of fuel and no longer.
+    pub(crate) async fn pay_for_turn() {
+        for _ in 0..TURN_COSTS {
+            tokio::task::coop::consume_budget().await;
+        }
     }
 
     /// The first part of a turn, on the task of the one who waits for what comes of it: as far as it gets without having to

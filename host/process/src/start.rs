@@ -48,6 +48,7 @@ impl Core {
         spec: &Spec,
         or_get: bool,
     ) -> Option<Result<Started, StartFailure>> {
+        Self::pay_for_turn().await;
         let cell = Arc::new(Cell::new(self.number(), Arc::clone(kind), name, Stage::Unborn, &spec.args));
         let (waiter, born) = oneshot::channel();
         {

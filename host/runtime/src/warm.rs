@@ -86,9 +86,13 @@ impl Warm {
     /// One that a process has left, whose state was saved, and its place.
     pub(crate) fn rest(&self, live: Live, place: OwnedSemaphorePermit, uses_max: u32) {
         if live.uses < uses_max && !self.idle.lock().closed {
+            // In a revision that is closed meanwhile it does not rest for long.
             self.rested.put(live, place);
+        } else {
+            // In this order: the pool has no slot beside.
+            drop(live);
+            drop(place);
         }
-        // A revision that was closed meanwhile has nothing rest for long.
     }
 
     /// Drops the idle instances and keeps no more.
@@ -96,7 +100,9 @@ impl Warm {
         let mut idle = self.idle.lock();
         let Idle { used, ready, .. } = std::mem::replace(&mut *idle, Idle { closed: true, ..Idle::default() });
         drop(idle);
-        self.budget.give_back(used.len() + usize::from(ready.is_some()));
+        let places = used.len() + usize::from(ready.is_some());
+        drop((used, ready));
+        self.budget.give_back(places);
         self.rested.clear();
     }
 

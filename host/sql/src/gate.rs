@@ -23,8 +23,13 @@ struct Waiting<'a>(&'a AtomicUsize);
 
 impl Gate {
     pub(crate) fn new(places: usize, waiting_max: usize) -> Self {
-        let places = places.min(Semaphore::MAX_PERMITS);
-        Self { places: Arc::new(Semaphore::new(places)), places_max: places, waiting: AtomicUsize::new(0), waiting_max }
+        let places_max = places.min(Semaphore::MAX_PERMITS);
+        Self { places: Arc::new(Semaphore::new(places_max)), places_max, waiting: AtomicUsize::new(0), waiting_max }
+    }
+
+    /// A line of its own before one place that others have lines before, too.
+    pub(crate) fn before(place: Arc<Semaphore>, waiting_max: usize) -> Self {
+        Self { places: place, places_max: 1, waiting: AtomicUsize::new(0), waiting_max }
     }
 
     /// Waits for a place. Whoever finds the line full, or waits for longer than this, is turned away.

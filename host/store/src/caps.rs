@@ -50,7 +50,8 @@ pub struct Leased {
 /// Why a lease gave fewer jobs than were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldBack {
-    /// As many as may be are at work. Where another host ends one, the [`Observer`](crate::Observer) hears of the queue.
+    /// As many as may be are at work. Where another host that keeps to the cap ends one, the [`Observer`](crate::Observer) hears of
+    /// the queue.
     Running,
     /// As many as may have begun.
     Rate {

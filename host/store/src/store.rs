@@ -126,8 +126,8 @@ pub struct PluginUsage {
 /// What a durable write changed.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Queues in which jobs became available; and those in which another host has ended a job, where this store was asked for jobs
-    /// under a [running cap](crate::Caps::running_max) lately, or that one was.
+    /// Queues in which jobs became available; and those in which another host has ended a job, where that one was asked for jobs
+    /// under a [running cap](crate::Caps::running_max) lately, or has taken the job from one whose lease ran out.
     pub available: Vec<QueueRef>,
     /// The earliest time of a job that was put off by this write.
     pub next_due: Option<Timestamp>,

@@ -31,6 +31,8 @@ pub(super) struct Work {
     /// How many jobs were asked for.
     pub(super) wanted: usize,
     pub(super) until: Timestamp,
+    /// What the lease kept to.
+    pub(super) caps: Caps,
 }
 
 /// What came of a round.
@@ -52,7 +54,7 @@ impl Round {
             until,
             caps,
         });
-        Self::Work(Work { endings, wanted, until }, core.store.settle_and_lease(settle, lease))
+        Self::Work(Work { endings, wanted, until, caps }, core.store.settle_and_lease(settle, lease))
     }
 
     /// After a lease of which it is not known whether it was given: jobs that are on lease to this host, and of which it

@@ -237,6 +237,8 @@ impl Worker {
 
     fn next_round(&mut self, terms: &Terms) {
         let now = self.core.time.now();
+        // Here only, so that it is either over or waited for.
+        self.again_at = self.again_at.filter(|at| *at > now);
         if self.round.is_some() || self.not_before.is_some_and(|at| at > now) {
             return;
         }
@@ -247,7 +249,7 @@ impl Worker {
         }
         // What makes room is settled in the same write.
         self.hungry |= !self.endings.is_empty() && std::mem::take(&mut self.full);
-        let wanted = if self.singly { 0 } else { self.wanted(terms, now) };
+        let wanted = if self.singly { 0 } else { self.wanted(terms) };
         if wanted > 0 || !self.endings.is_empty() {
             // A wake-up during the round says that there is more.
             self.hungry &= wanted == 0;
@@ -257,9 +259,8 @@ impl Worker {
     }
 
     /// How many jobs there is room for on this host. Whatever is leased under caps counts as begun, so none of it waits.
-    fn wanted(&self, terms: &Terms, now: Instant) -> usize {
-        let held_back = self.again_at.is_some_and(|at| at > now);
-        if !self.hungry || held_back || terms.paused || terms.setup.is_none() || !self.core.may_lease() {
+    fn wanted(&self, terms: &Terms) -> usize {
+        if !self.hungry || self.again_at.is_some() || terms.paused || terms.setup.is_none() || !self.core.may_lease() {
             return 0;
         }
         let most = if self.caps.is_empty() { self.core.options.limits.prefetch_max } else { 0 };
@@ -269,8 +270,10 @@ impl Worker {
 
     fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Work(work, Ok((settled, leased))) => {
+            Answer::Work(work, Ok((settled, mut leased))) => {
                 self.retry.succeeded();
+                // Other caps may have come meanwhile: what held it back may not hold any more.
+                leased.held_back = leased.held_back.filter(|_| work.caps == self.caps);
                 self.settled(work.endings, &settled);
                 self.leased(work.wanted, work.until, leased);
             }
@@ -381,9 +384,8 @@ impl Worker {
 
     /// When something is to be done that nobody tells of.
     fn wake_at(&self, terms: &Terms) -> Option<Instant> {
-        let now = self.core.time.now();
         let has_room = self.hungry && !terms.paused && self.running < terms.concurrency;
-        let again = self.again_at.filter(|at| has_room && *at > now);
+        let again = self.again_at.filter(|_| has_room);
         [self.not_before, self.prefetched.stale_at(), again].into_iter().flatten().min()
     }
 }

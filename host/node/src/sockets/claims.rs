@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_manifest::{Brings, clashes};
+use skep_manifest::{Brings, Clash, clashes};
 use skep_runtime::Revision;
 use skep_types::{PluginName, TopicPattern};
 
@@ -50,7 +50,9 @@ impl SocketService {
         let serving = serving.map(|(_, offer)| offer.brings());
         let others = state.claimed.iter().filter(|claimed| stays(&claimed.settings.name));
         let all = serving.chain(others.chain(&fresh).map(Claimed::brings));
-        if let Some(clash) = clashes(all).into_iter().next() {
+        // Two that serve may clash after a rollback that the host did by itself; that is not the doing of others.
+        let is_ours = |clash: &Clash| is_fresh(&clash.first) || is_fresh(&clash.second);
+        if let Some(clash) = clashes(all).into_iter().find(is_ours) {
             return Err(clash.into());
         }
         state.claims += 1;

@@ -45,15 +45,16 @@ impl Turn {
     /// Yields after so many messages, and then after each [`MESSAGES_MAX`].
     async fn work(mut self, mut left: usize) {
         loop {
+            // Before a message is in hand: who is killed or stopped meanwhile has not begun it.
+            if left == 0 && !self.cell.lock().mailbox.is_empty() {
+                left = MESSAGES_MAX;
+                tokio::task::yield_now().await;
+            }
             match self.next() {
                 Step::Rest => return,
                 Step::Handle(handed) => {
-                    if left == 0 {
-                        left = MESSAGES_MAX;
-                        tokio::task::yield_now().await;
-                    }
                     self.handle(*handed).await;
-                    left -= 1;
+                    left = left.saturating_sub(1);
                 }
                 // In boxes of their own, so that what a turn usually needs is small: it is moved when it is spawned.
                 Step::Bring => Box::pin(self.bring_up()).await,

@@ -1,7 +1,7 @@
 //! The backend in one file: a writer and some readers, each with a thread of its own.
 //!
 //! A statement outside of a transaction goes to a reader first, if it looks as if it only read; SQLite itself says whether it
-//! does, and if not it goes to the writer. There is one writer at a time, and a line before it.
+//! does, and if not it goes to the writer. There is one writer of a file at a time, and a line before it.
 
 mod fault;
 mod functions;
@@ -13,6 +13,7 @@ mod serve;
 mod statement;
 mod watch;
 mod worker;
+mod writers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -55,17 +56,18 @@ impl Sqlite {
     pub(crate) fn new(options: SqliteOptions, clock: &Arc<dyn Clock>) -> Self {
         let connections = Arc::new(AtomicU64::new(0));
         let options = Arc::new(options);
-        let home = |role, places| {
+        let home = |role, gate| {
             Arc::new(Home {
                 role,
                 clock: Arc::clone(clock),
                 connections: Arc::clone(&connections),
-                gate: Gate::new(places, options.waiting_max),
+                gate,
                 idle: Mutex::new(Vec::new()),
                 options: Arc::clone(&options),
             })
         };
-        let (writer, readers) = (home(Role::Write, 1), home(Role::Read, options.readers.get()));
+        let writer = home(Role::Write, Gate::before(writers::place(&options.path), options.waiting_max));
+        let readers = home(Role::Read, Gate::new(options.readers.get(), options.waiting_max));
         Self { writer, readers, connections }
     }
 

@@ -17,7 +17,7 @@ use crate::options::{Durability, SqliteOptions};
 
 /// The log is cut to this after it was brought over into the database.
 const LOG_BYTES_KEPT: i64 = 16 << 20;
-/// How long a statement waits for another program that has the file. In this process nobody waits: there is one writer.
+/// How long a statement waits for another program that has the file. In this process nobody waits so: there is one writer.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
 /// What a connection is for.

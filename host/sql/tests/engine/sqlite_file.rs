@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use skep_sql::{Error, Value};
+use skep_sql::{Error, SessionLimits, Value};
 use skep_types::ByteSize;
 
-use crate::fixture::{all, blob, eventually, int, numbers, one, run, sqlite, sqlite_with};
+use crate::fixture::{READ_WRITE, all, blob, eventually, int, numbers, one, run, sqlite, sqlite_with};
 
 #[tokio::test]
 async fn a_file_that_is_no_database_is_left_alone() {
@@ -70,6 +70,24 @@ async fn another_program_may_hold_the_file() {
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(run(&session, "INSERT INTO numbers VALUES (3)", vec![]).await, Ok(1));
     assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
+}
+
+/// After a reload a database is open twice, while calls go on that began before.
+#[tokio::test]
+async fn who_opens_the_file_anew_stands_in_line_for_the_writer() {
+    let fixture = sqlite();
+    numbers(&fixture, 1).await;
+    let before = fixture.session();
+    before.begin(skep_sql::TransactionMode::default()).await.unwrap();
+    run(&before, "INSERT INTO numbers VALUES (2)", vec![]).await.unwrap();
+    let anew = fixture.another();
+    let limits = SessionLimits { wait: Duration::from_secs(60), ..SessionLimits::default() };
+    let session = anew.session(READ_WRITE, limits);
+    let waits = tokio::spawn(async move { run(&session, "INSERT INTO numbers VALUES (3)", vec![]).await });
+    eventually(|| anew.stats().waiting == 1).await;
+    before.commit().await.unwrap();
+    assert_eq!(waits.await.unwrap(), Ok(1));
+    assert_eq!(one(&before, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
 }
 
 #[tokio::test]

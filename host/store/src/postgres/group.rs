@@ -15,6 +15,7 @@ use super::rows::{Family as _, Rows};
 use super::session::{Part, Session};
 use super::tx::{Tx, Wants};
 use super::writer::Shared;
+use crate::JobState;
 
 /// How often a write may find something missing: each time is a round trip more.
 const ROUNDS_MAX: usize = 10_000;
@@ -67,6 +68,8 @@ impl<'a> Group<'a> {
         }
         let mut batch = Batch::default();
         self.rows.write(&mut batch);
+        // A place that was taken again in the same write is none.
+        self.effects.freed.retain(|queue| self.counts.more(*queue, JobState::Executing) < 0);
         let told = feed::write(&mut batch, &self.effects, self.host, feed, self.others);
         self.counts.write(&mut batch, counts::slot(self.host));
         if batch.is_empty() {

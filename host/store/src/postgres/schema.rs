@@ -2,7 +2,7 @@
 
 /// Each brings a schema from the version before it to its own; the first one makes an empty schema version 1. They are never
 /// changed once they are released.
-pub(super) const MIGRATIONS: [&str; 1] = [V1];
+pub(super) const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// The version that this host reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS.len();
@@ -35,9 +35,6 @@ CREATE TABLE plugin_counts(
   plugin bigint NOT NULL, slot smallint NOT NULL, items bigint NOT NULL, jobs bigint NOT NULL,
   processes bigint NOT NULL, bytes bigint NOT NULL, PRIMARY KEY (plugin, slot)
 ) WITH (fillfactor = 50);
--- What of queues whose rate is capped began lately: 12 bytes for each step of the period. Whoever has the queue's row locked
--- changes it.
-CREATE TABLE rates(queue bigint PRIMARY KEY, begun bytea NOT NULL) WITH (fillfactor = 50);
 -- In the order of a job's life.
 CREATE TABLE queue_counts(
   queue bigint NOT NULL, slot smallint NOT NULL,
@@ -132,4 +129,10 @@ CREATE TABLE feed(
   taken bigint[] NOT NULL, fences bigint[] NOT NULL, ended bigint[] NOT NULL, states smallint[] NOT NULL,
   mail bigint[] NOT NULL, mail_due bigint, PRIMARY KEY (host, n)
 );
+";
+
+const V2: &str = "
+-- What of queues whose rate is capped began lately: 12 bytes for each step of the period. Whoever has the queue's row locked
+-- changes it.
+CREATE TABLE rates(queue bigint PRIMARY KEY, begun bytea NOT NULL) WITH (fillfactor = 50);
 ";

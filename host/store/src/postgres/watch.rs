@@ -221,6 +221,8 @@ impl Watch {
         if some_left {
             // What was left to it is anybody's.
             self.tell(Changes { mail_due: Some(0), ..Changes::default() });
+            // So is what it had not done to its end.
+            self.shared.nudge();
         }
         // What a host that is gone has left in its feed is read for as long as it is there.
         let cursor = &mut self.cursor;

@@ -99,6 +99,7 @@ static DELETE: Sql = Sql {
            WHERE items.plugin = gone.plugin AND items.key = gone.key",
     types: &[Type::INT8_ARRAY, Type::BYTEA_ARRAY],
 };
+
 #[derive(Default)]
 struct Written {
     plugins: Vec<i64>,

@@ -11,7 +11,8 @@
 //! | `said` | what operators said of queues |
 //! | `caps` | queues whose leases are capped |
 //!
-//! Queues are locked first, which nobody waits for, then places of unique jobs, then jobs by their numbers, then those that are looked for.
+//! Queues are locked first, by leases, which wait for none; then places of unique jobs, then jobs by their numbers, then those that
+//! are looked for. What operators said is written last.
 
 pub(in crate::postgres) mod asks;
 mod attempts;

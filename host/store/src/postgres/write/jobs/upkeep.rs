@@ -89,6 +89,8 @@ fn take_away(tx: &mut Tx<'_>, rows: Vec<JobRow>, now: Timestamp, why: &str) -> R
             continue;
         }
         row.end(tx, JobState::Discarded, now);
+        // Whoever takes it away need not know of the queue's cap.
+        tx.effects.freed.insert(row.job.queue);
         if row.job.dependants {
             dependants::resolve(tx, row.id, now)?;
         }
