@@ -9,7 +9,7 @@ use skep_store::{
 };
 use skep_test_postgres::{AtCommit, Proxy, Server};
 
-use crate::child::{job, key, open, options, plugin, queue};
+use crate::child::{job, key, open_at_last, options, plugin, queue};
 use crate::turns;
 use crate::two::{Host, NOW, Told, commit};
 
@@ -40,7 +40,7 @@ pub(crate) async fn eventually(url: &str, sql: &str, says: &str) {
 
 pub(crate) async fn host(options: PostgresOptions) -> Host {
     let told = Arc::new(Told::default());
-    let store = open(options, Arc::clone(&told) as Arc<_>).await.unwrap();
+    let store = open_at_last(options, Arc::clone(&told) as Arc<_>).await;
     Host { store, told }
 }
 

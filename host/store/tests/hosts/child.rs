@@ -96,6 +96,18 @@ pub(crate) async fn open(options: PostgresOptions, observer: Arc<dyn Observer>) 
     opened.map(|store| Arc::new(store) as Host)
 }
 
+/// The same, where nothing keeps it from opening but a machine that has much to do, which has a minute for it.
+pub(crate) async fn open_at_last(options: PostgresOptions, observer: Arc<dyn Observer>) -> Host {
+    for _ in 0..1_200 {
+        match open(options.clone(), Arc::clone(&observer)).await {
+            Ok(host) => return host,
+            Err(PostgresOpenError::Failed(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("it does not open for a minute");
+}
+
 /// What became of a write.
 pub(crate) enum Outcome<T> {
     Done(T),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use skep_store::{Caps, Changes, LeaseRequest, Observer, ProcessStore, Settle, Settled};
 use skep_test_postgres::Server;
 
-use crate::child::{COUNTERS, at_last, now, open, options, queue};
+use crate::child::{COUNTERS, at_last, now, open_at_last, options, queue};
 use crate::said::Said;
 use crate::turns::PROCESSES;
 
@@ -28,8 +28,7 @@ pub(crate) async fn at(server: &Server, url: &str, said: &mut Said) -> Result<()
         return Err(format!("{} answers that cannot be, as {wrong}", said.wrong.len()));
     }
     let listener = Arc::new(Listener::default());
-    let store = open(options(url), Arc::clone(&listener) as Arc<_>).await;
-    let store = store.map_err(|error| format!("it does not open: {error}"))?;
+    let store = open_at_last(options(url), Arc::clone(&listener) as Arc<_>).await;
     let rows = |select: &str| {
         let text = server.ask(url, &format!("SET search_path = skep; {select}"));
         text.lines().map(|line| line.split('|').map(str::to_owned).collect()).collect::<Vec<Vec<String>>>()

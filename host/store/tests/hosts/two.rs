@@ -10,7 +10,7 @@ use skep_store::{
 };
 use skep_test_postgres::Server;
 
-use crate::child::{job, key, open, options, plugin, queue};
+use crate::child::{job, key, open_at_last, options, plugin, queue};
 use crate::turns;
 
 pub(crate) const NOW: u64 = 1_700_000_000_000;
@@ -58,7 +58,7 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) async fn open(url: &str) -> Self {
         let told = Arc::new(Told::default());
-        let store = open(options(url), Arc::clone(&told) as Arc<_>).await.unwrap();
+        let store = open_at_last(options(url), Arc::clone(&told) as Arc<_>).await;
         Self { store, told }
     }
 
