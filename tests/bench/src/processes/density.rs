@@ -50,15 +50,18 @@ pub(super) fn measure(args: &Args, bars: &mut Bars) -> anyhow::Result<()> {
         print("another one goes to sleep for each", &rounds);
     }
     host.hibernate_after(SOON)?;
-    // What rests is kept in use: one round is not counted.
-    let naps = format!("{path}&naps=true");
-    let (mut again, mut naps_again, mut anew) = (Vec::new(), Vec::new(), Vec::new());
+    let naps = |first: u64, count: u64| format!("/wake?first={first}&count={count}&n={wakes}&naps=true");
+    // As many as are active, of those who hold their numbers still.
+    let (of_all, of_few) = (naps(active, count - active), naps(active, active));
+    let (mut again, mut all_nap, mut few_nap, mut anew) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // What rests is kept in use, and the few are near: one round is not counted.
     for round in 0..=args.rounds {
         host.wait_asleep()?;
-        let (of_others, of_the_last) = (host.figures(&path)?, host.figures(&naps)?);
+        let figures = (host.figures(&path)?, host.figures(&of_all)?, host.figures(&of_few)?);
         if round > 0 {
-            again.push(of_others);
-            naps_again.push(of_the_last);
+            again.push(figures.0);
+            all_nap.push(figures.1);
+            few_nap.push(figures.2);
         }
     }
     for _ in 0..args.rounds {
@@ -66,9 +69,10 @@ pub(super) fn measure(args: &Args, bars: &mut Bars) -> anyhow::Result<()> {
         anew.push(host.figures(&path)?);
     }
     print("each in a new instance", &anew);
-    let again = print("each in one that another left", &again);
-    print("all in the same, each sleeps again", &naps_again);
-    bars.most("p50 of a call that wakes a process, in us", again, WAKE_US);
+    print("each in one that another left", &again);
+    print("all in the same, each sleeps again", &all_nap);
+    let often = print(&format!("likewise, {} of them in turns", marked(active)), &few_nap);
+    bars.most("p50 of a call that wakes a process which often sleeps, in us", often, WAKE_US);
     host.wait_asleep()?;
     verify(&mut host, active, count)
 }
