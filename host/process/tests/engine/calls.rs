@@ -33,6 +33,39 @@ async fn who_calls_does_not_wait_for_what_is_behind_its_message() {
     assert_eq!(rig.call("a", "get").await, "3 v1");
 }
 
+/// What is behind a caller's message waits in the mailbox until its turn goes on, and is not in hand.
+#[tokio::test]
+async fn who_is_restarted_behind_a_callers_message_has_lost_no_other() {
+    let rig = Rig::new();
+    let pid = rig.start("a").await;
+    rig.call("a", "burden 3").await;
+    assert!(rig.engine.restart(&pid));
+    rig.settle().await;
+    assert_eq!(rig.call("a", "get").await, "3 v1");
+}
+
+/// A loop of calls that never wait leaves others their turns.
+#[tokio::test]
+async fn many_calls_in_a_row_keep_nobody_else_from_working() {
+    let rig = Rig::new();
+    rig.start("a").await;
+    rig.settle().await;
+    let turns = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = std::sync::Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    });
+    for _ in 0..320 {
+        rig.call("a", "add").await;
+    }
+    other.abort();
+    let turns = turns.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(turns >= 20, "{turns} turns of another task beside 320 calls");
+}
+
 #[tokio::test]
 async fn names_are_of_one_process_at_a_time() {
     let rig = Rig::new();

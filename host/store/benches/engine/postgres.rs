@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use skep_store::{Caps, LeaseRequest, Leased, PostgresOptions, PostgresStore, ProcessStore, RateCap, Settle, Settled};
 use skep_test_postgres::{Server, ServerOptions};
+use tempfile::TempDir;
 
 use crate::{Deaf, Measured, NOW, call, enqueue, folder, open, queue, set, worked};
 
@@ -155,16 +156,7 @@ pub(crate) async fn beside_sqlite() {
         row(&format!("pgbench -N, {callers} client(s)"), &base, base.rate);
         for (name, count) in [("SQLite", 0), ("PostgreSQL", 1), ("PostgreSQL, two hosts", 2)] {
             let folder = folder();
-            let mut hosts = Vec::new();
-            if count == 0 {
-                hosts.push(open(&folder) as Arc<dyn ProcessStore>);
-            } else {
-                let url = server.database();
-                for _ in 0..count {
-                    hosts.push(host(&url).await);
-                }
-            }
-            let hosts = Arc::new(hosts);
+            let hosts = Arc::new(hosts_of(&server, &folder, count).await);
             row(&format!("{name}: commit of 1 item, {callers} callers"), &commits(&hosts, callers).await, base.rate);
             row(&format!("{name}: insert of 1 job, {callers} callers"), &inserts(&hosts, callers).await, base.rate);
             fill(&hosts).await;
@@ -176,6 +168,19 @@ pub(crate) async fn beside_sqlite() {
         }
         println!();
     }
+}
+
+/// So many hosts on a database of their own; none: an SQLite file in a folder.
+async fn hosts_of(server: &Server, folder: &TempDir, count: usize) -> Vec<Arc<dyn ProcessStore>> {
+    if count == 0 {
+        return vec![open(folder) as Arc<dyn ProcessStore>];
+    }
+    let url = server.database();
+    let mut hosts = Vec::new();
+    for _ in 0..count {
+        hosts.push(host(&url).await);
+    }
+    hosts
 }
 
 /// The caps that are compared, the first with none. None of them holds anything back but the last, which leaves room for a tenth
@@ -202,16 +207,7 @@ pub(crate) async fn with_caps() {
     println!("\n{:<52}{:>10}{:>10}{:>12}{:>8}{:>10}", "", "p50 us", "p99 us", "in a second", "ratio", "store us");
     for (name, count) in [("SQLite", 0), ("PostgreSQL", 1), ("PostgreSQL, two hosts", 2)] {
         let (workers, folder) = (32, folder());
-        let mut hosts = Vec::new();
-        if count == 0 {
-            hosts.push(open(&folder) as Arc<dyn ProcessStore>);
-        } else {
-            let url = server.database();
-            for _ in 0..count {
-                hosts.push(host(&url).await);
-            }
-        }
-        let hosts = Arc::new(hosts);
+        let hosts = Arc::new(hosts_of(&server, &folder, count).await);
         let (mut base, all) = (None, caps(workers));
         for (what, caps) in all.into_iter().chain([("no caps", Caps::default())]) {
             fill(&hosts).await;

@@ -354,5 +354,29 @@ async fn what_a_dead_host_had_not_done_to_its_end_is_done_by_one_that_lives() {
                 INSERT INTO process_trims VALUES (1, 77, 0, 0, true)";
     ask(&url, left).await;
     eventually(&url, "SELECT count(*) FROM hosts", "1").await;
-    eventually(&url, "SELECT (SELECT count(*) FROM ending) + (SELECT count(*) FROM process_trims)", "0").await;
+    eventually(&url, UNDONE, "0").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_host_leaves_undone_when_it_closes_is_done_by_one_that_lives() {
+    let Some(server) = Server::shared() else { return };
+    let url = server.database();
+    let host = Host::open(&url).await;
+    host.store.commit(write()).await.unwrap();
+    host.store.commit(message("told")).await.unwrap();
+    eventually(&url, "SELECT count(*) FROM outbox", "0").await;
+    // It beats for long enough to be seen by the other one.
+    for _ in 0..20 {
+        ask(
+            &url,
+            "INSERT INTO hosts VALUES (900, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET seen = clock_timestamp()",
+        )
+        .await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let left = "INSERT INTO ending VALUES (77, 1); INSERT INTO process_trims VALUES (1, 77, 0, 0, true)";
+    ask(&url, &format!("{left}; DELETE FROM hosts WHERE id = 900")).await;
+    eventually(&url, UNDONE, "0").await;
+}
+
+const UNDONE: &str = "SELECT (SELECT count(*) FROM ending) + (SELECT count(*) FROM process_trims)";
