@@ -24,6 +24,8 @@ pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// An answer's body: what is there already, then what the guest is still writing.
 pub struct CallBody {
+    // Most answers are one piece, for which a queue would be an allocation.
+    first: Option<Bytes>,
     ready: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
     rest: Option<Rest>,
@@ -69,11 +71,11 @@ impl CallBody {
     /// A body that is complete.
     #[must_use]
     pub fn full(bytes: Bytes) -> Self {
-        Self::complete(VecDeque::from([bytes]), None)
+        Self { first: Some(bytes), ..Self::complete(VecDeque::new(), None) }
     }
 
     pub(crate) fn complete(ready: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
-        Self { ready, trailers, rest: None }
+        Self { first: None, ready, trailers, rest: None }
     }
 
     /// A body that goes on while the guest writes it. `over` is cancelled when it ends, well or not.
@@ -86,7 +88,7 @@ impl CallBody {
         bytes_left: u64,
     ) -> Self {
         let rest = Rest { body, stats, progress, over, bytes_left, ended: false };
-        Self { ready, trailers: None, rest: Some(rest) }
+        Self { first: None, ready, trailers: None, rest: Some(rest) }
     }
 }
 
@@ -96,7 +98,7 @@ impl Body for CallBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        if let Some(bytes) = this.ready.pop_front() {
+        if let Some(bytes) = this.first.take().or_else(|| this.ready.pop_front()) {
             if let Some(rest) = &this.rest {
                 rest.progress.moved();
             }
@@ -109,11 +111,11 @@ impl Body for CallBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ready.is_empty() && self.trailers.is_none() && self.rest.is_none()
+        self.first.is_none() && self.ready.is_empty() && self.trailers.is_none() && self.rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
+        let ready: u64 = self.first.iter().chain(&self.ready).map(|bytes| bytes.len() as u64).sum();
         let Some(rest) = &self.rest else { return SizeHint::with_exact(ready) };
         let mut hint = rest.body.size_hint();
         if let Some(upper) = hint.upper() {

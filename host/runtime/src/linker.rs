@@ -4,12 +4,36 @@ use skep_bindings::{cache, channel, context, jobs, presence, process, pubsub, sq
 use wasmtime::component::{ComponentType, HasSelf, Lift, Linker};
 use wasmtime::{Engine, StoreContextMut};
 
+use crate::capability::cache::{GrantedBucket, at_once};
 use crate::capability::keyvalue;
 use crate::engine::EngineKind;
 use crate::state::CallState;
 
-/// The linker for an engine.
-pub(crate) fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linker<CallState>> {
+/// The linkers of an engine. What a guest imports is the same in both.
+pub(crate) struct Linkers {
+    /// For plugins whose buckets have no second tier: what they ask of a bucket is there at once.
+    plain: Linker<CallState>,
+    tiered: Linker<CallState>,
+}
+
+impl Linkers {
+    pub(crate) fn new(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Self> {
+        let tiered = build(engine, kind)?;
+        let mut plain = tiered.clone();
+        plain.allow_shadowing(true);
+        at_once::add_to_linker(&mut plain)?;
+        plain.allow_shadowing(false);
+        Ok(Self { plain, tiered })
+    }
+
+    /// The linker for a plugin with these buckets.
+    pub(crate) fn of(&self, buckets: &[GrantedBucket]) -> &Linker<CallState> {
+        let tiered = buckets.iter().any(|granted| granted.bucket.tiered().is_some());
+        if tiered { &self.tiered } else { &self.plain }
+    }
+}
+
+fn build(engine: &Engine, kind: EngineKind) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;

@@ -10,7 +10,6 @@ use skep_channels::Channels;
 use skep_manifest::Grants;
 use skep_types::{Instances, Limits, PluginName, RevisionId, SharedObserver};
 use tokio::sync::Semaphore;
-use wasmtime::component::Linker;
 
 use crate::admission::{Doors, Pool};
 use crate::cache::{CodeCache, Origin};
@@ -24,11 +23,11 @@ use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
 use crate::inspect::{Shape, inspect};
 use crate::linked::Linked;
-use crate::linker;
+use crate::linker::Linkers;
 use crate::outbound::{Internal, OutboundPolicy};
 use crate::resting::Resting;
 use crate::revision::{Parts, Revision};
-use crate::state::{CallState, GuestEnv};
+use crate::state::GuestEnv;
 use crate::warm::{Warm, WarmBudget};
 
 /// Components that are compiled at once. One uses every core while it lasts.
@@ -163,7 +162,7 @@ pub struct Runtime {
 
 /// What each engine has of its own.
 struct EngineSide {
-    linker: Linker<CallState>,
+    linkers: Linkers,
     pool: Arc<Pool>,
     warm: Arc<WarmBudget>,
     processes: Arc<Resting>,
@@ -171,14 +170,14 @@ struct EngineSide {
 
 impl EngineSide {
     fn new(engines: &Engines, kind: EngineKind, processes: usize) -> anyhow::Result<Self> {
-        let linker = linker::build(engines.get(kind), kind).map_err(anyhow::Error::from).context("linking the host")?;
+        let linkers = Linkers::new(engines.get(kind), kind).map_err(anyhow::Error::from).context("linking the host")?;
         let all = engines.instances(kind) as usize;
         let processes = processes.min(all);
         let total = all - processes;
         // Idle warm instances sit in slots of the pool without being admitted: a quarter of the slots is theirs.
         let warm = total / 4;
         Ok(Self {
-            linker,
+            linkers,
             pool: Pool::new((total - warm).max(1)),
             warm: WarmBudget::new(warm),
             processes: Resting::new(processes),
@@ -248,7 +247,8 @@ impl Runtime {
         let id = revision_id(&spec, content.as_str());
         let component = self.compile(&spec, shape.engine, content.as_str().to_owned()).await?;
         let pre = side
-            .linker
+            .linkers
+            .of(&spec.buckets)
             .instantiate_pre(&component)
             .map_err(anyhow::Error::from)
             .with_context(|| format!("plugin `{}` imports something that this host does not offer", spec.name))?;

@@ -10,14 +10,20 @@ use crate::stats::CallStats;
 
 /// Runs the work of a call. A panic in it is the call's failure: the guest's store is dropped with the work, as after a
 /// trap, so nothing half done is seen again.
-pub(crate) async fn caught<T>(stats: &CallStats, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let ended = AssertUnwindSafe(work).catch_unwind().await;
-    ended.unwrap_or_else(|panic| {
-        let detail = format!("the host's own code panicked: {}", said(panic.as_ref()));
-        let failure = Failure::new(FailureKind::Internal, stats.phase(), detail);
-        // Whoever reads a body of this call learns that it broke off.
-        stats.cut_off(failure.clone());
-        Err(failure)
+///
+/// Not an `async fn`: that would keep the work twice, as its argument and as what it waits for, and a guest's future is large.
+pub(crate) fn caught<T>(
+    stats: &CallStats,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> impl Future<Output = Result<T, Failure>> {
+    AssertUnwindSafe(work).catch_unwind().map(|ended| {
+        ended.unwrap_or_else(|panic| {
+            let detail = format!("the host's own code panicked: {}", said(panic.as_ref()));
+            let failure = Failure::new(FailureKind::Internal, stats.phase(), detail);
+            // Whoever reads a body of this call learns that it broke off.
+            stats.cut_off(failure.clone());
+            Err(failure)
+        })
     })
 }
 

@@ -10,7 +10,8 @@ use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HOST, ORIGIN};
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
-use http_body_util::BodyExt as _;
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use skep_types::{Call, Clock, RequestId};
 use tower::ServiceExt as _;
@@ -71,7 +72,7 @@ impl Front {
             uri: request.uri().clone(),
         });
         let call = Call { id: id.clone(), client: origin.client, secure: origin.secure, captures: Vec::new(), hops: 0 };
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let request = request.map(boxed);
         let (mut response, plugin) = self.route(call, request).await;
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID, value);
@@ -108,6 +109,14 @@ impl Front {
         let plugin = self.options.access_log.then(|| target.handler.plugin().to_string());
         (dispatch(&target, call, request, &context).await, plugin)
     }
+}
+
+/// Most requests have no body: the box around nothing is no allocation.
+fn boxed(body: Incoming) -> RequestBody {
+    if body.is_end_stream() {
+        return Empty::new().map_err(|never| match never {}).boxed_unsync();
+    }
+    body.map_err(Into::into).boxed_unsync()
 }
 
 async fn dispatch(

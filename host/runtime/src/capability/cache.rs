@@ -1,5 +1,7 @@
 //! `skep:plugin/cache`: the guest's side of the buckets in `skep-cache`, and of what is behind them in `skep-second`.
 
+pub(crate) mod at_once;
+
 use std::time::Duration;
 
 use skep_bindings::cache::{self, Condition, Entry, Fetched, Lifetime, Page, Stats};

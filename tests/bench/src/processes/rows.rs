@@ -18,8 +18,10 @@ use crate::table::median;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the first processes have for their start; not a part of what must be flat.
-const BEGIN: Duration = Duration::from_secs(20);
+/// Rounds of the example before what must be flat begins: by then every place has had its process, and another one after it.
+const WARM_UP_ROUNDS: u64 = 2;
+/// How long they may take.
+const WARM_UP_MAX: Duration = Duration::from_secs(180);
 /// What is called the first and the last value is the median of so many seconds: all rows once.
 const SPAN: f64 = 30.0;
 /// The bar: how far memory may be from where it began.
@@ -56,48 +58,74 @@ pub(super) fn measure(args: &Args, seconds: u64, picture: &Path, bars: &mut Bars
     std::fs::write(folder.path().join("skep.toml"), manifest()?)?;
     let server = Server::program(&args.skep(), folder.path(), "serve")?;
     let at_start = server.resident_kib()? / 1024.0;
-    println!("examples/rows for {seconds} s; {at_start:.0} MiB right after the start of the host");
-    let all = BEGIN + Duration::from_secs(seconds);
+    println!(
+        "examples/rows for {seconds} s after {WARM_UP_ROUNDS} rounds; {at_start:.0} MiB right after the start of the host"
+    );
     let (said, is_over) = (Mutex::default(), AtomicBool::new(false));
-    let (samples, stats) = std::thread::scope(|scope| {
+    let (seen, stats) = std::thread::scope(|scope| {
         let asked = scope.spawn(|| look(&mut Client::new(server.address()), &said, &is_over));
-        let samples = watch(&server, all, &said);
+        let seen = watch(&server, Duration::from_secs(seconds), &said);
         is_over.store(true, Ordering::Relaxed);
         let stats = asked.join().map_err(|_| anyhow::anyhow!("a panic while the example was asked"))?;
-        anyhow::Ok((samples?, stats?))
+        anyhow::Ok((seen?, stats?))
     })?;
-    draw(&samples, picture)?;
-    print(&samples, &stats, picture, bars)
+    draw(&seen.samples, picture)?;
+    print(&seen, &stats, picture, bars)
+}
+
+/// What was seen.
+struct Seen {
+    samples: Vec<Sample>,
+    /// When it was warm.
+    from: f64,
+}
+
+/// What the example said last.
+#[derive(Default)]
+struct Said {
+    mean_us: Option<f64>,
+    rounds: u64,
 }
 
 /// Asks the example how it is, on a thread of its own: it may be busy. Returns what it said last.
-fn look(client: &mut Client, said: &Mutex<Option<f64>>, is_over: &AtomicBool) -> anyhow::Result<Value> {
+fn look(client: &mut Client, said: &Mutex<Said>, is_over: &AtomicBool) -> anyhow::Result<Value> {
     let mut last = Value::Null;
     while !is_over.load(Ordering::Relaxed) {
         last = serde_json::from_str(&ask(client, "/stats")?).context("reading /stats")?;
-        *said.lock().unwrap_or_else(PoisonError::into_inner) = mean_us(&last);
+        let rounds = last.get("rounds").and_then(Value::as_u64).context("no `rounds` in /stats")?;
+        *said.lock().unwrap_or_else(PoisonError::into_inner) = Said { mean_us: mean_us(&last), rounds };
         std::thread::park_timeout(LOOK);
     }
     Ok(last)
 }
 
-/// Looks at the server for so long.
-fn watch(server: &Server, all: Duration, said: &Mutex<Option<f64>>) -> anyhow::Result<Vec<Sample>> {
+/// Looks at the server until it is warm, and for so long.
+fn watch(server: &Server, warm: Duration, said: &Mutex<Said>) -> anyhow::Result<Seen> {
     let began = now();
     let (mut samples, mut before, mut cpu_before) = (Vec::new(), began, server.cpu_us()?);
     let cores = std::thread::available_parallelism()?.get() as f64;
-    while began.elapsed() < all {
+    let mut from = None;
+    while from.is_none_or(|from: Duration| began.elapsed() < from + warm) {
         std::thread::park_timeout(LOOK);
         let (at, cpu) = (now(), server.cpu_us()?);
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        if from.is_none() && said.rounds >= WARM_UP_ROUNDS {
+            from = Some(at - began);
+        }
+        anyhow::ensure!(
+            from.is_some() || at - began < WARM_UP_MAX,
+            "the example did {} rounds in {WARM_UP_MAX:?}, not {WARM_UP_ROUNDS}",
+            said.rounds
+        );
         samples.push(Sample {
             second: (at - began).as_secs_f64(),
-            mean_us: said.lock().unwrap_or_else(PoisonError::into_inner).take(),
+            mean_us: said.mean_us.take(),
             cpu_percent: (cpu - cpu_before) / ((at - before).as_secs_f64() * 1e4 * cores),
             mib: server.resident_kib()? / 1024.0,
         });
         (before, cpu_before) = (at, cpu);
     }
-    Ok(samples)
+    Ok(Seen { samples, from: from.unwrap_or_default().as_secs_f64() })
 }
 
 /// The mean time of a message in microseconds, by whatever name it has there.
@@ -124,8 +152,8 @@ fn draw(samples: &[Sample], picture: &Path) -> anyhow::Result<()> {
     std::fs::write(picture, text).with_context(|| format!("writing {}", picture.display()))
 }
 
-fn print(samples: &[Sample], stats: &Value, picture: &Path, bars: &mut Bars) -> anyhow::Result<()> {
-    let (from, to) = (BEGIN.as_secs_f64(), samples.last().context("nothing was seen")?.second);
+fn print(Seen { samples, from }: &Seen, stats: &Value, picture: &Path, bars: &mut Bars) -> anyhow::Result<()> {
+    let (from, to) = (*from, samples.last().context("nothing was seen")?.second);
     let span = SPAN.min((to - from) / 2.0);
     let first: Vec<_> = samples.iter().filter(|sample| (from..from + span).contains(&sample.second)).collect();
     let last: Vec<_> = samples.iter().filter(|sample| sample.second >= to - span).collect();
