@@ -162,3 +162,37 @@ async fn a_thousand_hostile_calls_at_once_leave_the_neighbour_alone() {
         assert!([500, 502, 503, 504].contains(&status), "{status}");
     }
 }
+
+/// On one thread: what a guest does not give back, nobody else has.
+#[tokio::test]
+async fn a_guest_that_does_nothing_but_call_the_host_gives_its_turns_back_and_meets_its_deadline() {
+    let host = Host::start(&format!(
+        r#"
+        [plugins.caller]
+        source = "{caller}"
+        routes = ["/get", "/put", "/fill"]
+        limits = {{ fuel = 1_000_000_000_000_000, deadline = "2s" }}
+        caches = {{ hot = {{}} }}
+
+        [plugins.caller-neighbour]
+        source = "{neighbour}"
+        routes = ["/"]
+        "#,
+        caller = guests::cache_bench().display(),
+        neighbour = guests::wstd().display(),
+    ))
+    .await;
+    assert_eq!(host.get("/fill?b=hot&keys=10&n=1").await.status, 200);
+    for operation in ["get", "put"] {
+        let path = format!("/{operation}?b=hot&keys=10&n=1000000000");
+        let calls = tokio::spawn(skep_tests::host::send(host.request("GET", &path)));
+        let mut answers = 0;
+        while !calls.is_finished() {
+            assert_eq!(host.get("/").await.status, 200);
+            answers += 1;
+        }
+        let reply = calls.await.unwrap();
+        assert_eq!((reply.status, reply.code().as_str()), (504, "deadline"), "{operation}: {}", reply.body);
+        assert!(answers >= 20, "the neighbour answered {answers} times beside {operation}");
+    }
+}

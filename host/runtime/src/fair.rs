@@ -15,6 +15,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::stats::CallStats;
+
 /// Identifies whose share a slice counts against.
 pub(crate) type Party = u64;
 
@@ -127,6 +129,7 @@ pub(crate) struct Fair<F> {
     inner: F,
     share: Arc<FairShare>,
     party: Party,
+    stats: Arc<CallStats>,
     ticket: Option<Arc<Ticket>>,
     detector: Arc<Detector>,
     waker: Waker,
@@ -156,10 +159,10 @@ impl Wake for Detector {
 }
 
 impl<F: Future + Unpin> Fair<F> {
-    pub(crate) fn new(inner: F, share: Arc<FairShare>, party: Party) -> Self {
+    pub(crate) fn new(inner: F, share: Arc<FairShare>, party: Party, stats: Arc<CallStats>) -> Self {
         let detector = Arc::new(Detector { state: AtomicU8::new(IDLE), outer: AtomicWaker::new() });
         let waker = Waker::from(Arc::clone(&detector));
-        Self { inner, share, party, ticket: None, detector, waker }
+        Self { inner, share, party, stats, ticket: None, detector, waker }
     }
 }
 
@@ -176,12 +179,18 @@ impl<F: Future + Unpin> Future for Fair<F> {
             }
         }
         let holds_turn = this.ticket.take().is_some();
-        this.detector.state.store(POLLING, Ordering::Release);
-        let polled = Pin::new(&mut this.inner).poll(&mut Context::from_waker(&this.waker));
-        let woken = this.detector.state.swap(IDLE, Ordering::AcqRel) == WOKEN;
-        if polled.is_pending() && woken {
-            this.ticket = Some(this.share.ask(this.party, cx.waker()));
-        }
+        let polled = loop {
+            this.detector.state.store(POLLING, Ordering::Release);
+            let polled = Pin::new(&mut this.inner).poll(&mut Context::from_waker(&this.waker));
+            let woken = this.detector.state.swap(IDLE, Ordering::AcqRel) == WOKEN;
+            if polled.is_ready() || !woken {
+                break polled;
+            }
+            if this.stats.slice.ended() {
+                this.ticket = Some(this.share.ask(this.party, cx.waker()));
+                break polled;
+            }
+        };
         if holds_turn {
             this.share.done();
         }
@@ -203,7 +212,21 @@ impl<F> Drop for Fair<F> {
 mod tests {
     use std::sync::Mutex as StdMutex;
 
+    use skep_types::{Call, PluginName, RequestId};
+
     use super::*;
+
+    fn stats() -> Arc<CallStats> {
+        let call = Call {
+            id: RequestId::from_bits(1),
+            client: [127, 0, 0, 1].into(),
+            secure: false,
+            captures: vec![],
+            hops: 0,
+        };
+        let (now, wall) = (crate::body::now(), std::time::SystemTime::UNIX_EPOCH);
+        Arc::new(CallStats::new(PluginName::new("guest").unwrap(), call, (now, now, wall), 0, None))
+    }
 
     /// Spins for so many slices and notes each.
     async fn spin(name: char, slices: usize, trace: Arc<StdMutex<String>>) {
@@ -228,9 +251,14 @@ mod tests {
         let mut tasks = Vec::new();
         for _ in 0..9 {
             let spinner = Box::pin(spin('a', 50, Arc::clone(&trace)));
-            tasks.push(tokio::spawn(Fair::new(spinner, Arc::clone(&share), 1)));
+            tasks.push(tokio::spawn(Fair::new(spinner, Arc::clone(&share), 1, stats())));
         }
-        tasks.push(tokio::spawn(Fair::new(Box::pin(spin('b', 50, Arc::clone(&trace))), Arc::clone(&share), 2)));
+        tasks.push(tokio::spawn(Fair::new(
+            Box::pin(spin('b', 50, Arc::clone(&trace))),
+            Arc::clone(&share),
+            2,
+            stats(),
+        )));
         for task in tasks {
             task.await.unwrap();
         }
@@ -244,16 +272,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_guest_goes_on_until_its_turn_is_over() {
+        let share = FairShare::new(1);
+        let (trace, stats) = (Arc::new(StdMutex::new(String::new())), stats());
+        // Its intervals are a tenth of a turn.
+        stats.slice.paid(100_000, 10_000);
+        let mut guest = Fair::new(Box::pin(spin('x', 15, Arc::clone(&trace))), Arc::clone(&share), 1, stats);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
+        assert_eq!(trace.lock().unwrap().len(), 1, "the turn's last interval");
+        assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
+        assert_eq!(trace.lock().unwrap().len(), 11, "a whole turn");
+        assert!(Pin::new(&mut guest).poll(&mut context).is_ready());
+        assert_eq!(share.state.lock().taken, 0);
+    }
+
+    #[tokio::test]
     async fn a_dropped_guest_gives_its_turn_back() {
         let share = FairShare::new(1);
         let trace = Arc::new(StdMutex::new(String::new()));
         for _ in 0..3 {
-            let mut guest = Fair::new(Box::pin(spin('x', 50, Arc::clone(&trace))), Arc::clone(&share), 1);
+            let mut guest = Fair::new(Box::pin(spin('x', 50, Arc::clone(&trace))), Arc::clone(&share), 1, stats());
             let mut context = Context::from_waker(Waker::noop());
             assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
         }
         assert_eq!(share.state.lock().taken, 0);
-        Fair::new(Box::pin(spin('y', 5, trace)), Arc::clone(&share), 2).await;
+        Fair::new(Box::pin(spin('y', 5, trace)), Arc::clone(&share), 2, stats()).await;
         assert_eq!(share.state.lock().taken, 0);
     }
 }

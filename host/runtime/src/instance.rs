@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use skep_types::{Failure, Phase};
-use wasmtime::{CallHook, Store};
+use wasmtime::{CallHook, Store, StoreContextMut};
 
 use crate::classify::classify;
 use crate::linked::{Guest, Role};
 use crate::revision::Revision;
+use crate::slice::TURN_FUEL;
 use crate::state::CallState;
 use crate::stats::CallStats;
-
-/// Fuel between two yields to the scheduler. Less makes spinning dearer, more makes a neighbour wait.
-const SLICE_FUEL: u64 = 100_000;
 
 /// A store with its guest, kept between calls only for plugins that opted into reuse.
 pub(crate) struct Live {
@@ -62,13 +60,12 @@ impl Running {
         let warm = if role == Role::Http { revision.warm().take() } else { None };
         if let Some(mut live) = warm {
             live.store.data_mut().start_call(stats);
-            live.store.set_fuel(tank).map_err(internal)?;
+            fuel_up(&mut live.store, tank).map_err(internal)?;
             live.uses += 1;
             running.live = Some(live);
         } else {
             let mut store = new_store(revision, stats);
-            store.set_fuel(tank).map_err(internal)?;
-            store.fuel_async_yield_interval(Some(SLICE_FUEL)).map_err(internal)?;
+            fuel_up(&mut store, tank).map_err(internal)?;
             // The store goes into a guard at once: a start function that never ends is recorded like any other call.
             let mut starting = Starting { store: Some(store), fuel, stats: Arc::clone(stats) };
             let guest = match starting.store.as_mut() {
@@ -97,7 +94,7 @@ impl Running {
         role: Role,
     ) -> Result<Self, Failure> {
         live.store.data_mut().start_call(stats);
-        live.store.set_fuel(fuel.saturating_sub(charge as u64)).map_err(|error| {
+        fuel_up(&mut live.store, fuel.saturating_sub(charge as u64)).map_err(|error| {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         })?;
         stats.enter(Phase::Handle);
@@ -186,18 +183,29 @@ fn new_store(revision: &Revision, stats: &Arc<CallStats>) -> Store<CallState> {
     let mut store = Store::new(revision.engine(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(revision.hostcall_bytes());
-    store.call_hook(|mut store, hook| {
-        match hook {
-            CallHook::ReturningFromHost => {
-                let debt = store.data().stats.settle();
-                if debt > 0 {
-                    let fuel = store.get_fuel()?;
-                    store.set_fuel(fuel.saturating_sub(debt))?;
-                }
-            }
-            CallHook::CallingHost | CallHook::CallingWasm | CallHook::ReturningFromWasm => {}
-        }
-        Ok(())
+    store.call_hook(|mut store, hook| match hook {
+        CallHook::ReturningFromHost => settle(&mut store),
+        CallHook::CallingHost | CallHook::CallingWasm | CallHook::ReturningFromWasm => Ok(()),
     });
     store
+}
+
+/// Fuel for a call, and a turn that begins.
+fn fuel_up(store: &mut Store<CallState>, fuel: u64) -> wasmtime::Result<()> {
+    store.fuel_async_yield_interval(Some(TURN_FUEL))?;
+    store.set_fuel(fuel)
+}
+
+/// The guest pays what it owes to the host function that returns.
+fn settle(store: &mut StoreContextMut<'_, CallState>) -> wasmtime::Result<()> {
+    let debt = store.data().stats.settle();
+    if debt == 0 {
+        return Ok(());
+    }
+    let before = store.get_fuel()?;
+    let after = before.saturating_sub(debt);
+    let interval = store.data().stats.slice.paid(before, after);
+    // In this order: what sets the fuel begins the interval.
+    store.fuel_async_yield_interval(Some(interval))?;
+    store.set_fuel(after)
 }

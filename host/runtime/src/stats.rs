@@ -6,6 +6,8 @@ use std::time::{Instant, SystemTime};
 
 use skep_types::{Call, Failure, Phase, PluginName};
 
+use crate::slice::Slice;
+
 /// One call's facts. It is bound to the call, not to the store, so that a reused instance carries nothing over.
 #[derive(Debug)]
 pub(crate) struct CallStats {
@@ -23,6 +25,7 @@ pub(crate) struct CallStats {
     memory_denied: AtomicBool,
     /// Bytes that host functions copied and that the guest has not paid fuel for yet.
     fuel_debt: AtomicU64,
+    pub(crate) slice: Slice,
     log_left: AtomicU64,
     log_dropped: AtomicU64,
     request_too_large: AtomicBool,
@@ -50,6 +53,7 @@ impl CallStats {
             memory_peak: AtomicU64::new(0),
             memory_denied: AtomicBool::new(false),
             fuel_debt: AtomicU64::new(0),
+            slice: Slice::new(),
             log_left: AtomicU64::new(log_bytes),
             log_dropped: AtomicU64::new(0),
             request_too_large: AtomicBool::new(false),

@@ -140,7 +140,7 @@ pub(crate) fn prepare(revision: &Arc<Revision>, call: impl FnOnce() -> Call, rol
         let revision = &preparing.0;
         let start = async {
             let start = Running::start_with(revision, &stats, revision.limits().fuel, 0, role);
-            Fair::new(pin!(start), Arc::clone(revision.fair()), revision.party()).await
+            Fair::new(pin!(start), Arc::clone(revision.fair()), revision.party(), Arc::clone(&stats)).await
         };
         let started = tokio::time::timeout_at(tokio::time::Instant::from_std(stats.deadline), caught(&stats, start));
         if let Ok(Ok(running)) = started.await

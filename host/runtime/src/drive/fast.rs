@@ -44,7 +44,7 @@ pub(crate) async fn call(
             Err(error) => Err(running.failed(&error)),
         }
     };
-    let response = Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party()).await?;
+    let response = Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party(), Arc::clone(stats)).await?;
     drop(admitted);
     from_guest(response, revision.limits())
 }

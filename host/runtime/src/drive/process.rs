@@ -139,7 +139,7 @@ impl WasmInstance {
                 let answer = answer.map_err(|error| running.failed(&error))?;
                 Ok((answer, running.keep()))
             };
-            Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party()).await
+            Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party(), Arc::clone(&stats)).await
         };
         let ended = match tokio::time::timeout_at(timer, pin!(caught(&stats, work))).await {
             Ok(ended) => ended,

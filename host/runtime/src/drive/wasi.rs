@@ -62,7 +62,7 @@ pub(crate) async fn call(
     let (sender, head) = oneshot::channel();
     let guest = run(Arc::clone(revision), Arc::clone(stats), admitted, request, sender);
     let guest: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(guest);
-    let guest = Fair::new(guest, Arc::clone(revision.fair()), revision.party());
+    let guest = Fair::new(guest, Arc::clone(revision.fair()), revision.party(), Arc::clone(stats));
     Answering::new(guest, head, limits.response_body.0).answer(stats).await
 }
 
