@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Fuel of a turn. Less makes spinning dearer, more makes a neighbour wait.
 pub(crate) const TURN_FUEL: u64 = 100_000;
-/// The shortest interval of a guest whose turn is over: the next few instructions of any toolchain's code end it.
-const SHORT: u64 = 64;
+/// The shortest interval that costs next to nothing.
+const EASY: u64 = 2048;
 /// What ending an interval costs, in fuel: so many instructions take as long. It bounds how often a guest is resumed in a turn.
-const INTERVAL_COST: u64 = 512;
+const INTERVAL_COST: u64 = 128;
 /// No fuel level: nothing was paid in this turn yet.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -25,26 +25,37 @@ pub(crate) struct Slice {
     left: AtomicU64,
     /// The fuel level at the turn's first payment.
     from: AtomicU64,
+    /// The fuel level after the last payment.
+    paid: AtomicU64,
 }
 
 impl Slice {
     pub(crate) fn new() -> Self {
-        Self { interval: AtomicU64::new(TURN_FUEL), left: AtomicU64::new(TURN_FUEL), from: AtomicU64::new(UNKNOWN) }
+        Self {
+            interval: AtomicU64::new(TURN_FUEL),
+            left: AtomicU64::new(TURN_FUEL),
+            from: AtomicU64::new(UNKNOWN),
+            paid: AtomicU64::new(UNKNOWN),
+        }
     }
 
     /// The guest paid the host: its fuel was at one level and is at another. Returns the interval that is to begin.
+    ///
+    /// No interval can be changed before the next payment, and a guest may compute for long until then. So it is a short one
+    /// only when the turn is over, and then half of what the guest did since its last payment: if it goes on as it did, it ends
+    /// before the guest calls again.
     pub(crate) fn paid(&self, before: u64, after: u64) -> u64 {
         let from = match self.from.load(Ordering::Relaxed) {
             UNKNOWN => before,
             from => from,
         };
-        let used = from.saturating_sub(after);
-        let interval = match TURN_FUEL.saturating_sub(used) {
-            // It was to end its turn, and called the host again within the short interval.
-            _ if used >= 2 * TURN_FUEL => 1,
-            left => left.max(SHORT),
+        let own = self.paid.load(Ordering::Relaxed).saturating_sub(before);
+        let interval = match TURN_FUEL.saturating_sub(from.saturating_sub(after)) {
+            0 => (own / 2).clamp(1, EASY),
+            left => left.max(EASY),
         };
         self.from.store(from, Ordering::Relaxed);
+        self.paid.store(after, Ordering::Relaxed);
         self.interval.store(interval, Ordering::Relaxed);
         self.left.store(interval, Ordering::Relaxed);
         interval
@@ -77,32 +88,39 @@ mod tests {
     #[test]
     fn what_the_host_does_for_a_guest_counts() {
         let slice = Slice::new();
-        let mut fuel = 1_000_000;
-        // The guest's own work and the host's, call by call; no interval ends.
-        for used in [10_000, 30_000, 55_000, 99_000] {
-            let before = 1_000_000 - used + 5_000;
-            fuel = 1_000_000 - used;
-            // The first payment is where counting begins.
-            let counted = if used == 10_000 { 5_000 } else { used - 5_000 };
-            assert_eq!(slice.paid(before, fuel), TURN_FUEL - counted, "after {used}");
+        // Calls that cost 1,000 each, after 500 of the guest's own. No interval ends.
+        let call = |number: u64| {
+            let before = 1_000_000 - number * 1_500;
+            slice.paid(before, before - 1_000)
+        };
+        assert_eq!(call(0), 99_000, "counting begins with the first payment");
+        for number in 1..65 {
+            assert_eq!(call(number), 99_000 - number * 1_500, "after {number} more");
         }
-        assert_eq!(slice.paid(fuel, fuel - 50_000), SHORT, "its turn is over");
-        assert_eq!(slice.paid(fuel - 50_000, fuel - 99_000), SHORT);
-        assert_eq!(slice.paid(fuel - 99_000, fuel - 150_000), 1, "it stops at the next instruction that counts");
+        assert_eq!(call(65), EASY, "none is shorter than needed");
+        assert_eq!(call(66), 250, "the turn is over: it ends before the next call");
         assert!(slice.ended());
-        assert_eq!(slice.paid(500_000, 499_000), TURN_FUEL - 1_000, "a new turn");
+        assert_eq!(call(67), 99_000, "a new turn");
     }
 
     #[test]
-    fn a_guest_that_computes_after_many_calls_goes_on_in_short_intervals_for_a_whole_turn() {
+    fn a_guest_that_calls_ever_faster_is_caught() {
         let slice = Slice::new();
-        assert_eq!(slice.paid(1_000_000, 901_000), 1_000);
-        assert!(slice.ended(), "the rest of the turn");
-        let intervals = (1..).find(|_| slice.ended()).unwrap();
-        assert_eq!(intervals, 100);
-        assert_eq!(slice.paid(800_000, 600_000), 1);
+        assert_eq!(slice.paid(1_000_000, 800_000), EASY, "one large answer is more than a turn");
+        assert_eq!(slice.paid(799_000, 600_000), 500);
+        assert_eq!(slice.paid(599_600, 400_000), 200);
+        assert_eq!(slice.paid(400_000, 200_000), 1);
         assert!(slice.ended());
-        let intervals = (1..).find(|_| slice.ended()).unwrap();
-        assert_eq!(intervals, 196, "what resuming costs counts too");
+    }
+
+    #[test]
+    fn a_guest_that_computes_after_its_calls_goes_on_for_whole_turns() {
+        let slice = Slice::new();
+        let intervals = || (1..).find(|_| slice.ended()).unwrap();
+        assert_eq!(slice.paid(1_000_000, 910_000), 10_000);
+        assert_eq!([intervals(), intervals()], [1, 10]);
+        slice.paid(800_000, 600_000);
+        assert_eq!(slice.paid(599_980, 500_000), 10);
+        assert_eq!([intervals(), intervals()], [1, 782], "what resuming it costs counts too");
     }
 }
