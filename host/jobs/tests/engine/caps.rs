@@ -9,7 +9,7 @@ use crate::ground::{Fault, Ground};
 use crate::{Attempt, Rig, clock, queue, quiet_options, secs, spec, two_jobs};
 
 /// So many at once here and everywhere, and how often.
-fn under(concurrency: u32, global: Option<u32>, rate: Option<RateLimit>) -> PluginJobs {
+pub fn under(concurrency: u32, global: Option<u32>, rate: Option<RateLimit>) -> PluginJobs {
     let options = QueueOptions {
         concurrency: NonZeroU32::new(concurrency).unwrap(),
         global_concurrency: global.and_then(NonZeroU32::new),
@@ -228,6 +228,30 @@ async fn another_cap_holds_at_once() {
     assert_eq!(rig.all_begun().await.len(), 1);
     rig.configure(under(9, None, None), 5);
     assert_eq!(rig.all_begun().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_lease_under_way_does_not_bring_back_what_a_rate_that_was_lifted_said() {
+    for ground in [Ground::memory(), Ground::sqlite()] {
+        let rig = Rig::on(ground, clock(), quiet_options());
+        rig.configure(under(2, None, rate(1)), 1);
+        rig.settle().await;
+        rig.ground.given.lock().clear();
+        let held = rig.ground.answers.lock().await;
+        rig.jobs.enqueue(&crate::plugin(), vec![spec("a"), spec("a")]).await.unwrap();
+        while rig.ground.given.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        rig.configure(under(2, None, None), 2);
+        // The queue takes note of it, and waits on.
+        for _ in 0..40 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        assert_eq!(rig.all_begun().await.len(), 2, "at once");
+        let given: Vec<_> = rig.ground.given.lock().iter().map(|given| (given.caps, given.fences.len())).collect();
+        assert!(given[0].0.rate.is_some() && given[0].1 == 1 && given[1].0.is_empty(), "{given:?}");
+    }
 }
 
 #[tokio::test]
