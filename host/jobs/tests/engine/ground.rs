@@ -33,6 +33,7 @@ pub enum Fault {
 /// What a lease kept to, and what it gave.
 #[derive(Clone, Debug)]
 pub struct Given {
+    pub queue: QueueRef,
     pub worker: String,
     pub caps: Caps,
     pub now: Timestamp,
@@ -201,13 +202,13 @@ impl Store for Ground {
     fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
         let (given, answers) = (Arc::clone(&self.given), Arc::clone(&self.answers));
         self.write(settle.len(), move |store| {
-            let asked = lease.as_ref().map(|asked| (asked.worker.clone(), asked.caps, asked.now));
+            let asked = lease.clone();
             let answer = store.settle_and_lease(settle, lease);
             Box::pin(async move {
                 let round = answer.await?;
-                if let Some((worker, caps, now)) = asked {
+                if let Some(LeaseRequest { queue, worker, caps, now, .. }) = asked {
                     let fences = round.1.jobs.iter().filter_map(|job| Some(job.lease.as_ref()?.fence)).collect();
-                    given.lock().push(Given { worker, caps, now, fences });
+                    given.lock().push(Given { queue, worker, caps, now, fences });
                 }
                 drop(answers.lock().await);
                 Ok(round)

@@ -267,8 +267,6 @@ impl State {
             row.job.lease = None;
             row.errors.push(Attempt { attempt: row.job.attempt, at: now, error: "its worker is dead".to_owned() });
             if row.job.attempt >= row.job.max_attempts {
-                // As to another host on PostgreSQL: its place came free.
-                self.changes.available.push(row.job.queue.clone());
                 self.finish(*id, JobState::Discarded, now);
             } else {
                 row.job.state = JobState::Available;
