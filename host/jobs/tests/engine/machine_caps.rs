@@ -284,7 +284,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(10))]
     #[test]
     fn the_same_holds_over_sqlite(caps in caps(), steps in steps()) {
         let poll = Options::default().poll.as_millis() as u64;
