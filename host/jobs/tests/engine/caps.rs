@@ -9,7 +9,7 @@ use crate::ground::{Fault, Ground};
 use crate::{Attempt, Rig, clock, queue, quiet_options, secs, spec, two_jobs};
 
 /// So many at once here and everywhere, and how often.
-fn under(concurrency: u32, global: Option<u32>, rate: Option<RateLimit>) -> PluginJobs {
+pub fn under(concurrency: u32, global: Option<u32>, rate: Option<RateLimit>) -> PluginJobs {
     let options = QueueOptions {
         concurrency: NonZeroU32::new(concurrency).unwrap(),
         global_concurrency: global.and_then(NonZeroU32::new),
@@ -152,17 +152,21 @@ async fn the_places_of_a_dead_host_come_free_with_its_leases() {
     let dead = Rig::on(Arc::clone(&ground), clock(), Options { alone: false, ..quiet_options() });
     dead.configure(under(4, Some(2), None), 1);
     for _ in 0..4 {
-        dead.enqueue(spec("a")).await;
+        // None of them becomes available again, of which the other would hear.
+        dead.enqueue(skep_jobs::JobSpec { max_attempts: Some(1), ..spec("a") }).await;
     }
-    assert_eq!(dead.all_begun().await.len(), 2);
+    let had = dead.all_begun().await;
+    assert_eq!(had.len(), 2);
     // Its clock stands still from now on.
     ground.forget(&dead.ear);
     let lives = Rig::on(Arc::clone(&ground), clock(), Options { alone: false, ..quiet_options() });
     lives.configure(under(4, Some(2), None), 1);
     lives.nothing_begins().await;
-    lives.pass(secs(10)).await;
-    let begun = lives.all_begun().await;
-    assert_eq!((begun.len(), executing(&lives).await), (2, 2));
+    assert!(lives.jobs.cancel(had[0].id(), None).await.unwrap());
+    assert_eq!(lives.all_begun().await.len(), 1, "at once");
+    // Between two looks at the queue, which are 5 s apart.
+    lives.pass(secs(8)).await;
+    assert_eq!((lives.all_begun().await.len(), executing(&lives).await), (1, 2));
 }
 
 #[tokio::test]
@@ -228,6 +232,35 @@ async fn another_cap_holds_at_once() {
     assert_eq!(rig.all_begun().await.len(), 1);
     rig.configure(under(9, None, None), 5);
     assert_eq!(rig.all_begun().await.len(), 4);
+}
+
+#[tokio::test]
+async fn a_lease_under_way_does_not_bring_back_what_a_rate_that_was_lifted_said() {
+    for ground in [Ground::memory(), Ground::sqlite()] {
+        let rig = Rig::on(ground, clock(), quiet_options());
+        rig.configure(under(2, None, rate(1)), 1);
+        rig.settle().await;
+        rig.ground.given.lock().clear();
+        let held = rig.ground.answers.lock().await;
+        rig.jobs.enqueue(&crate::plugin(), vec![spec("a"), spec("a")]).await.unwrap();
+        let given = || {
+            let given = rig.ground.given.lock();
+            let of_queue = given.iter().filter(|given| given.queue == queue("work"));
+            of_queue.map(|given| (given.caps, given.fences.len())).collect::<Vec<_>>()
+        };
+        while given().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        rig.configure(under(2, None, None), 2);
+        // The queue takes note of it, and waits on.
+        for _ in 0..40 {
+            tokio::task::yield_now().await;
+        }
+        drop(held);
+        assert_eq!(rig.all_begun().await.len(), 2, "at once");
+        let given = given();
+        assert!(given[0].0.rate.is_some() && given[0].1 == 1 && given[1].0.is_empty(), "{given:?}");
+    }
 }
 
 #[tokio::test]

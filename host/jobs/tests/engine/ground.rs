@@ -30,11 +30,25 @@ pub enum Fault {
     SettleTooLarge,
 }
 
+/// What a lease kept to, and what it gave.
+#[derive(Clone, Debug)]
+pub struct Given {
+    pub queue: QueueRef,
+    pub worker: String,
+    pub caps: Caps,
+    pub now: Timestamp,
+    pub fences: Vec<Fence>,
+}
+
 pub struct Ground {
     store: Arc<dyn Store>,
     hub: Arc<Hub>,
     /// One for each write, from the front.
     pub faults: Mutex<VecDeque<Fault>>,
+    /// Every lease that was asked for, also where the host does not know what came of it.
+    pub given: Arc<Mutex<Vec<Given>>>,
+    /// Whoever has this keeps rounds from being answered that are carried out meanwhile.
+    pub answers: Arc<tokio::sync::Mutex<()>>,
     under_way: Arc<UnderWay>,
     _folder: Option<TempDir>,
 }
@@ -87,7 +101,15 @@ impl Ground {
     }
 
     fn over(store: Arc<dyn Store>, hub: Arc<Hub>, folder: Option<TempDir>) -> Self {
-        Self { store, hub, faults: Mutex::default(), under_way: Arc::default(), _folder: folder }
+        Self {
+            store,
+            hub,
+            faults: Mutex::default(),
+            given: Arc::default(),
+            answers: Arc::default(),
+            under_way: Arc::default(),
+            _folder: folder,
+        }
     }
 
     pub fn observed_by(&self, observer: Arc<dyn Observer>) {
@@ -178,7 +200,20 @@ impl Store for Ground {
     }
 
     fn settle_and_lease(&self, settle: Vec<Settle>, lease: Option<LeaseRequest>) -> StoreFuture<Round> {
-        self.write(settle.len(), |store| store.settle_and_lease(settle, lease))
+        let (given, answers) = (Arc::clone(&self.given), Arc::clone(&self.answers));
+        self.write(settle.len(), move |store| {
+            let asked = lease.clone();
+            let answer = store.settle_and_lease(settle, lease);
+            Box::pin(async move {
+                let round = answer.await?;
+                if let Some(LeaseRequest { queue, worker, caps, now, .. }) = asked {
+                    let fences = round.1.jobs.iter().filter_map(|job| Some(job.lease.as_ref()?.fence)).collect();
+                    given.lock().push(Given { queue, worker, caps, now, fences });
+                }
+                drop(answers.lock().await);
+                Ok(round)
+            })
+        })
     }
 
     fn heartbeat(&self, leases: Vec<(JobId, Fence)>, now: Timestamp, until: Timestamp) -> StoreFuture<Vec<Lost>> {

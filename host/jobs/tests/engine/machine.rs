@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use skep_jobs::{JobSpec, Options, Outcome, Retention};
+use skep_jobs::{JobSpec, Options, Outcome, PluginJobs, Retention};
 use skep_store::{JobId, JobState};
 
 use crate::ground::{Fault, Ground};
 use crate::{Attempt, Rig, clock, quiet_options, secs, spec, two_jobs};
 
 #[derive(Clone, Debug)]
-enum Step {
+pub enum Step {
     Enqueue {
         max_attempts: u16,
         in_ms: u64,
@@ -28,7 +28,7 @@ enum Step {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub enum End {
     Done,
     Failed,
     RetryIn(u64),
@@ -36,7 +36,7 @@ enum End {
     Cancel,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub fn step() -> impl Strategy<Value = Step> {
     let end = prop_oneof![
         3 => Just(End::Done),
         3 => Just(End::Failed),
@@ -58,7 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What the model knows of a job.
 #[derive(Debug)]
-struct Model {
+pub struct Model {
     max_attempts: u16,
     /// Attempts that ended and count, as far as the host of each was alive.
     failed: u16,
@@ -67,34 +67,36 @@ struct Model {
     loose: bool,
 }
 
-const NODES: [&str; 2] = ["one", "two"];
+/// The hosts, by their place.
+pub const NODES: [&str; 2] = ["one", "two"];
 
-struct World {
-    rigs: [Rig; 2],
-    alive: [bool; 2],
-    running: Vec<(usize, Attempt)>,
+pub struct World {
+    pub rigs: [Rig; 2],
+    pub alive: [bool; 2],
+    /// Attempts that nobody ended, and whose they are.
+    pub running: Vec<(usize, Attempt)>,
     jobs: BTreeMap<JobId, Model>,
 }
 
 impl World {
-    fn new(ground: Arc<Ground>) -> Self {
+    pub fn new(ground: Arc<Ground>, jobs: &PluginJobs) -> Self {
         let retention = Retention { completed: secs(1 << 20), ..Retention::default() };
         let options = |node: &str| Options { alone: false, node: node.to_owned(), retention, ..quiet_options() };
         let one = Rig::on(ground, clock(), options(NODES[0]));
         // Each host has a clock of its own, so that one can stand still.
         let two = Rig::on(Arc::clone(&one.ground), clock(), options(NODES[1]));
         for rig in [&one, &two] {
-            rig.configure(two_jobs(2), 1);
+            rig.configure(jobs.clone(), 1);
         }
         Self { rigs: [one, two], alive: [true, true], running: Vec::new(), jobs: BTreeMap::new() }
     }
 
     /// One of the hosts that live; there is always one.
-    fn host(&self) -> &Rig {
+    pub fn host(&self) -> &Rig {
         if self.alive[0] { &self.rigs[0] } else { &self.rigs[1] }
     }
 
-    async fn settle(&mut self) {
+    pub async fn settle(&mut self) {
         for (at, rig) in self.rigs.iter().enumerate() {
             for attempt in rig.all_begun().await {
                 self.running.push((at, attempt));
@@ -103,7 +105,7 @@ impl World {
         self.check().await;
     }
 
-    async fn pass(&mut self, ms: u64) {
+    pub async fn pass(&mut self, ms: u64) {
         let mut left = ms;
         while left > 0 {
             let step = left.min(500);
@@ -116,7 +118,8 @@ impl World {
         }
     }
 
-    async fn take(&mut self, step: Step) {
+    /// Takes a step, whatever comes of it.
+    pub async fn take(&mut self, step: Step) {
         let any: Vec<JobId> = self.jobs.keys().copied().collect();
         match step {
             Step::Enqueue { max_attempts, in_ms } => {
@@ -161,10 +164,9 @@ impl World {
             Step::Fault(fault) => self.rigs[0].ground.faults.lock().push_back(fault),
             _ => {}
         }
-        self.settle().await;
     }
 
-    fn end(&mut self, attempt: Attempt, end: End) {
+    pub fn end(&mut self, attempt: Attempt, end: End) {
         let stopped = attempt.stop().reason().is_some();
         if let Some(job) = self.jobs.get_mut(&attempt.id()) {
             job.loose |= stopped;
@@ -210,6 +212,16 @@ impl World {
         }
     }
 
+    /// Whether there is a job that is not final.
+    pub async fn is_left(&self) -> bool {
+        for id in self.jobs.keys() {
+            if !self.rigs[0].with_errors(*id).await.0.state.is_final() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Whoever lives does all that is left: no job is lost.
     async fn finish(mut self) {
         self.rigs[0].ground.faults.lock().clear();
@@ -221,11 +233,7 @@ impl World {
                 }
             }
             self.settle().await;
-            let mut left = false;
-            for id in self.jobs.keys() {
-                left |= !self.rigs[0].with_errors(*id).await.0.state.is_final();
-            }
-            if !left {
+            if !self.is_left().await {
                 return;
             }
             self.pass(2_000).await;
@@ -244,10 +252,11 @@ impl Rig {
 fn live(ground: Arc<Ground>, steps: Vec<Step>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut world = World::new(ground);
+        let mut world = World::new(ground, &two_jobs(2));
         world.settle().await;
         for step in steps {
             world.take(step).await;
+            world.settle().await;
         }
         world.finish().await;
     });

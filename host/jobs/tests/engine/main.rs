@@ -15,6 +15,7 @@
 //! | `schedules` | ticks: each once, missed ones as the policy says |
 //! | `drain`, `pruner` | the end of a host; the end of jobs |
 //! | `machine` | random histories against a plain model |
+//! | `machine_caps` | the same, under caps that hold over all hosts and that change |
 //! | `ground`, `memory` | the store under them: SQLite's or one in memory, failing when it is told to |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, unreachable_pub, missing_docs)]
@@ -27,6 +28,7 @@ mod flow;
 mod ground;
 mod leases;
 mod machine;
+mod machine_caps;
 mod memory;
 mod plugins;
 mod pruner;

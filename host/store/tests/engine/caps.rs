@@ -12,6 +12,8 @@ use crate::{Fixture, NOW, commit, job, lease, name, queue};
 crate::on_every_backend! {
     no_more_are_at_work_than_may_be,
     whatever_ends_a_job_gives_its_place_back,
+    a_late_word_and_one_said_twice_give_no_place_back,
+    what_is_at_work_counts_over_restarts,
     a_rate_holds_in_every_stretch_and_over_restarts,
     what_is_given_back_has_begun_all_the_same,
     caps_hold_for_all_of_a_group,
@@ -96,6 +98,39 @@ async fn whatever_ends_a_job_gives_its_place_back(f: Fixture) {
     assert_eq!(round(&f, vec![], under(running(1), 2, NOW)).await.jobs.len(), 1);
     assert_eq!(f.store.reclaim_others("another".to_owned(), NOW).await.unwrap(), 1);
     assert_eq!(round(&f, vec![], under(running(1), 2, NOW)).await.jobs.len(), 1);
+}
+
+async fn a_late_word_and_one_said_twice_give_no_place_back(f: Fixture) {
+    insert(&f, 9).await;
+    let done = |job: &Job| settle(job, Settled::Completed { output: None });
+    let late = round(&f, vec![], under(running(2), 5, NOW)).await.jobs;
+    assert_eq!(f.store.reclaim(NOW + 10_000, 10).await.unwrap().0.len(), 2);
+    let leased = round(&f, vec![], under(running(2), 5, NOW)).await.jobs;
+    let settles = late.iter().map(done).collect();
+    let (settled, none) = f.store.settle_and_lease(settles, Some(under(running(2), 5, NOW))).await.unwrap();
+    assert!(settled.iter().all(Result::is_err));
+    assert_eq!((none.jobs.len(), none.held_back), (0, Some(HeldBack::Running)));
+    let twice = vec![done(&leased[0]), done(&leased[0])];
+    let (settled, one) = f.store.settle_and_lease(twice, Some(under(running(2), 5, NOW))).await.unwrap();
+    assert_eq!(settled.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
+    assert_eq!((one.jobs.len(), one.held_back), (1, Some(HeldBack::Running)));
+    let counts = f.store.queue_counts().await.unwrap()[0].counts;
+    assert_eq!(counts[JobState::Executing as usize], 2);
+}
+
+async fn what_is_at_work_counts_over_restarts(mut f: Fixture) {
+    insert(&f, 9).await;
+    let leased = round(&f, vec![], under(running(2), 5, NOW)).await.jobs;
+    assert_eq!(leased.len(), 2);
+    f.store.close().await.unwrap();
+    f.store = f.home.open(Room::Usual, &f.told).await;
+    let none = round(&f, vec![], under(running(2), 5, NOW)).await;
+    assert_eq!((none.jobs.len(), none.held_back), (0, Some(HeldBack::Running)));
+    // The worker before may still say what became of them; and what it does not is taken over.
+    let one = round(&f, vec![settle(&leased[0], Settled::Completed { output: None })], under(running(2), 5, NOW)).await;
+    assert_eq!((one.jobs.len(), one.held_back), (1, Some(HeldBack::Running)));
+    assert_eq!(f.store.reclaim_others("another".to_owned(), NOW).await.unwrap(), 2);
+    assert_eq!(round(&f, vec![], under(running(2), 5, NOW)).await.jobs.len(), 2);
 }
 
 async fn a_rate_holds_in_every_stretch_and_over_restarts(mut f: Fixture) {

@@ -14,13 +14,13 @@ use skep_store::{
 use skep_test_postgres::Server;
 
 use crate::child::{Host, job, now, open, options, queue};
-use crate::two::{self, NOW, two};
+use crate::two::{self, NOW};
 use crate::{CHILD_CAPPED, CHILD_URL};
 
 const RUNNING: u32 = 3;
 const RATE: RateCap = RateCap { count: NonZeroU32::new(20).unwrap(), period_ms: 300 };
 /// How long a lease lasts, in milliseconds.
-const LEASE: u64 = 2_000;
+pub(crate) const LEASE: u64 = 2_000;
 /// A host gets on if so many jobs have begun.
 const ENOUGH: usize = 30;
 
@@ -203,35 +203,12 @@ async fn hosts_that_are_killed_and_frozen_never_pass_a_cap_nor_keep_a_place() {
     panic!("{places} places are left");
 }
 
-fn running(max: u32) -> Caps {
+pub(crate) fn running(max: u32) -> Caps {
     Caps { running_max: NonZeroU32::new(max), rate: None }
 }
 
-async fn lease(host: &two::Host, settles: Vec<Settle>, caps: Caps, now: u64) -> Leased {
+pub(crate) async fn lease(host: &two::Host, settles: Vec<Settle>, caps: Caps, now: u64) -> Leased {
     host.store.settle_and_lease(settles, Some(under(caps, 5, "worker", now))).await.unwrap().1
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_that_waits_for_a_place_hears_when_the_other_gives_it() {
-    let Some([a, b]) = two().await else { return };
-    a.insert((0..9).map(|number| job(&number.to_string())).collect()).await;
-    let leased = lease(&a, vec![], running(2), NOW).await;
-    assert_eq!((leased.jobs.len(), leased.held_back), (2, Some(HeldBack::Running)));
-    let none = lease(&b, vec![], running(2), NOW).await;
-    assert_eq!((none.jobs.len(), none.held_back), (0, Some(HeldBack::Running)));
-    let done = |at: usize, as_: Settled| {
-        let job = &leased.jobs[at];
-        vec![Settle { id: job.id, fence: job.lease.as_ref().unwrap().fence, now: NOW, as_ }]
-    };
-    for (at, end) in
-        [Settled::Completed { output: None }, Settled::Discarded { error: "no".into() }].into_iter().enumerate()
-    {
-        b.told.forget();
-        a.store.settle(done(at, end)).await.unwrap()[0].unwrap();
-        b.told.of(|changes| changes.available.contains(&queue())).await;
-        let one = lease(&b, vec![], running(2), NOW).await;
-        assert_eq!((one.jobs.len(), one.held_back), (1, Some(HeldBack::Running)));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

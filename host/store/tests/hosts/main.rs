@@ -5,6 +5,7 @@
 //! | `two` | two hosts that do nothing wrong: what each has, and what they are told |
 //! | `races` | both want the same at once |
 //! | `caps` | queues whose leases are capped, by hosts that are killed and frozen |
+//! | `places` | which places of such a queue other hosts hear of |
 //! | `alive` | who lives, what a dead host leaves, how hosts hear of each other |
 //! | `opening` | databases that are not opened, and what is said about it |
 //! | `pooled` | a pooler in between, which gives a connection to each transaction |
@@ -33,6 +34,7 @@ mod halfway;
 mod look;
 mod moved;
 mod opening;
+mod places;
 mod pooled;
 mod races;
 mod rounds;

@@ -37,6 +37,11 @@ impl Told {
         panic!("it is not told: {:?}", self.0.lock());
     }
 
+    /// Whether it was told so.
+    pub(crate) fn has(&self, what: impl Fn(&Changes) -> bool) -> bool {
+        self.0.lock().iter().any(what)
+    }
+
     /// What it was told until now does not count.
     pub(crate) fn forget(&self) {
         self.0.lock().clear();
