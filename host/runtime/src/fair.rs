@@ -197,14 +197,14 @@ impl<F: Future + Unpin> Future for Fair<F> {
             if polled.is_ready() || !woken {
                 break polled;
             }
-            if this.stats.slice.ended() {
-                if holds_turn && turns < ALONE_MAX && this.share.is_alone() {
-                    turns += 1;
-                    continue;
-                }
+            let over = this.stats.slice.ended();
+            let goes_on = !over || holds_turn && turns < ALONE_MAX && this.share.is_alone();
+            // Without a budget of tokio's, whatever it waits for makes it wait until its task yields.
+            if !goes_on || !tokio::task::coop::has_budget_remaining() {
                 this.ticket = Some(this.share.ask(this.party, cx.waker()));
                 break polled;
             }
+            turns += u32::from(over);
         };
         if holds_turn {
             this.share.done();
