@@ -1,5 +1,7 @@
 //! What became of a call that wasmtime ended with an error: one kind, one sentence, and the guest's stack by symbol.
 
+use std::fmt;
+
 use skep_types::{Failure, FailureKind, Limits};
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -22,6 +24,18 @@ const PLUMBING: [&str; 10] = [
     "__wasi",
     "std::process::abort",
 ];
+
+/// The guest was stopped in a call of the host's, because its time was over.
+#[derive(Debug)]
+pub(crate) struct PastDeadline;
+
+impl fmt::Display for PastDeadline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("past the deadline")
+    }
+}
+
+impl std::error::Error for PastDeadline {}
 
 /// Turns an error of wasmtime into a failure. `export` names the handler for traps without a guest stack.
 pub(crate) fn classify(error: &wasmtime::Error, stats: &CallStats, limits: &Limits, export: &str) -> Failure {
@@ -55,6 +69,10 @@ fn kind(error: &wasmtime::Error, stats: &CallStats, limits: &Limits) -> (Failure
         _ if stats.memory_denied() => return memory(),
         Some(trap) => return (FailureKind::Trap, trap.to_string()),
         None => {}
+    }
+    if error.downcast_ref::<PastDeadline>().is_some() {
+        let deadline = stats.deadline.saturating_duration_since(stats.started);
+        return (FailureKind::Deadline, format!("no answer within {deadline:?}"));
     }
     if let Some(exit) = error.downcast_ref::<I32Exit>() {
         return (FailureKind::Trap, format!("the guest exited with status {}", exit.0));

@@ -11,15 +11,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
+use crate::body::now;
 use crate::stats::CallStats;
 
-/// Turns that a guest takes in a row while no other one wants any. Giving each back wakes an idle worker for nothing; meanwhile
-/// that worker looks after the host's I/O. At most about a millisecond.
-const ALONE_MAX: u32 = 8;
+/// Turns that a guest takes in a row while no other one wants any, and for how long. Giving each back wakes an idle worker for
+/// nothing; meanwhile that worker looks after the host's I/O.
+const ALONE_TURNS: u32 = 8;
+const ALONE_FOR: Duration = Duration::from_millis(1);
 
 /// Identifies whose share a slice counts against.
 pub(crate) type Party = u64;
@@ -188,28 +191,51 @@ impl<F: Future + Unpin> Future for Fair<F> {
                 return Poll::Pending;
             }
         }
-        let holds_turn = this.ticket.take().is_some();
-        let mut turns = 1;
-        let polled = loop {
+        let turn = this.ticket.take().map(|_| Turn(&this.share));
+        let mut alone = Alone::default();
+        loop {
             this.detector.state.store(POLLING, Ordering::Release);
             let polled = Pin::new(&mut this.inner).poll(&mut Context::from_waker(&this.waker));
             let woken = this.detector.state.swap(IDLE, Ordering::AcqRel) == WOKEN;
             if polled.is_ready() || !woken {
-                break polled;
+                return polled;
             }
-            let over = this.stats.slice.ended();
-            let goes_on = !over || holds_turn && turns < ALONE_MAX && this.share.is_alone();
+            this.stats.slice.ended();
             // Without a budget of tokio's, whatever it waits for makes it wait until its task yields.
-            if !goes_on || !tokio::task::coop::has_budget_remaining() {
+            let goes_on = turn.is_some() && alone.again(&this.share) && tokio::task::coop::has_budget_remaining();
+            if !goes_on {
                 this.ticket = Some(this.share.ask(this.party, cx.waker()));
-                break polled;
+                return polled;
             }
-            turns += u32::from(over);
-        };
-        if holds_turn {
-            this.share.done();
         }
-        polled
+    }
+}
+
+/// A turn that is given back however it ends: the host's own code may panic in it.
+struct Turn<'a>(&'a FairShare);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.done();
+    }
+}
+
+/// Turns in a row.
+#[derive(Default)]
+struct Alone {
+    turns: u32,
+    since: Option<Instant>,
+}
+
+impl Alone {
+    /// Whether the guest that ended a turn may take the next one at once.
+    fn again(&mut self, share: &FairShare) -> bool {
+        self.turns += 1;
+        if self.turns >= ALONE_TURNS || !share.is_alone() {
+            return false;
+        }
+        let now = now();
+        now.saturating_duration_since(*self.since.get_or_insert(now)) < ALONE_FOR
     }
 }
 
@@ -286,7 +312,7 @@ mod tests {
         assert_eq!(share.state.lock().taken, 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_guest_that_is_alone_gives_back_few_of_its_turns() {
         let share = FairShare::new(2);
         let trace = Arc::new(StdMutex::new(String::new()));
@@ -298,25 +324,31 @@ mod tests {
             assert!(Pin::new(guest).poll(&mut context).is_pending());
             trace.lock().unwrap().len()
         };
-        assert_eq!([turns_of(&mut one), turns_of(&mut one)], [1, 8], "the first turn is a short one");
+        assert_eq!([turns_of(&mut one), turns_of(&mut one)], [1, 8], "the first turn is for everybody");
         assert_eq!([turns_of(&mut other), turns_of(&mut one), turns_of(&mut other)], [1, 1, 1], "two share");
         drop(other);
         assert_eq!(turns_of(&mut one), 8);
     }
 
+    #[test]
+    fn turns_that_take_long_are_given_back_all_the_same() {
+        let share = FairShare::new(2);
+        drop(share.ask(1, Waker::noop()));
+        let mut alone = Alone::default();
+        assert!(alone.again(&share));
+        alone.since = alone.since.map(|since| since.checked_sub(ALONE_FOR).unwrap());
+        assert!(!alone.again(&share));
+    }
+
     #[tokio::test]
-    async fn a_guest_goes_on_until_its_turn_is_over() {
+    async fn a_panic_gives_the_turn_back() {
         let share = FairShare::new(1);
-        let (trace, stats) = (Arc::new(StdMutex::new(String::new())), stats());
-        // Its intervals are a tenth of a turn.
-        stats.slice.paid(100_000, 10_000);
-        let mut guest = Fair::new(Box::pin(spin('x', 15, Arc::clone(&trace))), Arc::clone(&share), 1, stats);
-        let mut context = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
-        assert_eq!(trace.lock().unwrap().len(), 1, "the turn's last interval");
-        assert!(Pin::new(&mut guest).poll(&mut context).is_pending());
-        assert_eq!(trace.lock().unwrap().len(), 11, "a whole turn");
-        assert!(Pin::new(&mut guest).poll(&mut context).is_ready());
+        let guest = async {
+            spin('x', 1, Arc::default()).await;
+            panic!("the host's own code");
+        };
+        let guest: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(guest);
+        assert!(tokio::spawn(Fair::new(guest, Arc::clone(&share), 1, stats())).await.unwrap_err().is_panic());
         assert_eq!(share.state.lock().taken, 0);
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use skep_types::{Failure, Phase};
-use wasmtime::{CallHook, Store, StoreContextMut};
+use wasmtime::{CallHook, Store, StoreContextMut, Trap};
 
-use crate::classify::classify;
+use crate::body::now;
+use crate::classify::{PastDeadline, classify};
 use crate::linked::{Guest, Role};
 use crate::revision::Revision;
-use crate::slice::TURN_FUEL;
+use crate::slice::{Paid, TURN_FUEL};
 use crate::state::CallState;
 use crate::stats::CallStats;
 
@@ -200,11 +201,23 @@ fn fuel_up(store: &mut Store<CallState>, fuel: u64) -> wasmtime::Result<()> {
 fn settle(store: &mut StoreContextMut<'_, CallState>) -> wasmtime::Result<()> {
     let debt = store.data().stats.settle();
     if debt == 0 {
-        return Ok(());
+        // Yielding is such a function, too.
+        return if store.data().stats.slice.goes_on() {
+            store.fuel_async_yield_interval(Some(TURN_FUEL))
+        } else {
+            Ok(())
+        };
     }
     let before = store.get_fuel()?;
     let after = before.saturating_sub(debt);
-    let interval = store.data().stats.slice.paid(before, after);
+    let stats = &store.data().stats;
+    let interval = match stats.slice.paid(before, after) {
+        Paid::Left(left) => left,
+        // Fuel is looked at where functions and loops begin. There may be many calls before that.
+        Paid::Over if after == 0 => return Err(Trap::OutOfFuel.into()),
+        Paid::Over if now() >= stats.deadline => return Err(PastDeadline.into()),
+        Paid::Over => 1,
+    };
     // In this order: what sets the fuel begins the interval.
     store.fuel_async_yield_interval(Some(interval))?;
     store.set_fuel(after)

@@ -17,6 +17,8 @@ pub struct Page {
     pub keys: Vec<String>,
     /// Where to go on; `None` at the end.
     pub cursor: Option<String>,
+    /// Slots that were looked at: what the page cost.
+    pub looked_at: usize,
 }
 
 impl Bucket {
@@ -32,8 +34,8 @@ impl Bucket {
             return Err(Error::Invalid("a page of no keys"));
         }
         let from = cursor.map_or(Ok((0, 0)), |cursor| self.read_cursor(cursor))?;
-        let (keys, next) = self.walk(prefix, from, limit);
-        Ok(Page { keys, cursor: next.map(|(shard, slot)| self.write_cursor(shard, slot)) })
+        let (keys, next, looked_at) = self.walk(prefix, from, limit);
+        Ok(Page { keys, cursor: next.map(|(shard, slot)| self.write_cursor(shard, slot)), looked_at })
     }
 
     /// The same for a cursor that has to be a number, which cannot tell whether it came from this bucket: a wrong one
@@ -53,12 +55,12 @@ impl Bucket {
         let position = position.unwrap_or_default();
         let shard = usize::try_from(position >> 32).unwrap_or(usize::MAX);
         let slot = u32::try_from(position & u64::from(u32::MAX)).unwrap_or(u32::MAX);
-        let (keys, next) = self.walk(prefix, (shard, slot), limit);
+        let (keys, next, _) = self.walk(prefix, (shard, slot), limit);
         Ok((keys, next.map(|(shard, slot)| (shard as u64) << 32 | u64::from(slot))))
     }
 
-    /// A page, and the shard and slot where the next one begins.
-    fn walk(&self, prefix: &str, from: (usize, u32), limit: usize) -> (Vec<String>, Option<(usize, u32)>) {
+    /// A page, the shard and slot where the next one begins, and how many slots were looked at.
+    fn walk(&self, prefix: &str, from: (usize, u32), limit: usize) -> (Vec<String>, Option<(usize, u32)>, usize) {
         let limit = limit.min(PAGE_KEYS_MAX);
         let (mut number, mut slot) = from;
         let life = self.life();
@@ -67,7 +69,7 @@ impl Bucket {
         while let Some(shard) = self.lock_shard(number) {
             while slot < shard.slab.end() {
                 if keys.len() == limit || slots_left == 0 {
-                    return (keys, Some((number, slot)));
+                    return (keys, Some((number, slot)), PAGE_SLOTS_MAX - slots_left);
                 }
                 slots_left -= 1;
                 let entry = shard.slab.slot(slot);
@@ -83,7 +85,7 @@ impl Bucket {
             number += 1;
             slot = 0;
         }
-        (keys, None)
+        (keys, None, PAGE_SLOTS_MAX - slots_left)
     }
 
     fn write_cursor(&self, shard: usize, slot: u32) -> String {

@@ -41,6 +41,7 @@ fn a_page_is_bounded_by_keys_and_by_slots() {
     }
     assert_eq!(bucket.keys("", None, usize::MAX).unwrap().keys.len(), PAGE_KEYS_MAX);
     let page = bucket.keys("none of them", None, 1).unwrap();
+    assert_eq!(page.looked_at, PAGE_SLOTS_MAX, "what was looked at is told, whatever was found");
     assert!(page.keys.is_empty());
     let rest = bucket.keys("none of them", page.cursor.as_deref(), 1).unwrap();
     assert_eq!((page.cursor.is_some(), rest.cursor), (true, None));

@@ -14,6 +14,9 @@ use super::held::HeldLease;
 use super::take;
 use crate::state::CallState;
 
+/// What looking at an entry costs in a search for keys, in fuel: as long as so many instructions take.
+const SLOT_FUEL: usize = 8;
+
 /// What a plugin may do with a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -185,7 +188,7 @@ impl cache::HostBucket for CallState {
     ) -> Result<Page, Error> {
         let memory = self.readable(this.rep())?.memory();
         let page = memory.keys(&prefix, cursor.as_deref(), limit as usize).map_err(refused)?;
-        self.stats.owe(page.keys.iter().map(String::len).sum::<usize>() + prefix.len());
+        self.stats.owe(page.keys.iter().map(String::len).sum::<usize>() + prefix.len() + page.looked_at * SLOT_FUEL);
         Ok(Page { keys: page.keys, cursor: page.cursor })
     }
 
