@@ -196,3 +196,21 @@ async fn a_guest_that_does_nothing_but_call_the_host_gives_its_turns_back_and_me
         assert!(answers >= 20, "the neighbour answered {answers} times beside {operation}");
     }
 }
+
+/// Fuel is looked at where functions and loops begin, so there it is looked at in the calls.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_calls_the_host_in_a_straight_line_is_stopped_in_a_call() {
+    // 32 KiB from address 4096 on, all of it zeros.
+    const CALL: &str = "(call $log (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 4096) (i32.const 32768))";
+    let source =
+        guests::wat_with("straight-line", |text| text.replace("(; calls ;)", &format!("{CALL}\n").repeat(20_000)));
+    for (limits, status, code) in [
+        (r#"fuel = 1_000_000_000_000, deadline = "30ms""#, 504, "deadline"),
+        (r#"fuel = 1_000_000, deadline = "20s""#, 500, "fuel-exhausted"),
+    ] {
+        let manifest = format!("[plugins.line]\nsource = {source:?}\nroutes = [\"/\"]\nlimits = {{ {limits} }}\n");
+        let host = Host::start(&manifest).await;
+        let reply = host.get("/").await;
+        assert_eq!((reply.status, reply.code().as_str()), (status, code), "{limits}: {}", reply.body);
+    }
+}

@@ -157,8 +157,13 @@ pub fn variant(wasm: &[u8], number: u32) -> Vec<u8> {
 
 /// A component written as text, under `tests/guests/wat`.
 pub fn wat(name: &str) -> PathBuf {
-    let text = root().join("tests/guests/wat").join(format!("{name}.wat"));
-    let bytes = wat::parse_file(&text).unwrap();
+    wat_with(name, |text| text)
+}
+
+/// The same with changes to the text.
+pub fn wat_with(name: &str, change: impl FnOnce(String) -> String) -> PathBuf {
+    let text = std::fs::read_to_string(root().join("tests/guests/wat").join(format!("{name}.wat"))).unwrap();
+    let bytes = wat::parse_str(change(text)).unwrap();
     let folder = target().join("guests/wat");
     std::fs::create_dir_all(&folder).unwrap();
     let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
