@@ -208,17 +208,24 @@ fn settle(store: &mut StoreContextMut<'_, CallState>) -> wasmtime::Result<()> {
             Ok(())
         };
     }
+    pay(store, debt)
+}
+
+/// Takes fuel from the guest.
+pub(crate) fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
     let before = store.get_fuel()?;
-    let after = before.saturating_sub(debt);
+    let after = before.saturating_sub(fuel);
     let stats = &store.data().stats;
     let interval = match stats.slice.paid(before, after) {
-        Paid::Left(left) => left,
+        Paid::Goes(interval) => interval,
         // Fuel is looked at where functions and loops begin. There may be many calls before that.
         Paid::Over if after == 0 => return Err(Trap::OutOfFuel.into()),
         Paid::Over if now() >= stats.deadline => return Err(PastDeadline.into()),
-        Paid::Over => 1,
+        Paid::Over => Some(1),
     };
     // In this order: what sets the fuel begins the interval.
-    store.fuel_async_yield_interval(Some(interval))?;
+    if interval.is_some() {
+        store.fuel_async_yield_interval(interval)?;
+    }
     store.set_fuel(after)
 }

@@ -10,6 +10,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, WasmList, WasmStr};
 
 use super::{if_so, refused, ttl};
+use crate::instance::pay;
 use crate::state::CallState;
 
 /// The interface, as components import it.
@@ -17,7 +18,8 @@ const INTERFACE: &str = "skep:plugin/cache@0.1.0";
 
 type Caller<'a> = StoreContextMut<'a, CallState>;
 type This = Resource<Bucket>;
-type Answer<T> = wasmtime::Result<Result<T, Error>>;
+/// What it costs, in bytes, and the answer.
+type Answer<T> = wasmtime::Result<(usize, Result<T, Error>)>;
 
 /// Puts them over those that may wait.
 pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
@@ -34,51 +36,51 @@ pub(crate) fn add_to_linker(linker: &mut Linker<CallState>) -> wasmtime::Result<
 fn asked<P, R>(
     answer: impl Fn(&Caller<'_>, P) -> Answer<R>,
 ) -> impl Fn(Caller<'_>, P) -> wasmtime::Result<(Result<R, Error>,)> {
-    move |store, given| Ok((answer(&store, given)?,))
+    move |mut store, given| {
+        let (cost, answer) = answer(&store, given)?;
+        // Not owed but paid: nobody else has to look for it.
+        pay(&mut store, cost as u64)?;
+        Ok((answer,))
+    }
 }
 
 fn get(store: &Caller<'_>, (this, key): (This, WasmStr)) -> Answer<Option<Vec<u8>>> {
     let (state, key) = (store.data(), key.to_str(store)?);
-    let read = || {
-        let value = state.readable(this.rep())?.memory().copy(&key);
-        state.stats.owe(key.len() + value.as_ref().map_or(0, Vec::len));
-        Ok(value)
-    };
-    Ok(read())
+    let value = state.readable(this.rep()).map(|bucket| bucket.memory().copy(&key));
+    Ok((key.len() + found(&value), value))
 }
 
 type Put = (This, WasmStr, WasmList<u8>, Lifetime, Condition);
 
 fn put(store: &Caller<'_>, (this, key, value, lifetime, condition): Put) -> Answer<u64> {
     let (state, key, value) = (store.data(), key.to_str(store)?, value.as_le_slice(store));
-    state.stats.owe(key.len() + value.len());
     let options = PutOptions { ttl: ttl(lifetime), condition: if_so(condition) };
     let write = || state.writable(this.rep())?.memory().put(&key, value, options).map_err(refused);
-    Ok(write())
+    Ok((key.len() + value.len(), write()))
 }
 
 fn delete(store: &Caller<'_>, (this, key): (This, WasmStr)) -> Answer<bool> {
     let (state, key) = (store.data(), key.to_str(store)?);
-    state.stats.owe(key.len());
-    Ok(state.writable(this.rep()).map(|bucket| bucket.memory().delete(&key)))
+    Ok((key.len(), state.writable(this.rep()).map(|bucket| bucket.memory().delete(&key))))
 }
 
 fn take(store: &Caller<'_>, (this, key): (This, WasmStr)) -> Answer<Option<Vec<u8>>> {
     let (state, key) = (store.data(), key.to_str(store)?);
     let value = state.writable(this.rep()).map(|bucket| bucket.memory().take(&key).map(|value| value.to_vec()));
-    state.stats.owe(key.len() + value.as_ref().ok().and_then(Option::as_ref).map_or(0, Vec::len));
-    Ok(value)
+    Ok((key.len() + found(&value), value))
 }
 
 fn touch(store: &Caller<'_>, (this, key, lifetime): (This, WasmStr, Lifetime)) -> Answer<bool> {
     let (state, key) = (store.data(), key.to_str(store)?);
-    state.stats.owe(key.len());
-    Ok(state.writable(this.rep()).map(|bucket| bucket.memory().touch(&key, ttl(lifetime))))
+    Ok((key.len(), state.writable(this.rep()).map(|bucket| bucket.memory().touch(&key, ttl(lifetime)))))
 }
 
 fn increment(store: &Caller<'_>, (this, key, by, lifetime): (This, WasmStr, i64, Lifetime)) -> Answer<i64> {
     let (state, key) = (store.data(), key.to_str(store)?);
-    state.stats.owe(key.len());
     let add = || state.writable(this.rep())?.memory().increment(&key, by, ttl(lifetime)).map_err(refused);
-    Ok(add())
+    Ok((key.len(), add()))
+}
+
+fn found(value: &Result<Option<Vec<u8>>, Error>) -> usize {
+    value.as_ref().ok().and_then(Option::as_ref).map_or(0, Vec::len)
 }
