@@ -214,3 +214,27 @@ async fn a_guest_that_calls_the_host_in_a_straight_line_is_stopped_in_a_call() {
         assert_eq!((reply.status, reply.code().as_str()), (status, code), "{limits}: {}", reply.body);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_keys_costs_what_it_looks_at() {
+    let source = guests::cache_bench();
+    let host = Host::start(&format!(
+        r#"
+        [plugins.searched]
+        source = {source:?}
+        routes = ["/fill"]
+        caches = {{ hot = {{}} }}
+
+        [plugins.searching]
+        source = {source:?}
+        routes = ["/search"]
+        grants.caches = {{ 'searched/hot' = 'read' }}
+        limits = {{ fuel = 1_000_000 }}
+        "#
+    ))
+    .await;
+    assert_eq!(host.get("/fill?b=hot&keys=2000&n=1").await.status, 200);
+    assert_eq!(host.get("/search?b=searched/hot&keys=1&n=10").await.status, 200);
+    let many = host.get("/search?b=searched/hot&keys=1&n=100").await;
+    assert_eq!((many.status, many.code().as_str()), (500, "fuel-exhausted"), "{}", many.body);
+}

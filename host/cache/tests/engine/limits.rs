@@ -259,3 +259,13 @@ fn one_bucket_cannot_starve_the_sweep_of_others() {
     assert_eq!(slots, [60, 60, 60, 20]);
     assert!(buckets.iter().all(|bucket| bucket.bytes() == 0));
 }
+
+#[test]
+fn a_copy_is_the_value_however_long_it_is() {
+    let (bucket, _) = bucket(&BucketOptions::default());
+    for length in [0, 1, 1024, 1025, 20_000] {
+        let value = "v".repeat(length);
+        put(&bucket, "key", &value);
+        assert_eq!(bucket.copy("key"), Some(value.into_bytes()));
+    }
+}

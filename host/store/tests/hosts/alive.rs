@@ -341,15 +341,20 @@ async fn who_is_heard_again_is_not_dead_however_long_ago_he_was_first_heard() {
     eventually(&url, "SELECT count(*) FROM hosts WHERE id = 900", "0").await;
 }
 
+/// A host that is through with what it does unasked when it starts.
+async fn begun(url: &str) -> Host {
+    let host = Host::open(url).await;
+    host.store.commit(write()).await.unwrap();
+    host.store.commit(message("told")).await.unwrap();
+    eventually(url, "SELECT count(*) FROM outbox", "0").await;
+    host
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_dead_host_had_not_done_to_its_end_is_done_by_one_that_lives() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();
-    let host = Host::open(&url).await;
-    host.store.commit(write()).await.unwrap();
-    // What it did unasked when it started is over.
-    host.store.commit(message("told")).await.unwrap();
-    eventually(&url, "SELECT count(*) FROM outbox", "0").await;
+    let _host = begun(&url).await;
     let left = "INSERT INTO hosts VALUES (900, clock_timestamp()); INSERT INTO ending VALUES (77, 1);
                 INSERT INTO process_trims VALUES (1, 77, 0, 0, true)";
     ask(&url, left).await;
@@ -361,10 +366,7 @@ async fn what_a_dead_host_had_not_done_to_its_end_is_done_by_one_that_lives() {
 async fn what_a_host_leaves_undone_when_it_closes_is_done_by_one_that_lives() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();
-    let host = Host::open(&url).await;
-    host.store.commit(write()).await.unwrap();
-    host.store.commit(message("told")).await.unwrap();
-    eventually(&url, "SELECT count(*) FROM outbox", "0").await;
+    let host = begun(&url).await;
     // It beats for long enough to be seen by the other one.
     for _ in 0..20 {
         ask(

@@ -1,5 +1,5 @@
 //! Measures cache operations from inside a guest, by the SDK: `/fill?keys=N`, then `/get?keys=N&n=OPS` and
-//! `/put?keys=N&n=OPS`, which answer nanoseconds for each operation. Keys have 16 bytes, values 100. The bucket is the
+//! `/put?keys=N&n=OPS`, which answer nanoseconds for each operation; `/search?n=OPS` looks for keys that there are not. Keys have 16 bytes, values 100. The bucket is the
 //! query's `b`.
 
 use std::hint::black_box;
@@ -23,6 +23,9 @@ fn measure(req: Request, Query(job): Query<Job>) -> Result<String> {
         "/fill" => timed(keys, |at| put(&bucket, &key(at)))?,
         "/get" => timed(n, random(keys, |key| found(bucket.get_bytes(key)?)))?,
         "/put" => timed(n, random(keys, |key| put(&bucket, key.as_bytes())))?,
+        "/search" => timed(n, |_| {
+            bucket.keys("nothing has this").try_for_each(|key| key.map(drop))
+        })?,
         // What making the keys costs, to be taken off.
         _ => timed(
             n,
