@@ -12,7 +12,7 @@ use crate::slab::Slot;
 use crate::time::NEVER;
 use crate::value::Value;
 
-/// Values of up to so many bytes are copied while the shard is locked: two counts of readers, one up and one down, cost more. Longer
+/// Values of up to so many bytes are copied while the shard is locked, which spares counting a reader up and down. Longer
 /// ones would hold others up.
 const COPIED_UNDER_LOCK: usize = 1 << 10;
 

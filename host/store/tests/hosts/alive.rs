@@ -366,7 +366,7 @@ async fn what_a_dead_host_had_not_done_to_its_end_is_done_by_one_that_lives() {
 async fn what_a_host_leaves_undone_when_it_closes_is_done_by_one_that_lives() {
     let Some(server) = Server::shared() else { return };
     let url = server.database();
-    let host = begun(&url).await;
+    let _host = begun(&url).await;
     // It beats for long enough to be seen by the other one.
     for _ in 0..20 {
         ask(
