@@ -173,8 +173,8 @@ impl Drop for Starting {
 }
 
 fn record(store: &Store<CallState>, fuel: u64, stats: &CallStats) {
-    let left = store.get_fuel().unwrap_or_default();
-    let memory = &store.data().memory;
+    let state = store.data();
+    let (left, memory) = (state.left(store.get_fuel()), &state.memory);
     stats.record(fuel.saturating_sub(left), memory.peak(), memory.denied());
 }
 
@@ -197,22 +197,35 @@ fn fuel_up(store: &mut Store<CallState>, fuel: u64) -> wasmtime::Result<()> {
     store.set_fuel(fuel)
 }
 
-/// The guest pays what it owes to the host function that returns.
+/// What a guest may owe before it is collected. Setting a store's fuel takes longer than a short host function does.
+const OWED_MAX: u64 = 1 << 10;
+
+/// A host function returns: what it costs is collected.
 fn settle(store: &mut StoreContextMut<'_, CallState>) -> wasmtime::Result<()> {
     let debt = store.data().stats.settle();
-    if debt == 0 {
-        // Yielding is such a function, too.
-        return if store.data().stats.slice.goes_on() {
-            store.fuel_async_yield_interval(Some(TURN_FUEL))
-        } else {
-            Ok(())
-        };
+    if debt > 0 {
+        charge(store, debt)?;
     }
-    pay(store, debt)
+    // Yielding is such a function, too.
+    if store.data().stats.slice.goes_on() {
+        store.fuel_async_yield_interval(Some(TURN_FUEL))?;
+    }
+    Ok(())
+}
+
+/// Notes what the guest owes, and takes it once it is much.
+pub(crate) fn charge(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
+    let owed = &mut store.data_mut().owed;
+    *owed = owed.saturating_add(fuel);
+    if *owed < OWED_MAX {
+        return Ok(());
+    }
+    let fuel = std::mem::take(owed);
+    pay(store, fuel)
 }
 
 /// Takes fuel from the guest.
-pub(crate) fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
+fn pay(store: &mut StoreContextMut<'_, CallState>, fuel: u64) -> wasmtime::Result<()> {
     let before = store.get_fuel()?;
     let after = before.saturating_sub(fuel);
     let stats = &store.data().stats;

@@ -72,6 +72,8 @@ pub(crate) struct CallState {
     pub(crate) memory: MemoryBudget,
     pub(crate) env: Arc<GuestEnv>,
     pub(crate) stats: Arc<CallStats>,
+    /// Fuel that the guest has used for host functions and that is still in its store.
+    pub(crate) owed: u64,
     pub(crate) held: Held,
     /// The subscription whose messages the call handles, if it is one of a subscriber.
     pub(crate) serving: Option<SubscriptionId>,
@@ -95,6 +97,7 @@ impl CallState {
             memory: MemoryBudget::new(memory_limit),
             env,
             stats,
+            owed: 0,
             held: Held::default(),
             serving: None,
             process: None,
@@ -110,12 +113,18 @@ impl CallState {
         self.hooks = OutboundHooks::new(Arc::clone(&self.env.outbound), Arc::clone(stats));
         self.memory.start_call();
         self.stats = Arc::clone(stats);
+        self.owed = 0;
     }
 
     /// Gives back what the call was given.
     pub(crate) fn end_call(&mut self) {
         self.held.release();
         self.process = None;
+    }
+
+    /// What is left of the fuel that the store has. Without fuel there would be no limit to speak of; every engine of this host has it.
+    pub(crate) fn left(&self, in_store: wasmtime::Result<u64>) -> u64 {
+        in_store.unwrap_or_default().saturating_sub(self.owed)
     }
 
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
@@ -206,8 +215,8 @@ impl context::Host for CallState {
 
 impl context::HostWithStore<CallState> for HasSelf<CallState> {
     fn fuel_left(mut host: Access<'_, CallState, Self>) -> u64 {
-        // Without fuel there would be no limit to speak of; every engine of this host has it.
-        host.as_context_mut().get_fuel().unwrap_or_default()
+        let store = host.as_context_mut();
+        store.data().left(store.get_fuel())
     }
 }
 

@@ -10,7 +10,7 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, WasmList, WasmStr};
 
 use super::{if_so, refused, ttl};
-use crate::instance::pay;
+use crate::instance::charge;
 use crate::state::CallState;
 
 /// The interface, as components import it.
@@ -38,8 +38,7 @@ fn asked<P, R>(
 ) -> impl Fn(Caller<'_>, P) -> wasmtime::Result<(Result<R, Error>,)> {
     move |mut store, given| {
         let (cost, answer) = answer(&store, given)?;
-        // Not owed but paid: nobody else has to look for it.
-        pay(&mut store, cost as u64)?;
+        charge(&mut store, cost as u64)?;
         Ok((answer,))
     }
 }
