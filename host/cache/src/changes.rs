@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use crate::queues::Queues;
-use crate::slab::{Queue, Slab, Slot};
+use crate::slab::{Occupied, Queue, Slab};
 
 /// The changes of one shard, under its lock.
 #[derive(Default)]
@@ -25,7 +25,7 @@ impl Changes {
 
     /// A new entry is in its slot, which says whether it comes from the store.
     pub(crate) fn inserted(&mut self, queues: &mut Queues, slab: &mut Slab, id: u32) {
-        let was_to_go = !self.gone.is_empty() && self.gone.remove(key(slab.slot(id)));
+        let was_to_go = !self.gone.is_empty() && self.gone.remove(key(slab.entry(id)));
         let slot = slab.slot_mut(id);
         if !slot.stored || was_to_go {
             slot.stored = was_to_go;
@@ -39,17 +39,16 @@ impl Changes {
     }
 
     /// An entry is about to leave its slot.
-    pub(crate) fn removed(&mut self, slot: &Slot) {
-        self.live -= u64::from(slot.queue == Queue::Changed);
-        if slot.stored {
-            self.gone.insert(key(slot).into());
+    pub(crate) fn removed(&mut self, entry: Occupied<'_>) {
+        self.live -= u64::from(entry.queue == Queue::Changed);
+        if entry.stored {
+            self.gone.insert(key(entry).into());
         }
     }
 
     /// All entries of the shard have left.
     pub(crate) fn cleared(&mut self, slab: &Slab) {
-        let slots = (0..slab.end()).filter_map(|id| slab.get(id));
-        slots.filter(|slot| slot.data.is_some()).for_each(|slot| self.removed(slot));
+        slab.iter().for_each(|entry| self.removed(entry));
     }
 
     /// Keys to delete from the store, at most so many; they are no longer in here.
@@ -76,7 +75,7 @@ impl Changes {
     }
 }
 
-pub(crate) fn key(slot: &Slot) -> &str {
+pub(crate) fn key(entry: Occupied<'_>) -> &str {
     // Keys come in as texts.
-    std::str::from_utf8(slot.key()).unwrap_or_default()
+    std::str::from_utf8(entry.key()).unwrap_or_default()
 }

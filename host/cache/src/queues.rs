@@ -59,14 +59,14 @@ impl Queues {
 
     /// Links a new entry.
     pub(crate) fn admit(&mut self, slab: &mut Slab, id: u32) {
-        let hash = slab.slot(id).hash;
+        let hash = slab.entry(id).hash;
         let queue = if self.ghost.take(hash) { Queue::Main } else { Queue::Small };
         self.push(slab, id, queue);
     }
 
     /// Links an entry of a table that was changed, behind those that were before. Returns whether it was not linked yet.
     pub(crate) fn changed(&mut self, slab: &mut Slab, id: u32) -> bool {
-        let news = slab.slot(id).queue != Queue::Changed;
+        let news = slab.entry(id).queue != Queue::Changed;
         if news {
             self.push(slab, id, Queue::Changed);
         }
@@ -101,12 +101,12 @@ impl Queues {
             if id == NONE {
                 return None;
             }
-            let reads = slab.slot(id).reads;
+            let reads = slab.entry(id).reads;
             match fate(id, slab) {
                 Fate::Ended => return Some(id),
                 Fate::Evictable if reads == 0 => {
                     if from_small {
-                        self.ghost.insert(slab.slot(id).hash, slab.len());
+                        self.ghost.insert(slab.entry(id).hash, slab.len());
                     }
                     return Some(id);
                 }
@@ -126,7 +126,7 @@ impl Queues {
             let mut id = oldest;
             // At most one entry is kept, so this looks at two.
             while id != NONE && matches!(fate(id, slab), Fate::Kept) {
-                id = slab.slot(id).newer;
+                id = slab.entry(id).newer;
             }
             (id != NONE).then_some(id)
         })
@@ -139,8 +139,8 @@ impl Queues {
         if newest == NONE {
             list.oldest = id;
         }
+        list.bytes += cost(slab.entry(id).bytes());
         let slot = slab.slot_mut(id);
-        list.bytes += cost(slot.data_bytes());
         slot.queue = queue;
         slot.older = newest;
         slot.newer = NONE;
@@ -151,9 +151,9 @@ impl Queues {
 
     /// Takes an entry out of its queue; a no-op for one that is in none.
     pub(crate) fn unlink(&mut self, slab: &mut Slab, id: u32) {
+        let bytes = cost(slab.entry(id).bytes());
         let slot = slab.slot_mut(id);
         let (queue, newer, older) = (slot.queue, slot.newer, slot.older);
-        let bytes = cost(slot.data_bytes());
         slot.queue = Queue::None;
         let Some(list) = self.list(queue) else { return };
         list.bytes -= bytes;

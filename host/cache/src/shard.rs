@@ -10,7 +10,7 @@ use crate::changes::Changes;
 use crate::life::{Life, State};
 use crate::line::Line;
 use crate::queues::{Fate, Queues, cost};
-use crate::slab::{NONE, Queue, Slab, Slot};
+use crate::slab::{NONE, Occupied, Queue, Slab, Slot};
 use crate::stats::Counts;
 use crate::time::NEVER;
 use crate::usage::Short;
@@ -78,8 +78,8 @@ impl Shard {
         let key = key.as_bytes();
         self.index
             .find(hash, |id| {
-                let slot = self.slab.slot(*id);
-                slot.hash == hash && slot.key() == key
+                let entry = self.slab.entry(*id);
+                entry.hash == hash && entry.key() == key
             })
             .copied()
     }
@@ -87,7 +87,7 @@ impl Shard {
     /// Finds an entry that is not dead; a dead one is freed on the way, and its cost is returned to be released.
     pub(crate) fn find_undead(&mut self, hash: u64, key: &str, life: &Life) -> (Option<(u32, State)>, u64) {
         let Some(id) = self.find(hash, key) else { return (None, 0) };
-        match life.state(self.slab.slot(id)) {
+        match life.state(&self.slab.entry(id)) {
             State::Dead => {
                 self.counts.expired += 1;
                 (None, self.remove(id))
@@ -96,33 +96,34 @@ impl Shard {
         }
     }
 
-    /// Counts a read of a live entry and hands it out.
+    /// Counts a read of a live entry, notes when it was if that matters, and hands the entry out.
     #[inline]
-    pub(crate) fn read(&mut self, id: u32) -> &mut Slot {
+    pub(crate) fn read(&mut self, id: u32, touched: Option<u64>) -> Occupied<'_> {
         self.counts.hits += 1;
         let slot = self.slab.slot_mut(id);
         Queues::read(&mut slot.reads);
-        slot
+        slot.touched = touched.unwrap_or(slot.touched);
+        self.slab.entry(id)
     }
 
     /// Adds an entry, for which there is room.
     pub(crate) fn insert(&mut self, hash: u64, key: &str, written: Written<'_>, life: &Life) -> u32 {
-        let id = self.slab.insert(Slot {
-            data: Some(pack(key.as_bytes(), written.value)),
+        let slot = Slot {
             hash,
-            version: written.version,
             expires: written.expires,
-            touched: written.touched,
-            newer: NONE,
-            older: NONE,
             // Keys are checked to be at most `KEY_BYTES_MAX` long where they enter.
             key_bytes: u16::try_from(key.len()).unwrap_or(u16::MAX),
             queue: Queue::None,
             reads: 0,
             stored: written.stored,
-        });
+            version: written.version,
+            touched: written.touched,
+            newer: NONE,
+            older: NONE,
+        };
+        let id = self.slab.insert(slot, pack(key.as_bytes(), written.value));
         let slab = &self.slab;
-        self.index.insert_unique(hash, id, |id| slab.slot(*id).hash);
+        self.index.insert_unique(hash, id, |id| slab.entry(*id).hash);
         if self.evicting {
             self.queues.admit(&mut self.slab, id);
         }
@@ -135,19 +136,20 @@ impl Shard {
 
     /// Writes over an entry, in its place: a scan that runs meanwhile still meets it once.
     pub(crate) fn replace(&mut self, id: u32, written: Written<'_>, life: &Life) {
-        let slot = self.slab.slot_mut(id);
-        let key_bytes = usize::from(slot.key_bytes);
-        let before = slot.data_bytes();
+        let entry = self.slab.entry(id);
+        let key_bytes = usize::from(entry.key_bytes);
+        let before = entry.bytes();
         let after = key_bytes + written.value.len();
         // A value of the same length needs no new memory unless somebody still reads the old one.
-        match slot.data.as_mut().filter(|_| before == after).and_then(Arc::get_mut) {
+        match self.slab.data_mut(id).as_mut().filter(|_| before == after).and_then(Arc::get_mut) {
             Some(data) => {
                 if let Some(place) = data.get_mut(key_bytes..) {
                     place.copy_from_slice(written.value);
                 }
             }
-            None => slot.data = Some(pack(slot.key(), written.value)),
+            None => *self.slab.data_mut(id) = Some(pack(self.slab.entry(id).key(), written.value)),
         }
+        let slot = self.slab.slot_mut(id);
         slot.version = written.version;
         slot.expires = written.expires;
         slot.touched = written.touched;
@@ -182,16 +184,16 @@ impl Shard {
 
     /// Frees an entry. Returns its cost.
     pub(crate) fn remove(&mut self, id: u32) -> u64 {
-        let hash = self.slab.slot(id).hash;
+        let hash = self.slab.entry(id).hash;
         if let Ok(entry) = self.index.find_entry(hash, |held| *held == id) {
             entry.remove();
         }
         if let Some(changes) = &mut self.changes {
-            changes.removed(self.slab.slot(id));
+            changes.removed(self.slab.entry(id));
         }
         self.queues.unlink(&mut self.slab, id);
-        let slot = self.slab.remove(id);
-        cost(slot.data_bytes())
+        let data = self.slab.remove(id);
+        cost(data.map_or(0, |data| data.len()))
     }
 
     /// Evicts one entry other than `keep`. Returns its cost.
@@ -199,14 +201,14 @@ impl Shard {
         let fate = |id: u32, slab: &Slab| {
             if Some(id) == keep {
                 Fate::Kept
-            } else if life.state(slab.slot(id)) == State::Dead {
+            } else if life.state(&slab.entry(id)) == State::Dead {
                 Fate::Ended
             } else {
                 Fate::Evictable
             }
         };
         let id = self.queues.victim(&mut self.slab, fate)?;
-        match (life.state(self.slab.slot(id)), short) {
+        match (life.state(&self.slab.entry(id)), short) {
             (State::Dead, _) => self.counts.expired += 1,
             (_, Short::Entries) => self.counts.evicted_entries += 1,
             (_, Short::Bytes) => self.counts.evicted_bytes += 1,
@@ -237,13 +239,13 @@ impl Shard {
         let to = from.saturating_add(slots).min(self.slab.end());
         let mut freed = (0, 0);
         for id in from..to {
-            let Some(slot) = self.slab.get(id).filter(|slot| slot.data.is_some()) else { continue };
-            if over(id, life.state(slot)) {
+            let Some(entry) = self.slab.get(id) else { continue };
+            if over(id, life.state(&entry)) {
                 self.counts.expired += 1;
                 freed.0 += 1;
                 freed.1 += self.remove(id);
             } else {
-                self.sweep_soonest = self.sweep_soonest.min(life.end(slot.expires, slot.touched));
+                self.sweep_soonest = self.sweep_soonest.min(life.end(entry.expires, entry.touched));
             }
         }
         if to == self.slab.end() {

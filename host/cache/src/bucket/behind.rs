@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::life::{Life, State};
 use crate::options::Kind;
 use crate::shard::Shard;
-use crate::slab::Slot;
+use crate::slab::Occupied;
 use crate::time::{NEVER, WallReading};
 use crate::value::Value;
 
@@ -93,7 +93,7 @@ impl Bucket {
             let Shard { slab, queues, changes, .. } = &mut *shard;
             let mut all = Box::<Changes>::default();
             for id in 0..slab.end() {
-                if slab.slot(id).data.is_some() {
+                if slab.get(id).is_some() {
                     slab.slot_mut(id).stored = false;
                     all.changed(queues, slab, id);
                 }
@@ -223,15 +223,15 @@ impl Taking {
             // The store has it as soon as it is written, and nobody tells us when that is.
             let was_stored = std::mem::replace(&mut slot.stored, is_live);
             if is_live || was_stored {
-                let entry = is_live.then(|| self.current(slab.slot(id)));
-                self.push(Changed { key: key(slab.slot(id)).into(), entry, was_stored });
+                let entry = is_live.then(|| self.current(slab.entry(id)));
+                self.push(Changed { key: key(slab.entry(id)).into(), entry, was_stored });
             }
         }
     }
 
-    fn current(&self, slot: &Slot) -> Current {
-        let ends = (slot.expires != NEVER).then(|| self.wall.to_unix(slot.expires) / MILLISECOND);
-        Current { value: super::read::value(slot), version: slot.version, ends_unix_ms: ends }
+    fn current(&self, entry: Occupied<'_>) -> Current {
+        let ends = (entry.expires != NEVER).then(|| self.wall.to_unix(entry.expires) / MILLISECOND);
+        Current { value: entry.shared(), version: entry.version, ends_unix_ms: ends }
     }
 
     fn has_room(&self) -> bool {

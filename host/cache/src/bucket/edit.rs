@@ -11,7 +11,7 @@ use crate::line::Line;
 use crate::options::{Kind, Ttl};
 use crate::queues::cost;
 use crate::shard::Written;
-use crate::slab::Slot;
+use crate::slab::Occupied;
 use crate::value::Value;
 
 /// Attempts to find room that other writers took meanwhile. A cache that loses all of them says full.
@@ -51,7 +51,7 @@ impl Bucket {
         &self,
         key: &str,
         terms: Terms,
-        mut decide: impl FnMut(Option<&Slot>) -> Result<(Change<'a>, R), Error>,
+        mut decide: impl FnMut(Option<Occupied<'_>>) -> Result<(Change<'a>, R), Error>,
     ) -> Result<(R, u64), Error> {
         Self::check_key(key)?;
         let hash = self.hash(key);
@@ -67,12 +67,12 @@ impl Bucket {
             }
             let live = found.filter(|(_, state)| *state == State::Live).map(|(id, _)| id);
             let found = found.map(|(id, _)| id);
-            let (change, answer) = decide(live.map(|id| shard.slab.slot(id)))?;
+            let (change, answer) = decide(live.map(|id| shard.slab.entry(id)))?;
             let (value, ttl) = match change {
                 Change::Put(value, ttl) => (value, ttl),
                 Change::Touch(ttl) => {
                     if let Some(id) = live {
-                        let expires = self.settings.deadline(ttl, life.now, Some(shard.slab.slot(id).expires));
+                        let expires = self.settings.deadline(ttl, life.now, Some(shard.slab.entry(id).expires));
                         shard.touch(id, expires, &life);
                     }
                     return Ok((answer, 0));
@@ -99,7 +99,7 @@ impl Bucket {
             };
             let after = key.len() + value.len();
             self.check_size(value.len(), after)?;
-            let before = found.map(|id| shard.slab.slot(id).data_bytes());
+            let before = found.map(|id| shard.slab.entry(id).bytes());
             let need = match before {
                 Some(before) => Need { entries: 0, bytes: after.saturating_sub(before) as u64 },
                 None => Need { entries: 1, bytes: cost(after) },
@@ -111,7 +111,7 @@ impl Bucket {
                 }
                 break;
             }
-            let kept = live.map(|id| shard.slab.slot(id).expires);
+            let kept = live.map(|id| shard.slab.entry(id).expires);
             let (version, expires, touched) = match terms.restored {
                 Some(restored) => (restored.version, restored.expires, restored.touched),
                 None => (self.next_version(), self.settings.deadline(ttl, life.now, kept), life.now),
@@ -129,7 +129,7 @@ impl Bucket {
             if !shard.flights.is_empty()
                 && let Some(line) = shard.flights.remove(key)
             {
-                let value = super::read::value(shard.slab.slot(id));
+                let value = shard.slab.entry(id).shared();
                 drop(shard);
                 self.tell(line, &value);
             }

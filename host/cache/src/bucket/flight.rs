@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::life::State;
 use crate::line::Line;
 use crate::options::{PutOptions, Ttl};
+use crate::slab::Occupied;
 use crate::value::Value;
 
 /// How to fetch.
@@ -110,16 +111,12 @@ impl Bucket {
         let hash = self.hash(key);
         let mut shard = self.lock_of(hash);
         if let Some(id) = self.find_live(&mut shard, hash, key) {
-            let slot = shard.read(id);
-            if self.settings.idle() != crate::time::NEVER {
-                slot.touched = self.timeline.now();
-            }
-            return Ok(Looked::At(Fetched::Hit(super::read::value(slot))));
+            return Ok(Looked::At(Fetched::Hit(self.hit(&mut shard, id).shared())));
         }
         let stale = if options.stale { shard.find(hash, key) } else { None };
         let life = self.life();
-        let stale = stale.map(|id| shard.slab.slot(id)).filter(|slot| life.state(slot) == State::Stale);
-        let stale = stale.map(super::read::value);
+        let stale = stale.map(|id| shard.slab.entry(id)).filter(|entry| life.state(entry) == State::Stale);
+        let stale = stale.map(Occupied::shared);
         shard.counts.misses += 1;
         match shard.flights.entry(key.into()) {
             MapEntry::Vacant(vacant) => {

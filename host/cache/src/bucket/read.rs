@@ -8,7 +8,7 @@ use parking_lot::MutexGuard;
 use super::{Bucket, Entry};
 use crate::life::{Life, State};
 use crate::shard::Shard;
-use crate::slab::Slot;
+use crate::slab::Occupied;
 use crate::time::NEVER;
 use crate::value::Value;
 
@@ -20,15 +20,15 @@ impl Bucket {
     /// The value of a key. No copy is made.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Value> {
-        self.read(key, |slot, _| value(slot))
+        self.read(key, |entry, _| entry.shared())
     }
 
     /// A copy of a key's value, which is cheaper than [`get`](Self::get) for who needs one anyway.
     #[must_use]
     pub fn copy(&self, key: &str) -> Option<Vec<u8>> {
-        let read = self.read(key, |slot, _| match bytes(slot) {
+        let read = self.read(key, |entry, _| match entry.value() {
             short if short.len() <= COPIED_UNDER_LOCK => Read::Copied(short.to_vec()),
-            _ => Read::Shared(value(slot)),
+            _ => Read::Shared(entry.shared()),
         });
         read.map(|read| match read {
             Read::Copied(bytes) => bytes,
@@ -39,7 +39,11 @@ impl Bucket {
     /// The value of a key with its version and the time it has left.
     #[must_use]
     pub fn get_entry(&self, key: &str) -> Option<Entry> {
-        self.read(key, |slot, now| Entry { value: value(slot), version: slot.version, ttl_left: left(slot, now()) })
+        self.read(key, |entry, now| Entry {
+            value: entry.shared(),
+            version: entry.version,
+            ttl_left: left(entry, now()),
+        })
     }
 
     /// The values of several keys, in their order. Each is read for itself: a write may fall between two of them.
@@ -84,37 +88,40 @@ impl Bucket {
         self.settings.life(self.timeline.now())
     }
 
-    fn read<R>(&self, key: &str, view: impl FnOnce(&Slot, &dyn Fn() -> u64) -> R) -> Option<R> {
+    fn read<R>(&self, key: &str, view: impl FnOnce(Occupied<'_>, &dyn Fn() -> u64) -> R) -> Option<R> {
         let hash = self.hash(key);
         let mut shard = self.lock_of(hash);
         let Some(id) = self.find_live(&mut shard, hash, key) else {
             shard.counts.misses += 1;
             return None;
         };
-        let idle = self.settings.idle() != NEVER;
-        let slot = shard.read(id);
-        if idle {
-            slot.touched = self.timeline.now();
-        }
-        Some(view(slot, &|| self.timeline.now()))
+        let entry = self.hit(&mut shard, id);
+        Some(view(entry, &|| self.timeline.now()))
     }
 
-    fn peek<R>(&self, key: &str, view: impl FnOnce(&Slot, u64) -> R) -> Option<R> {
+    /// A read of a live entry.
+    #[inline]
+    pub(super) fn hit<'a>(&self, shard: &'a mut Shard, id: u32) -> Occupied<'a> {
+        let idle = self.settings.idle() != NEVER;
+        shard.read(id, idle.then(|| self.timeline.now()))
+    }
+
+    fn peek<R>(&self, key: &str, view: impl FnOnce(Occupied<'_>, u64) -> R) -> Option<R> {
         let hash = self.hash(key);
         let shard = self.lock_of(hash);
-        let slot = shard.slab.slot(shard.find(hash, key)?);
+        let entry = shard.slab.entry(shard.find(hash, key)?);
         let life = self.life();
-        (life.state(slot) == State::Live).then(|| view(slot, life.now))
+        (life.state(&entry) == State::Live).then(|| view(entry, life.now))
     }
 
     /// Finds a live entry. The clock is read only for an entry that can end: reading it costs as much as the rest.
     #[inline]
     pub(super) fn find_live(&self, shard: &mut MutexGuard<'_, Shard>, hash: u64, key: &str) -> Option<u32> {
         let id = shard.find(hash, key)?;
-        if shard.slab.slot(id).expires == NEVER && self.settings.idle() == NEVER {
+        if shard.slab.entry(id).expires == NEVER && self.settings.idle() == NEVER {
             return Some(id);
         }
-        match self.life().state(shard.slab.slot(id)) {
+        match self.life().state(&shard.slab.entry(id)) {
             State::Live => Some(id),
             State::Stale => None,
             State::Dead => {
@@ -138,23 +145,14 @@ enum Read {
     Shared(Value),
 }
 
-fn bytes(slot: &Slot) -> &[u8] {
-    slot.data.as_ref().and_then(|data| data.get(usize::from(slot.key_bytes)..)).unwrap_or_default()
-}
-
-pub(super) fn value(slot: &Slot) -> Value {
-    slot.data.as_ref().map_or_else(|| Value::alone(&[]), |data| Value::of_entry(data, usize::from(slot.key_bytes)))
-}
-
 /// What a TTL leaves; `None` for none.
-pub(super) fn left(slot: &Slot, now: u64) -> Option<Duration> {
-    (slot.expires != NEVER).then(|| Duration::from_nanos(slot.expires.saturating_sub(now)))
+pub(super) fn left(entry: Occupied<'_>, now: u64) -> Option<Duration> {
+    (entry.expires != NEVER).then(|| Duration::from_nanos(entry.expires.saturating_sub(now)))
 }
 
 fn live_in(shard: &Shard, life: &Life) -> u64 {
     if life.now < shard.soonest {
         return u64::from(shard.slab.len());
     }
-    let slots = (0..shard.slab.end()).filter_map(|id| shard.slab.get(id));
-    slots.filter(|slot| slot.data.is_some() && life.state(slot) == State::Live).count() as u64
+    shard.slab.iter().filter(|entry| life.state(entry) == State::Live).count() as u64
 }

@@ -72,11 +72,11 @@ impl Bucket {
                     return (keys, Some((number, slot)), PAGE_SLOTS_MAX - slots_left);
                 }
                 slots_left -= 1;
-                let entry = shard.slab.slot(slot);
+                let entry = shard.slab.get(slot);
                 slot += 1;
-                if entry.data.is_some()
+                if let Some(entry) = entry
                     && entry.key().starts_with(prefix.as_bytes())
-                    && life.state(entry) == State::Live
+                    && life.state(&entry) == State::Live
                     && let Ok(key) = std::str::from_utf8(entry.key())
                 {
                     keys.push(key.to_owned());

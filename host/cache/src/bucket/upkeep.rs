@@ -61,10 +61,10 @@ impl Bucket {
             let Some(mut shard) = self.lock_shard(number) else { continue };
             let old = shard.empty();
             let (mut live, mut held, mut bytes) = (0, 0, 0);
-            for slot in (0..old.slab.end()).filter_map(|id| old.slab.get(id)).filter(|slot| slot.data.is_some()) {
+            for entry in old.slab.iter() {
                 held += 1;
-                bytes += crate::queues::cost(slot.data_bytes());
-                live += u64::from(life.state(slot) == State::Live);
+                bytes += crate::queues::cost(entry.bytes());
+                live += u64::from(life.state(&entry) == State::Live);
             }
             self.usage.release(held, bytes);
             shard.counts.removed += live;

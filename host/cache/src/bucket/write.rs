@@ -7,7 +7,7 @@ use super::Bucket;
 use super::edit::{Carried, Change, Terms};
 use crate::error::Error;
 use crate::options::{Condition, PutOptions, Ttl};
-use crate::slab::Slot;
+use crate::slab::Occupied;
 use crate::value::Value;
 
 /// An entry as it was read.
@@ -83,7 +83,7 @@ impl Bucket {
 
     /// Removes an entry and returns its value: of several callers exactly one gets it.
     pub fn take(&self, key: &str) -> Option<Value> {
-        self.edit(key, Terms::default(), |slot| Ok((Change::Delete, slot.map(super::read::value)))).ok()?.0
+        self.edit(key, Terms::default(), |slot| Ok((Change::Delete, slot.map(Occupied::shared)))).ok()?.0
     }
 
     /// Gives an entry a new TTL from now on, and a new time to idle. Its version stays. Returns whether there is one.
@@ -122,7 +122,7 @@ impl Bucket {
     /// As [`put`](Self::put).
     pub fn update<R>(&self, key: &str, mut decide: impl FnMut(Option<&[u8]>) -> (Update, R)) -> Result<R, Error> {
         let (answer, _) = self.edit(key, Terms::default(), |slot| {
-            let (update, answer) = decide(slot.map(Slot::value));
+            let (update, answer) = decide(slot.map(Occupied::value));
             let change = match update {
                 Update::Put(value, ttl) => Change::Put(Cow::Owned(value), ttl),
                 Update::Keep => Change::Nothing,

@@ -93,15 +93,14 @@ impl Bucket {
         let to = from.saturating_add(SLOTS).min(shard.slab.end());
         let mut bytes = 0;
         for id in from..to {
-            let slot = shard.slab.slot(id);
-            let Some(data) = slot.data.as_ref().filter(|_| life.state(slot) == State::Live) else { continue };
-            bytes += data.len();
+            let Some(entry) = shard.slab.get(id).filter(|entry| life.state(entry) == State::Live) else { continue };
+            bytes += entry.bytes();
             into.push(Held {
-                data: Arc::clone(data),
-                key_bytes: usize::from(slot.key_bytes),
-                version: slot.version,
-                expires: slot.expires,
-                touched: slot.touched,
+                data: Arc::clone(entry.data),
+                key_bytes: usize::from(entry.key_bytes),
+                version: entry.version,
+                expires: entry.expires,
+                touched: entry.touched,
             });
             if bytes >= CHUNK_BYTES {
                 return Some(id + 1);
