@@ -288,4 +288,20 @@ async fn a_read_costs_fuel_for_the_bytes_that_it_copies() {
     assert!(short < 50_000, "a short value costs little: {short}");
     // The guest's own work for a long block is a few units less or more than for a short one.
     assert!(long >= short + 99_000, "a unit for each byte: {short} and {long}");
+    // What is collected later counts at once, for the guest that asks and for the report of its call.
+    let middle = burnt(510).await;
+    assert!((short + 450..short + 900).contains(&middle), "also for few of them: {short} and {middle}");
+    let whole = async || {
+        let url = format!("http://{}/metrics", host.admin.address());
+        let text = host.client.get(url).bearer_auth(TOKEN).send().await.unwrap().text().await.unwrap();
+        let sum = text.lines().find_map(|line| line.strip_prefix("skep_call_fuel_sum{plugin=\"charged\"} "));
+        sum.map_or(0.0, |sum| sum.parse::<f64>().unwrap())
+    };
+    let mut calls = Vec::new();
+    for bytes in [10, 310] {
+        let before = whole().await;
+        burnt(bytes).await;
+        calls.push(whole().await - before);
+    }
+    assert!(calls[1] >= calls[0] + 550.0, "written once and read once: {calls:?}");
 }

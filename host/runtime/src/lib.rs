@@ -59,5 +59,5 @@ pub use drive::websocket::WebSocketCall;
 pub use engine::{Allocation, EngineKind};
 pub use inspect::{HandlerKind, Handlers, InspectError, Shape, inspect};
 pub use outbound::{Internal, InternalCalls};
-pub use revision::Revision;
+pub use revision::{Handling, Revision};
 pub use runtime::{Needs, PluginSpec, Runtime, RuntimeOptions};

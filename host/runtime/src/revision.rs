@@ -1,6 +1,6 @@
 //! A revision: one component with its settings, compiled, linked and ready to be called.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,6 +48,9 @@ pub(crate) struct Parts {
     pub(crate) warm: Warm,
     pub(crate) observer: SharedObserver,
 }
+
+/// A call that is on its way to its answer.
+pub type Handling = Pin<Box<dyn Future<Output = Result<Response<CallBody>, Failure>> + Send>>;
 
 /// One immutable version of a plugin. Calls hold it; the last one to end lets it go.
 pub struct Revision {
@@ -220,36 +223,73 @@ impl Revision {
     ///
     /// # Errors
     /// Every way for the call to end without an answer; see [`FailureKind`].
-    pub async fn handle(
-        self: &Arc<Self>,
-        call: Call,
-        request: Request<RequestBody>,
-    ) -> Result<Response<CallBody>, Failure> {
+    pub fn handle(self: &Arc<Self>, call: Call, request: Request<RequestBody>) -> Handling {
         let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let stats = self.stats(call, traceparent);
         let report = Report::new(Arc::clone(self), Arc::clone(&stats));
-        let limit = self.limits().request_body;
-        let result = if http_body::Body::size_hint(request.body()).lower() > limit.0 {
-            Err(too_large(limit))
-        } else {
-            self.within_deadline(&stats, request).await
-        };
-        match result {
+        let this = Arc::clone(self);
+        if http_body::Body::size_hint(request.body()).lower() > self.limits().request_body.0 {
+            return Box::pin(async move { this.answered(&stats, report, Err(too_large(this.limits().request_body))) });
+        }
+        // A future for each kind, pinned where it is made: they are large, of different sizes, and a move copies all of one.
+        match self.kind() {
+            Some(HandlerKind::Fast) => Box::pin(async move {
+                let answer = {
+                    let work = pin!(drive::fast::call(&this, &stats, request));
+                    this.within_deadline(&stats, work).await
+                };
+                let answer = answer.map(|response| drive::wasi::Answer { response, unfinished: None });
+                this.answered(&stats, report, answer)
+            }),
+            Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => Box::pin(async move {
+                let answer = {
+                    let work = pin!(drive::wasi::call(&this, &stats, request));
+                    this.within_deadline(&stats, work).await
+                };
+                this.answered(&stats, report, answer)
+            }),
+            None => {
+                let detail = "the plugin answers no HTTP requests: its component exports no HTTP handler";
+                let failure = Failure::new(FailureKind::NotRunning, Phase::Queue, detail);
+                Box::pin(async move { this.answered(&stats, report, Err(failure)) })
+            }
+        }
+    }
+
+    async fn within_deadline<T>(
+        &self,
+        stats: &CallStats,
+        work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    ) -> Result<T, Failure> {
+        let deadline = tokio::time::Instant::from_std(stats.deadline);
+        // The timer is outside of the guest's future, which is dropped with the work: fuel does not run while a guest waits.
+        let ended = tokio::time::timeout_at(deadline, caught(stats, work)).await;
+        ended.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
+    }
+
+    /// The end of a call, or of its head: what goes on is driven to its end by a task.
+    fn answered(
+        self: &Arc<Self>,
+        stats: &Arc<CallStats>,
+        report: Report,
+        answer: Result<drive::wasi::Answer, Failure>,
+    ) -> Result<Response<CallBody>, Failure> {
+        match answer {
             Ok(drive::wasi::Answer { response, unfinished: None }) => {
                 report.end(Ok(response.status().as_u16()));
                 Ok(response)
             }
             Ok(drive::wasi::Answer { response, unfinished: Some(unfinished) }) => {
                 let status = response.status().as_u16();
-                let revision = Arc::clone(self);
+                let (revision, stats) = (Arc::clone(self), Arc::clone(stats));
                 tokio::spawn(async move {
-                    let outcome = caught(&stats, unfinished.drive(&revision, &stats)).await;
+                    let outcome = caught(&stats, pin!(unfinished.drive(&revision, &stats))).await;
                     report.end(outcome.as_ref().map(|()| status));
                 });
                 Ok(response)
             }
             Err(failure) => {
-                let mut failure = blame_the_client(failure, &stats, self.limits());
+                let mut failure = blame_the_client(failure, stats, self.limits());
                 if failure.kind.is_plugins_fault() {
                     failure.function.get_or_insert_with(|| self.export(Role::Http).to_owned());
                 }
@@ -257,32 +297,6 @@ impl Revision {
                 Err(failure)
             }
         }
-    }
-
-    async fn within_deadline(
-        self: &Arc<Self>,
-        stats: &Arc<CallStats>,
-        request: Request<RequestBody>,
-    ) -> Result<drive::wasi::Answer, Failure> {
-        let work = async {
-            match self.kind() {
-                Some(HandlerKind::Fast) => {
-                    let response = drive::fast::call(self, stats, request).await?;
-                    Ok(drive::wasi::Answer { response, unfinished: None })
-                }
-                Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => drive::wasi::call(self, stats, request).await,
-                None => Err(Failure::new(
-                    FailureKind::NotRunning,
-                    Phase::Queue,
-                    "the plugin answers no HTTP requests: its component exports no HTTP handler",
-                )),
-            }
-        };
-        let deadline = tokio::time::Instant::from_std(stats.deadline);
-        // The timer is outside of the guest's future and drops it: fuel does not run while a guest waits.
-        // It is pinned here, because a guest's future is large and a timer that owned it would move it twice.
-        let work = pin!(caught(stats, work));
-        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
     }
 
     pub(crate) fn too_late(&self, stats: &CallStats, role: Role) -> Failure {

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 
 use futures_util::FutureExt as _;
 use skep_types::{Failure, FailureKind};
@@ -11,10 +12,10 @@ use crate::stats::CallStats;
 /// Runs the work of a call. A panic in it is the call's failure: the guest's store is dropped with the work, as after a
 /// trap, so nothing half done is seen again.
 ///
-/// Not an `async fn`: that would keep the work twice, as its argument and as what it waits for, and a guest's future is large.
+/// The work stays where it was made: a guest's future is large, and each move is a copy of it.
 pub(crate) fn caught<T>(
     stats: &CallStats,
-    work: impl Future<Output = Result<T, Failure>>,
+    work: Pin<&mut impl Future<Output = Result<T, Failure>>>,
 ) -> impl Future<Output = Result<T, Failure>> {
     AssertUnwindSafe(work).catch_unwind().map(|ended| {
         ended.unwrap_or_else(|panic| {

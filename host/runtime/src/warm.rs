@@ -138,10 +138,10 @@ pub(crate) fn prepare(revision: &Arc<Revision>, call: impl FnOnce() -> Call, rol
     let stats = revision.stats_within(call(), None, revision.limits().deadline);
     tokio::spawn(async move {
         let revision = &preparing.0;
-        let start = async {
+        let start = pin!(async {
             let start = Running::start_with(revision, &stats, revision.limits().fuel, 0, role);
             Fair::new(pin!(start), Arc::clone(revision.fair()), revision.party(), Arc::clone(&stats)).await
-        };
+        });
         let started = tokio::time::timeout_at(tokio::time::Instant::from_std(stats.deadline), caught(&stats, start));
         if let Ok(Ok(running)) = started.await
             && let Some(live) = running.keep()

@@ -54,6 +54,8 @@ impl Server {
 
     pub(crate) fn wasmtime(wasm: &Path) -> anyhow::Result<Self> {
         let mut command = Command::new("wasmtime");
+        // With these set it captures a backtrace whenever it drops a store.
+        command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
         let command = command.args(["serve", "-Scli", "--addr", "127.0.0.1:0"]).arg(wasm);
         Self::start(command.stderr(Stdio::piped()), "Serving HTTP on http://")
     }

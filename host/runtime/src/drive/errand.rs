@@ -58,10 +58,11 @@ impl Revision {
         let stats = self.stats_within(call, None, deadline);
         let report = Report::new(Arc::clone(self), Arc::clone(&stats));
         let timer = tokio::time::Instant::from_std(stats.deadline);
-        let work = pin!(caught(&stats, run(self, &stats, &errand)));
-        let ended = match tokio::time::timeout_at(timer, work).await {
-            Ok(ended) => ended,
-            Err(_) => Err(self.too_late(&stats, E::ROLE)),
+        // The work ends in here, so that what it cost is known to the report.
+        let ended = {
+            let work = pin!(run(self, &stats, &errand));
+            let ended = tokio::time::timeout_at(timer, caught(&stats, work)).await;
+            ended.unwrap_or_else(|_| Err(self.too_late(&stats, E::ROLE)))
         };
         let ended = ended.and_then(read).map_err(|mut failure| {
             if failure.kind.is_plugins_fault() {

@@ -31,7 +31,7 @@ pub(crate) async fn call(
     let text = RequestText::of(&parts, stats.call());
     let charge = text.len() + body.len();
     let request = text.request(&parts.method, &body);
-    let work = async {
+    let work = pin!(async {
         let mut running = Running::start(revision, stats, charge, Role::Http).await?;
         let Some((store, Guest::Fast(guest))) = running.parts() else {
             return Err(Failure::new(FailureKind::Internal, Phase::Handle, "not a fast-path instance"));
@@ -43,8 +43,8 @@ pub(crate) async fn call(
             }
             Err(error) => Err(running.failed(&error)),
         }
-    };
-    let response = Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party(), Arc::clone(stats)).await?;
+    });
+    let response = Fair::new(work, Arc::clone(revision.fair()), revision.party(), Arc::clone(stats)).await?;
     drop(admitted);
     from_guest(response, revision.limits())
 }
@@ -173,7 +173,8 @@ pub(super) fn headers_from_guest(given: Vec<(String, Vec<u8>)>, limits: &Limits)
     if bytes as u64 > limits.response_headers.0 {
         return Err(too_large("headers", limits.response_headers));
     }
-    let mut headers = HeaderMap::with_capacity(given.len());
+    // The front adds the request's id; a map that is full grows.
+    let mut headers = HeaderMap::with_capacity(given.len() + 1);
     for (name, value) in given {
         let parsed =
             HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(Bytes::from(value)).ok());

@@ -122,8 +122,9 @@ impl WasmInstance {
         let report = Report::new(Arc::clone(revision), Arc::clone(&stats)).or_gone("the process was cut off");
         let timer = tokio::time::Instant::from_std(stats.deadline);
         let turning = || Box::new(Turning::new(self.pid.clone(), self.kind.persistence));
-        let work = async {
-            let work = async {
+        // The work ends in here, so that what it cost is known to the report.
+        let ended = {
+            let work = pin!(async {
                 let mut running = match live {
                     Some(live) => Running::again(live, revision, &stats, self.kind.fuel, errand.charge(), E::ROLE)?,
                     None => Running::start_with(revision, &stats, self.kind.fuel, errand.charge(), E::ROLE).await?,
@@ -138,12 +139,10 @@ impl WasmInstance {
                 let answer = answer.unwrap_or_else(|| Err(wasmtime::format_err!("not an instance of this handler")));
                 let answer = answer.map_err(|error| running.failed(&error))?;
                 Ok((answer, running.keep()))
-            };
-            Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party(), Arc::clone(&stats)).await
-        };
-        let ended = match tokio::time::timeout_at(timer, pin!(caught(&stats, work))).await {
-            Ok(ended) => ended,
-            Err(_) => Err(revision.too_late(&stats, E::ROLE)),
+            });
+            let work = pin!(Fair::new(work, Arc::clone(revision.fair()), revision.party(), Arc::clone(&stats)));
+            let ended = tokio::time::timeout_at(timer, caught(&stats, work)).await;
+            ended.unwrap_or_else(|_| Err(revision.too_late(&stats, E::ROLE)))
         };
         match ended {
             Ok((answer, live)) => {
