@@ -79,25 +79,29 @@ async fn a_body_without_end_is_cut_at_its_limit() {
 async fn a_client_that_leaves_ends_the_guest() {
     let host = host("stream_idle = \"60s\"").await;
     let before = host.calls("streams", "client-gone");
-    for path in ["/stream-then-hang", "/sleep?ms=9000"] {
+    let running = || host.node.plugin("streams").unwrap().current().unwrap().running();
+    // Of all hosts in this process, so others may count as well.
+    let gone = || host.calls("streams", "client-gone") - before;
+    let until = async |what: &str, is_so: &dyn Fn() -> bool| {
+        for _ in 0..500 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{what}: {} run, {} clients are gone", running(), gone());
+    };
+    for (path, ended) in [("/stream-then-hang", 1), ("/sleep?ms=20000", 2)] {
         let mut stream = TcpStream::connect(host.address).await.unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
         if path.starts_with("/stream") {
             let mut buffer = [0; 1024];
             assert!(stream.read(&mut buffer).await.unwrap() > 0);
-        } else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        until("the guest does not begin", &|| running() == 1).await;
         drop(stream);
+        until("the guest goes on", &|| gone() >= ended && running() == 0).await;
     }
-    for _ in 0..200 {
-        let plugin = host.node.plugin("streams").unwrap().current().unwrap();
-        if host.calls("streams", "client-gone") == before + 2 && plugin.running() == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the guests go on: {} of 2 ended", host.calls("streams", "client-gone") - before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

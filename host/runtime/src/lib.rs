@@ -8,7 +8,7 @@
 //! | `instance`, `state`, `memory`, `stats` | a live guest, what its store holds, what bounds it, what a call cost |
 //! | `linked`, `declared` | a component's handlers, linked, and what it says of them |
 //! | `drive` | a call of each handler: the fast path, `wasi:http` in both versions, and those that are no HTTP requests |
-//! | `admission`, `fair`, `slice` | who may run, and whose turn it is |
+//! | `admission`, `fair`, `slice`, `rounds` | who may run, whose turn it is, and when an answer leaves |
 //! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
 //! | `classify`, `unwind`, `report` | what became of a call |
@@ -34,6 +34,7 @@ mod outbound;
 mod report;
 mod resting;
 mod revision;
+mod rounds;
 mod runtime;
 mod slice;
 mod state;

@@ -24,6 +24,7 @@ use crate::inspect::HandlerKind;
 use crate::instance::Running;
 use crate::linked::{Guest, Linked, Role};
 use crate::report::Report;
+use crate::rounds::after_the_others;
 use crate::state::{CallState, GuestEnv};
 use crate::stats::CallStats;
 use crate::unwind::caught;
@@ -239,14 +240,18 @@ impl Revision {
                     this.within_deadline(&stats, work).await
                 };
                 let answer = answer.map(|response| drive::wasi::Answer { response, unfinished: None });
-                this.answered(&stats, report, answer)
+                let answer = this.answered(&stats, report, answer);
+                after_the_others(&stats).await;
+                answer
             }),
             Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => Box::pin(async move {
                 let answer = {
                     let work = pin!(drive::wasi::call(&this, &stats, request));
                     this.within_deadline(&stats, work).await
                 };
-                this.answered(&stats, report, answer)
+                let answer = this.answered(&stats, report, answer);
+                after_the_others(&stats).await;
+                answer
             }),
             None => {
                 let detail = "the plugin answers no HTTP requests: its component exports no HTTP handler";

@@ -12,6 +12,7 @@ use wasmtime::component::{Access, HasSelf, ResourceTable};
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_io::IoView;
 
 use crate::body::now;
 use crate::capability::Held;
@@ -178,6 +179,12 @@ impl WasiView for CallState {
         let (env, stats) = (&self.env, &self.stats);
         let ctx = self.wasi.get_or_insert_with(|| Self::build_wasi(env, stats));
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl IoView for CallState {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
     }
 }
 
