@@ -253,20 +253,10 @@ impl<F> Drop for Fair<F> {
 mod tests {
     use std::sync::Mutex as StdMutex;
 
-    use skep_types::{Call, PluginName, RequestId};
-
     use super::*;
 
     fn stats() -> Arc<CallStats> {
-        let call = Call {
-            id: RequestId::from_bits(1),
-            client: [127, 0, 0, 1].into(),
-            secure: false,
-            captures: vec![],
-            hops: 0,
-        };
-        let (now, wall) = (crate::body::now(), std::time::SystemTime::UNIX_EPOCH);
-        Arc::new(CallStats::new(PluginName::new("guest").unwrap(), call, (now, now, wall), 0, None))
+        Arc::new(CallStats::of_some_call(0))
     }
 
     /// Spins for so many slices and notes each.

@@ -16,3 +16,33 @@ pub(crate) async fn after_the_others(stats: &CallStats) {
         tokio::task::yield_now().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// What a worker does first when a call that took so much fuel ends while another task is ready.
+    async fn first(fuel: u64, hops: u8) -> &'static str {
+        let stats = CallStats::of_some_call(hops);
+        stats.record(fuel, 0, false);
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let (ours, theirs) = (Arc::clone(&done), Arc::clone(&done));
+        let answer = tokio::spawn(async move {
+            after_the_others(&stats).await;
+            ours.lock().unwrap().push("answer");
+        });
+        let other = tokio::spawn(async move { theirs.lock().unwrap().push("other") });
+        let _ = tokio::join!(answer, other);
+        let first = done.lock().unwrap()[0];
+        first
+    }
+
+    #[tokio::test]
+    async fn only_the_answer_of_a_short_call_to_a_client_waits() {
+        assert_eq!(first(TURN_FUEL - 1, 0).await, "other");
+        assert_eq!(first(TURN_FUEL, 0).await, "answer", "a call of a whole slice");
+        assert_eq!(first(0, 1).await, "answer", "to another plugin");
+    }
+}

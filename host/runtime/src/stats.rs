@@ -61,6 +61,15 @@ impl CallStats {
         }
     }
 
+    /// Some call, that so many plugins made before.
+    #[cfg(test)]
+    pub(crate) fn of_some_call(hops: u8) -> Self {
+        let id = skep_types::RequestId::from_bits(1);
+        let call = Call { id, client: [127, 0, 0, 1].into(), secure: false, captures: Vec::new(), hops };
+        let now = crate::body::now();
+        Self::new(PluginName::new("guest").unwrap(), call, (now, now, SystemTime::UNIX_EPOCH), 0, None)
+    }
+
     pub(crate) fn plugin(&self) -> &PluginName {
         &self.plugin
     }
