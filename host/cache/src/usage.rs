@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Bytes that an entry costs beside its key and value.
 ///
-/// A slot is 64; the allocation that holds key and value adds a header of 16 and is rounded up by the allocator, 16 on
-/// average; the index takes 5 to 12 and the memory of evicted keys 4 to 8. `tests/memory.rs` measures the sum.
+/// A slot and the place that says where its data lie are 64; the allocation that holds key and value adds a header of 16 and
+/// is rounded up by the allocator, 16 on average; the index takes 5 to 12 and the memory of evicted keys 4 to 8.
+/// `tests/memory.rs` measures the sum.
 pub const ENTRY_OVERHEAD: u64 = 112;
 
 /// Which limit stands in the way.

@@ -35,8 +35,7 @@ mod tests {
         });
         let other = tokio::spawn(async move { theirs.lock().unwrap().push("other") });
         let _ = tokio::join!(answer, other);
-        let first = done.lock().unwrap()[0];
-        first
+        done.lock().unwrap()[0]
     }
 
     #[tokio::test]
