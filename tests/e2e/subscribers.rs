@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use skep_admin::api::ValueText;
-use skep_tests::{Host, guests};
+use skep_tests::{Host, events, guests};
 
 use crate::cache::{get, ok, reload};
 
@@ -100,6 +100,9 @@ async fn poison_is_set_aside_and_its_topic_goes_on() {
     ]) {
         assert!(letter.starts_with(expected), "{letter} {expected}");
     }
+    let late = events::with(&[("target", "call"), ("plugin", "poison"), ("outcome", "deadline")]);
+    let fuel = late.first().and_then(|line| line["fuel"].parse::<u64>().ok());
+    assert!(fuel.is_some_and(|fuel| fuel > 0), "what it cost is said, though it was cut off: {late:?}");
     let undecoded = reasons("on_json");
     assert!(undecoded.len() == 1 && undecoded[0].contains("json:x"), "{undecoded:?}");
     assert_eq!(get(&host, "poison", "/ok").await.0, 200, "the plugin's routes go on");

@@ -83,10 +83,13 @@ pub fn catch() -> LogHub {
 
 /// The events of a target that name this request and are written already.
 pub fn so_far(target: &str, id: &str) -> Vec<Fields> {
-    let is_wanted = |event: &&Fields| {
-        let has = |field, wanted| event.get(field).is_some_and(|known| known == wanted);
-        has("request_id", id) && has("target", target)
-    };
+    with(&[("target", target), ("request_id", id)])
+}
+
+/// The events so far that have these fields.
+pub fn with(fields: &[(&str, &str)]) -> Vec<Fields> {
+    let is_wanted =
+        |event: &&Fields| fields.iter().all(|(field, wanted)| event.get(*field).is_some_and(|known| known == wanted));
     EVENTS.lock().iter().filter(is_wanted).cloned().collect()
 }
 
