@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 /// Held for as long as the directory is in use; a host that is killed lets go of it.
+#[derive(Debug)]
 pub(super) struct DataLock {
-    _file: File,
+    file: File,
 }
 
 impl DataLock {
@@ -27,6 +28,33 @@ impl DataLock {
                 tracing::warn!(%error, file = %path.display(), "the data directory cannot be locked: keep other hosts away from it");
             }
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for DataLock {
+    /// Closing the file is not enough: a program that is just being started (a plugin's build, say) has a copy of every open file
+    /// until it runs, and the lock ends with the last copy.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "the data directory's lock ends when its file is closed everywhere");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_free_when_its_host_lets_go_of_it() {
+        let data = tempfile::tempdir().unwrap();
+        let lock = DataLock::take(data.path()).unwrap();
+        let refused = DataLock::take(data.path()).unwrap_err().to_string();
+        assert!(refused.contains("is in use by another skep"), "{refused}");
+        // What a child process has between its fork and its exec.
+        let _copy = lock.file.try_clone().unwrap();
+        drop(lock);
+        DataLock::take(data.path()).unwrap();
     }
 }
