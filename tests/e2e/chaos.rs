@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use skep_admin::api::ValueText;
+use skep_tests::host::eventually;
 use skep_tests::{Host, guests};
 
 use crate::cache::{get, ok};
@@ -116,13 +117,7 @@ async fn subscribers_and_tasks_die_alone_too() {
         ok(&host, "chaos-topics", path).await;
     }
     let seen = async || ok(&host, "chaos-topics", "/since?topic=seen").await.matches("alive").count();
-    for _ in 0..200 {
-        if seen().await == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(seen().await, 2);
+    eventually("both are seen", async || seen().await == 2).await;
 }
 
 /// The count once it has reached this, or after a while as it is.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use skep_node::Mode;
+use skep_tests::host::eventually;
 use skep_tests::{Host, events, guests, host};
 
 /// The good component has no route `/exit` and says so with a 404; the bad one dies there. Both answer `/ok`.
@@ -37,26 +38,19 @@ fn revision(host: &Host, plugin: &str) -> String {
 
 /// Waits until a revision serves.
 async fn serves(host: &Host, plugin: &str, wanted: &str) {
-    for _ in 0..200 {
-        if revision(host, plugin) == wanted {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{} serves instead of {wanted}", revision(host, plugin));
+    eventually(&format!("{wanted} serves"), async || revision(host, plugin) == wanted).await;
 }
 
 /// The note of `skep ps`, which is written just after the swap.
 async fn note(host: &Host, plugin: &str, start: &str) -> String {
-    for _ in 0..200 {
+    let mut note = String::new();
+    eventually(&format!("a note that starts with {start}"), async || {
         let status = host.admin().status().await.unwrap();
-        let found = status.plugins.into_iter().find(|known| known.name == plugin).unwrap().note.unwrap_or_default();
-        if found.starts_with(start) {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("no note that starts with {start}");
+        note = status.plugins.into_iter().find(|known| known.name == plugin).unwrap().note.unwrap_or_default();
+        note.starts_with(start)
+    })
+    .await;
+    note
 }
 
 #[tokio::test(flavor = "multi_thread")]

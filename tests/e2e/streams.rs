@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use skep_tests::host::eventually;
 use skep_tests::{Host, events, guests};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -20,15 +21,17 @@ async fn host(limits: &str) -> Host {
 #[tokio::test(flavor = "multi_thread")]
 async fn chunks_come_as_they_are_written() {
     let host = host("").await;
-    let response = host.request("GET", "/stream?n=3&ms=200&size=5").send().await.unwrap();
-    let mut body = response.bytes_stream();
-    let first = tokio::time::timeout(Duration::from_millis(400), body.next()).await;
+    let stream = async |path| host.request("GET", path).send().await.unwrap().bytes_stream();
+    // The next one would be written in ten minutes.
+    let mut slow = stream("/stream?n=2&ms=600000&size=5").await;
+    let first = tokio::time::timeout(Duration::from_secs(60), slow.next()).await;
     assert!(first.is_ok_and(|chunk| chunk.unwrap().unwrap().len() == 5), "the first chunk does not wait for the last");
-    let mut rest = 0;
-    while let Some(chunk) = body.next().await {
-        rest += chunk.unwrap().len();
+    let mut quick = stream("/stream?n=3&ms=1&size=5").await;
+    let mut all = 0;
+    while let Some(chunk) = quick.next().await {
+        all += chunk.unwrap().len();
     }
-    assert_eq!(rest, 10);
+    assert_eq!(all, 15);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,21 +49,21 @@ async fn a_stream_whose_guest_dies_is_aborted_never_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn server_sent_events_keep_their_stream_alive_and_silence_ends_it() {
     let host = Host::start(&format!(
-        "[plugins.events]\nsource = {:?}\nroutes = [\"GET /{{*path}}\"]\nlimits = {{ stream_idle = \"500ms\" }}\n",
+        "[plugins.events]\nsource = {:?}\nroutes = [\"GET /{{*path}}\"]\nlimits = {{ stream_idle = \"1s\" }}\n",
         guests::wasip2_stream()
     ))
     .await;
-    // Twenty events take nearly twice the idle time, and none of them takes a tenth of it.
-    let lively = host.get("/sse?n=20&ms=50").await;
+    // Thirty events take longer than the idle time, and none of them takes a tenth of it.
+    let lively = host.get("/sse?n=30&ms=50").await;
     assert_eq!((lively.status, lively.header("content-type")), (200, "text/event-stream"));
-    let expected: String = (1..=20).map(|at| format!("id: {at}\ndata: event {at} of 20\n\n")).collect();
+    let expected: String = (1..=30).map(|at| format!("id: {at}\ndata: event {at} of 30\n\n")).collect();
     assert_eq!(lively.body, expected);
 
     let silent = host.request("GET", "/sse?n=2&ms=60000").send().await.unwrap();
     let id = silent.headers()["x-request-id"].to_str().unwrap().to_owned();
     let mut body = silent.bytes_stream();
     assert_eq!(body.next().await.unwrap().unwrap(), "id: 1\ndata: event 1 of 2\n\n");
-    let end = tokio::time::timeout(Duration::from_secs(20), body.next()).await.expect("the stream goes on");
+    let end = tokio::time::timeout(Duration::from_secs(60), body.next()).await.expect("the stream goes on");
     assert!(end.is_some_and(|end| end.is_err()), "aborted, not ended as if complete");
     let lines = events::of_request("call", &id).await;
     assert_eq!((lines.len(), lines[0]["outcome"].as_str()), (1, "stream-idle"), "{lines:?}");
@@ -82,15 +85,6 @@ async fn a_client_that_leaves_ends_the_guest() {
     let running = || host.node.plugin("streams").unwrap().current().unwrap().running();
     // Of all hosts in this process, so others may count as well.
     let gone = || host.calls("streams", "client-gone") - before;
-    let until = async |what: &str, is_so: &dyn Fn() -> bool| {
-        for _ in 0..500 {
-            if is_so() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{what}: {} run, {} clients are gone", running(), gone());
-    };
     for (path, ended) in [("/stream-then-hang", 1), ("/sleep?ms=20000", 2)] {
         let mut stream = TcpStream::connect(host.address).await.unwrap();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
@@ -98,30 +92,21 @@ async fn a_client_that_leaves_ends_the_guest() {
             let mut buffer = [0; 1024];
             assert!(stream.read(&mut buffer).await.unwrap() > 0);
         }
-        until("the guest does not begin", &|| running() == 1).await;
+        eventually("the guest begins", async || running() == 1).await;
         drop(stream);
-        until("the guest goes on", &|| gone() >= ended && running() == 0).await;
+        eventually("the guest is gone", async || gone() >= ended && running() == 0).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_mid_body_ends_the_call() {
-    let host = host("").await;
-    let before =
-        host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
+    let host = host("deadline = \"10m\"").await;
+    let running = || host.node.plugin("streams").unwrap().current().unwrap().running();
     let mut stream = TcpStream::connect(host.address).await.unwrap();
     stream.write_all(b"POST /slurp HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\nonly this").await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    eventually("the guest begins", async || running() == 1).await;
     drop(stream);
-    for _ in 0..200 {
-        let now =
-            host.calls("streams", "client-gone") + host.calls("streams", "bad-request") + host.calls("streams", "trap");
-        if now > before || host.node.plugin("streams").unwrap().current().unwrap().running() == 0 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("the guest still waits for the rest of the body");
+    eventually("the guest waits no more for the rest of the body", async || running() == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +128,6 @@ async fn bodies_stream_both_ways_in_both_versions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn work_after_the_answer_does_not_hold_it_back() {
     let host = host("").await;
-    let reply = tokio::time::timeout(Duration::from_millis(1500), host.get("/post-return?ms=2500")).await;
+    let reply = tokio::time::timeout(Duration::from_secs(20), host.get("/post-return?how=sleep&ms=60000")).await;
     assert_eq!(reply.expect("the answer waits for the work after it").status, 200);
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use skep_admin::api::ValueText;
+use skep_tests::host::eventually;
 use skep_tests::{Host, events, guests};
 
 use crate::cache::{get, ok, reload};
@@ -19,16 +20,16 @@ pub(crate) fn probe(name: &str, more: &str) -> String {
 
 /// What its subscribers published on `seen`, once there are so many.
 pub(crate) async fn seen(host: &Host, plugin: &str, count: usize) -> Vec<String> {
-    for _ in 0..600 {
+    let mut seen = Vec::new();
+    eventually(&format!("{count} messages are seen"), async || {
         let body = ok(host, plugin, "/since?topic=seen&limit=1000").await;
         // The first line says whether the log is complete; the others are `ID EVENT TOPIC TEXT`.
-        let lines: Vec<_> = body.lines().skip(1).filter_map(|line| line.splitn(3, ' ').nth(2)).collect();
-        if lines.len() >= count {
-            return lines.into_iter().map(str::to_owned).collect();
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{count} messages were not seen: {}", ok(host, plugin, "/since?topic=seen&limit=1000").await)
+        let lines = body.lines().skip(1).filter_map(|line| line.splitn(3, ' ').nth(2));
+        seen = lines.map(str::to_owned).collect();
+        seen.len() >= count
+    })
+    .await;
+    seen
 }
 
 pub(crate) fn text(value: &ValueText) -> &str {
@@ -58,12 +59,11 @@ async fn a_batch_is_one_call_with_messages_of_one_topic() {
     let host = Host::start(&probe("batch", more)).await;
     ok(&host, "batch", "/publish?topic=numbers:a&data=n&n=100").await;
     let mut texts = Vec::new();
-    for _ in 0..600 {
+    eventually("all are seen", async || {
         texts = seen(&host, "batch", 1).await;
-        if texts.iter().map(|line| line.split('+').count()).sum::<usize>() >= 100 {
-            break;
-        }
-    }
+        texts.iter().map(|line| line.split('+').count()).sum::<usize>() >= 100
+    })
+    .await;
     let calls = texts.len();
     assert!((10..100).contains(&calls), "{calls} calls for 100 messages: {texts:?}");
     assert!(texts.iter().all(|line| line.split('+').count() <= 10), "{texts:?}");
@@ -127,13 +127,7 @@ async fn dead_letters_are_bounded() {
     ok(&host, "few", "/publish?topic=poison:x&data=last").await;
     seen(&host, "few", 1).await;
     let dead = async || host.admin().dead_letters(Some("few"), None).await.unwrap().len();
-    for _ in 0..200 {
-        if dead().await == 3 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(dead().await, 3);
+    eventually("three are dead", async || dead().await == 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,12 +135,7 @@ async fn a_subscriber_does_not_hear_what_it_publishes_past_itself() {
     let host = Host::start(&probe("echo", "")).await;
     ok(&host, "echo", "/publish?topic=loop:x&data=hello").await;
     let count = async || ok(&host, "echo", "/since?topic=loop:x").await.lines().count() - 1;
-    for _ in 0..200 {
-        if count().await >= 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("it echoes", async || count().await >= 2).await;
     // Anything that it heard of itself would be published once more by now.
     ok(&host, "echo", "/publish?topic=loop:y&data=again").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -176,13 +165,8 @@ async fn a_plugin_may_have_nothing_but_subscribers() {
     );
     let host = Host::start(&manifest).await;
     ok(&host, "loud", "/publish?topic=quiet/quiet:x&data=psst").await;
-    for _ in 0..200 {
-        if ok(&host, "loud", "/since?topic=quiet/heard").await.contains("quiet:x psst") {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("nothing was heard");
+    let heard = async || ok(&host, "loud", "/since?topic=quiet/heard").await.contains("quiet:x psst");
+    eventually("it is heard", heard).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,13 +198,8 @@ async fn detached_tasks_are_bounded_and_counted() {
     assert!(status == 409 && body.contains("Full"), "the queue takes two: {status} {body}");
     let (status, body) = get(&host, "bounded", "/task-start?name=nothing").await;
     assert!(status == 409 && body.contains("NotFound"), "{status} {body}");
-    for _ in 0..300 {
-        if host.counter("skep_tasks_total", &[("plugin", "bounded"), ("outcome", "failed")]) >= 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(host.counter("skep_tasks_total", &[("plugin", "bounded"), ("outcome", "failed")]), 2);
+    let failed = || host.counter("skep_tasks_total", &[("plugin", "bounded"), ("outcome", "failed")]);
+    eventually("both tasks fail", async || failed() == 2).await;
     ok(&host, "bounded", "/task-start?name=publish_later&args=seen+free").await;
     assert_eq!(seen(&host, "bounded", 1).await, ["free"], "there is room again");
 }
@@ -231,12 +210,8 @@ async fn a_transient_task_is_tried_again_and_a_temporary_one_is_not() {
         let more = format!("tasks = {{ restart = '{restart}' }}\nsupervision = {{ restarts = 1 }}");
         let host = Host::start(&probe(name, &more)).await;
         ok(&host, name, "/task-start?name=trap").await;
-        for _ in 0..400 {
-            if host.counter("skep_tasks_total", &[("plugin", name), ("outcome", "failed")]) == 1 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let failed = || host.counter("skep_tasks_total", &[("plugin", name), ("outcome", "failed")]);
+        eventually("it is given up", async || failed() == 1).await;
         host.calls(name, "trap")
     };
     assert_eq!(tries("temporary", "temporary").await, 1);

@@ -4,29 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use skep_node::Mode;
+use skep_tests::host::eventually;
 use skep_tests::{Host, guests};
 
 /// Waits until the plugin answers so, which is when its files were noticed, built, tried out and swapped.
 async fn answers(host: &Host, expected: &str) {
-    for _ in 0..400 {
-        if host.get("/").await.body.trim() == expected {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("still {:?} instead of {expected:?}", host.get("/").await);
+    eventually(&format!("it answers {expected:?}"), async || host.get("/").await.body.trim() == expected).await;
 }
 
 /// Waits until the plugin's note says so.
 async fn notes(host: &Host, expected: &str) {
-    for _ in 0..400 {
-        let note = host.node.plugin("app").unwrap().note().unwrap_or_default();
-        if note.contains(expected) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the note is {:?}", host.node.plugin("app").unwrap().note());
+    let note = || host.node.plugin("app").unwrap().note().unwrap_or_default();
+    eventually(&format!("the note says {expected:?}"), async || note().contains(expected)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,12 +49,7 @@ async fn what_is_saved_is_built_and_served() {
     let routed =
         std::fs::read_to_string(host.path().join("skep.toml")).unwrap().replace("[\"/\"]", "[\"/\", \"/more\"]");
     std::fs::write(host.path().join("skep.toml"), routed).unwrap();
-    for _ in 0..400 {
-        if host.get("/more").await.status != 404 || host.get("/more").await.code() != "no-route" {
-            watching.abort();
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("the manifest was not read again");
+    let is_routed = async || host.get("/more").await.status != 404 || host.get("/more").await.code() != "no-route";
+    eventually("the manifest is read again", is_routed).await;
+    watching.abort();
 }
