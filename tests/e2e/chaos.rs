@@ -92,8 +92,8 @@ async fn subscribers_and_tasks_die_alone_too() {
     let wasm = guests::pubsub_probe();
     let manifest = format!(
         "[plugins.chaos-topics]\nsource = {wasm:?}\nroutes = [\"chaos-topics.test/{{*path}}\"]\n\
-         limits = {{ fuel = 100_000_000, deadline = '400ms', memory = '4MiB' }}\nbreaker = {{ enabled = false }}\n\
-         tasks = {{ deadline = '400ms', queue = 1000 }}\ntopics = {{ seen = {{ retain = true }} }}\n\
+         limits = {{ fuel = 100_000_000, deadline = '1s', memory = '4MiB' }}\nbreaker = {{ enabled = false }}\n\
+         tasks = {{ deadline = '1s', queue = 1000 }}\ntopics = {{ seen = {{ retain = true }} }}\n\
          subscribers = {{ on_poison = {{ dead_letters = 1000 }} }}\n"
     );
     let host = Host::start(&manifest).await;
@@ -122,7 +122,7 @@ async fn subscribers_and_tasks_die_alone_too() {
 
 /// The count once it has reached this, or after a while as it is.
 async fn until(count: impl Fn() -> u64, wanted: u64) -> u64 {
-    for _ in 0..1500 {
+    for _ in 0..3000 {
         if count() >= wanted {
             break;
         }

@@ -12,12 +12,12 @@ async fn host(test: &str) -> Host {
         [plugins.{test}-wasi]
         source = "{wasi}"
         routes = ["wasi.test/{{*path}}"]
-        limits = {{ fuel = 50_000_000, deadline = "700ms", memory = "16MiB", log = "4KiB", handles = 500 }}
+        limits = {{ fuel = 50_000_000, deadline = "2s", memory = "16MiB", log = "4KiB", handles = 500 }}
 
         [plugins.{test}-fast]
         source = "{fast}"
         routes = ["fast.test/{{*path}}"]
-        limits = {{ fuel = 50_000_000, deadline = "700ms", memory = "16MiB", log = "4KiB" }}
+        limits = {{ fuel = 50_000_000, deadline = "2s", memory = "16MiB", log = "4KiB" }}
 
         [plugins.{test}-neighbour]
         source = "{neighbour}"
