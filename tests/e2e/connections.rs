@@ -27,7 +27,7 @@ async fn send(stream: &mut TcpStream) {
 async fn answer(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\nok") {
-        let read = tokio::time::timeout(Duration::from_secs(60), stream.read_buf(&mut answer)).await;
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_buf(&mut answer)).await;
         assert!(read.expect("no answer").unwrap() > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
     }
     String::from_utf8(answer).unwrap()
@@ -94,7 +94,7 @@ async fn ends(stream: &mut TcpStream, count: usize, settings: &mut Vec<u8>) -> B
     let (mut heads, mut ends) = (BTreeMap::new(), BTreeMap::new());
     while ends.len() < count {
         let mut head = [0; 9];
-        let read = tokio::time::timeout(Duration::from_secs(60), stream.read_exact(&mut head)).await;
+        let read = tokio::time::timeout(Duration::from_secs(30), stream.read_exact(&mut head)).await;
         read.unwrap_or_else(|_| panic!("only {ends:?}")).unwrap();
         let [l0, l1, l2, kind, flags, id @ ..] = head;
         let mut payload = vec![0; u32::from_be_bytes([0, l0, l1, l2]) as usize];

@@ -160,7 +160,7 @@ impl Viewer {
                 self.text.push_str(std::str::from_utf8(&chunk).unwrap());
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(60), wait).await.expect(name)
+        tokio::time::timeout(std::time::Duration::from_secs(30), wait).await.expect(name)
     }
 }
 

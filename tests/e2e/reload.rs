@@ -180,7 +180,7 @@ async fn an_endless_stream_is_closed_when_the_drain_is_over() {
     let response = host.request("GET", "/stream-then-hang").send().await.unwrap();
     let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     host.admin().deploy("endless", std::fs::read(guests::wstd()).unwrap().into()).await.unwrap();
-    let body = tokio::time::timeout(Duration::from_secs(60), response.bytes()).await;
+    let body = tokio::time::timeout(Duration::from_secs(30), response.bytes()).await;
     assert!(body.expect("the stream goes on").is_err(), "aborted, not ended as if complete");
     let lines = skep_tests::events::of_request("call", &id).await;
     assert_eq!(lines[0]["outcome"], "retired", "{lines:?}");

@@ -24,7 +24,7 @@ async fn chunks_come_as_they_are_written() {
     let stream = async |path| host.request("GET", path).send().await.unwrap().bytes_stream();
     // The next one would be written in ten minutes.
     let mut slow = stream("/stream?n=2&ms=600000&size=5").await;
-    let first = tokio::time::timeout(Duration::from_secs(60), slow.next()).await;
+    let first = tokio::time::timeout(Duration::from_secs(30), slow.next()).await;
     assert!(first.is_ok_and(|chunk| chunk.unwrap().unwrap().len() == 5), "the first chunk does not wait for the last");
     let mut quick = stream("/stream?n=3&ms=1&size=5").await;
     let mut all = 0;
@@ -63,7 +63,7 @@ async fn server_sent_events_keep_their_stream_alive_and_silence_ends_it() {
     let id = silent.headers()["x-request-id"].to_str().unwrap().to_owned();
     let mut body = silent.bytes_stream();
     assert_eq!(body.next().await.unwrap().unwrap(), "id: 1\ndata: event 1 of 2\n\n");
-    let end = tokio::time::timeout(Duration::from_secs(60), body.next()).await.expect("the stream goes on");
+    let end = tokio::time::timeout(Duration::from_secs(30), body.next()).await.expect("the stream goes on");
     assert!(end.is_some_and(|end| end.is_err()), "aborted, not ended as if complete");
     let lines = events::of_request("call", &id).await;
     assert_eq!((lines.len(), lines[0]["outcome"].as_str()), (1, "stream-idle"), "{lines:?}");

@@ -188,7 +188,7 @@ impl Host {
 
 /// Waits until something is so, and fails the test if that takes too long.
 pub async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
     while !is_so().await {
         assert!(tokio::time::Instant::now() < until, "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;

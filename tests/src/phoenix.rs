@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::Host;
 
 /// Longer than anything takes that comes at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a socket goes over, with TLS or without.
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

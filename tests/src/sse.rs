@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, Response};
 
 /// The longest wait for one event. Tests that wait for none publish something that ends the wait.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
