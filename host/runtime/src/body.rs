@@ -23,9 +23,15 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub type RequestBody = UnsyncBoxBody<Bytes, BodyError>;
 
 /// An answer's body: what is there already, then what the guest is still writing.
-pub struct CallBody {
-    // Most answers are one piece, for which a queue would be an allocation.
-    first: Option<Bytes>,
+pub struct CallBody(Parts);
+
+/// Nearly every answer is one piece. It goes from hand to hand, so what the others need is elsewhere.
+enum Parts {
+    Whole(Option<Bytes>),
+    Several(Box<Several>),
+}
+
+struct Several {
     ready: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
     rest: Option<Rest>,
@@ -71,11 +77,14 @@ impl CallBody {
     /// A body that is complete.
     #[must_use]
     pub fn full(bytes: Bytes) -> Self {
-        Self { first: Some(bytes), ..Self::complete(VecDeque::new(), None) }
+        Self(Parts::Whole(Some(bytes)))
     }
 
-    pub(crate) fn complete(ready: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
-        Self { first: None, ready, trailers, rest: None }
+    pub(crate) fn complete(mut ready: VecDeque<Bytes>, trailers: Option<HeaderMap>) -> Self {
+        if ready.len() < 2 && trailers.is_none() {
+            return Self(Parts::Whole(ready.pop_front()));
+        }
+        Self(Parts::Several(Box::new(Several { ready, trailers, rest: None })))
     }
 
     /// A body that goes on while the guest writes it. `over` is cancelled when it ends, well or not.
@@ -88,7 +97,7 @@ impl CallBody {
         bytes_left: u64,
     ) -> Self {
         let rest = Rest { body, stats, progress, over, bytes_left, ended: false };
-        Self { first: None, ready, trailers: None, rest: Some(rest) }
+        Self(Parts::Several(Box::new(Several { ready, trailers: None, rest: Some(rest) })))
     }
 }
 
@@ -97,25 +106,43 @@ impl Body for CallBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        if let Some(bytes) = this.first.take().or_else(|| this.ready.pop_front()) {
-            if let Some(rest) = &this.rest {
-                rest.progress.moved();
-            }
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
-        }
-        match &mut this.rest {
-            None => Poll::Ready(this.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
-            Some(rest) => rest.poll_frame(cx),
+        match &mut self.0 {
+            Parts::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Parts::Several(several) => several.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.ready.is_empty() && self.trailers.is_none() && self.rest.is_none()
+        match &self.0 {
+            Parts::Whole(bytes) => bytes.is_none(),
+            Parts::Several(several) => several.ready.is_empty() && several.trailers.is_none() && several.rest.is_none(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ready: u64 = self.first.iter().chain(&self.ready).map(|bytes| bytes.len() as u64).sum();
+        match &self.0 {
+            Parts::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Parts::Several(several) => several.size_hint(),
+        }
+    }
+}
+
+impl Several {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(bytes) = self.ready.pop_front() {
+            if let Some(rest) = &self.rest {
+                rest.progress.moved();
+            }
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        match &mut self.rest {
+            None => Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers)))),
+            Some(rest) => rest.poll_frame(cx),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let ready: u64 = self.ready.iter().map(|bytes| bytes.len() as u64).sum();
         let Some(rest) = &self.rest else { return SizeHint::with_exact(ready) };
         let mut hint = rest.body.size_hint();
         if let Some(upper) = hint.upper() {

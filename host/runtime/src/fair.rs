@@ -7,6 +7,7 @@
 //! less than one slice never comes here.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -138,11 +139,12 @@ fn wake_after_io(waker: &Waker) {
 }
 
 /// A guest's future that takes turns.
-pub(crate) struct Fair<F> {
+pub(crate) struct Fair<F, S: Deref<Target = FairShare> = Arc<FairShare>, C: Deref<Target = CallStats> = Arc<CallStats>>
+{
     inner: F,
-    share: Arc<FairShare>,
+    share: S,
     party: Party,
-    stats: Arc<CallStats>,
+    stats: C,
     ticket: Option<Arc<Ticket>>,
     detector: Arc<Detector>,
     waker: Waker,
@@ -171,15 +173,20 @@ impl Wake for Detector {
     }
 }
 
-impl<F: Future + Unpin> Fair<F> {
-    pub(crate) fn new(inner: F, share: Arc<FairShare>, party: Party, stats: Arc<CallStats>) -> Self {
+impl<F, S: Deref<Target = FairShare>, C: Deref<Target = CallStats>> Fair<F, S, C> {
+    pub(crate) fn new(inner: F, share: S, party: Party, stats: C) -> Self {
         let detector = Arc::new(Detector { state: AtomicU8::new(IDLE), outer: AtomicWaker::new() });
         let waker = Waker::from(Arc::clone(&detector));
         Self { inner, share, party, stats, ticket: None, detector, waker }
     }
 }
 
-impl<F: Future + Unpin> Future for Fair<F> {
+impl<F, S, C> Future for Fair<F, S, C>
+where
+    F: Future + Unpin,
+    S: Deref<Target = FairShare> + Unpin,
+    C: Deref<Target = CallStats> + Unpin,
+{
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -239,7 +246,7 @@ impl Alone {
     }
 }
 
-impl<F> Drop for Fair<F> {
+impl<F, S: Deref<Target = FairShare>, C: Deref<Target = CallStats>> Drop for Fair<F, S, C> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take()
             && ticket.state.swap(GONE, Ordering::AcqRel) == GRANTED

@@ -5,12 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use parking_lot::Mutex;
-use skep_types::{
-    Call, Clock as _, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver,
-    SystemClock,
-};
+use skep_types::{Call, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver};
 use tokio_util::sync::CancellationToken;
 use wasmtime::{Engine, Store};
 
@@ -18,6 +15,7 @@ use crate::admission::{Admission, Doors};
 use crate::body::{CallBody, RequestBody, now, too_large};
 use crate::declared::Declared;
 use crate::drive;
+use crate::drive::wasi::Unfinished;
 use crate::engine::EngineKind;
 use crate::fair::{FairShare, Party};
 use crate::inspect::HandlerKind;
@@ -230,33 +228,41 @@ impl Revision {
         let report = Report::new(Arc::clone(self), Arc::clone(&stats));
         let this = Arc::clone(self);
         if http_body::Body::size_hint(request.body()).lower() > self.limits().request_body.0 {
-            return Box::pin(async move { this.answered(&stats, report, Err(too_large(this.limits().request_body))) });
+            return refused(this, stats, report, too_large(self.limits().request_body));
         }
-        // A future for each kind, pinned where it is made: they are large, of different sizes, and a move copies all of one.
+        // A future for each kind, pinned where it is made: they are large, of different sizes, and a move copies all of one. The
+        // same goes for an answer, which is looked at in its place.
         match self.kind() {
-            Some(HandlerKind::Fast) => Box::pin(async move {
-                let answer = {
+            Some(HandlerKind::Fast) => boxed(|| async move {
+                let response = {
                     let work = pin!(drive::fast::call(&this, &stats, request));
                     this.within_deadline(&stats, work).await
                 };
-                let answer = answer.map(|response| drive::wasi::Answer { response, unfinished: None });
-                let answer = this.answered(&stats, report, answer);
+                let mut answer = response.and_then(|response| drive::fast::from_guest(response, this.limits()));
+                this.answered(&stats, report, &mut answer);
                 after_the_others(&stats).await;
                 answer
             }),
-            Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => Box::pin(async move {
-                let answer = {
+            Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => boxed(|| async move {
+                let ended = {
                     let work = pin!(drive::wasi::call(&this, &stats, request));
                     this.within_deadline(&stats, work).await
                 };
-                let answer = this.answered(&stats, report, answer);
+                let mut unfinished = None;
+                let mut answer = ended.map(|answer| {
+                    unfinished = answer.unfinished;
+                    answer.response
+                });
+                match (unfinished, &answer) {
+                    (Some(unfinished), Ok(response)) => this.goes_on(&stats, report, unfinished, response.status()),
+                    _ => this.answered(&stats, report, &mut answer),
+                }
                 after_the_others(&stats).await;
                 answer
             }),
             None => {
                 let detail = "the plugin answers no HTTP requests: its component exports no HTTP handler";
-                let failure = Failure::new(FailureKind::NotRunning, Phase::Queue, detail);
-                Box::pin(async move { this.answered(&stats, report, Err(failure)) })
+                refused(this, stats, report, Failure::new(FailureKind::NotRunning, Phase::Queue, detail))
             }
         }
     }
@@ -272,36 +278,27 @@ impl Revision {
         ended.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
     }
 
-    /// The end of a call, or of its head: what goes on is driven to its end by a task.
-    fn answered(
-        self: &Arc<Self>,
-        stats: &Arc<CallStats>,
-        report: Report,
-        answer: Result<drive::wasi::Answer, Failure>,
-    ) -> Result<Response<CallBody>, Failure> {
+    /// The end of a call whose answer is complete, or which failed.
+    fn answered(&self, stats: &CallStats, report: Report, answer: &mut Result<Response<CallBody>, Failure>) {
         match answer {
-            Ok(drive::wasi::Answer { response, unfinished: None }) => {
-                report.end(Ok(response.status().as_u16()));
-                Ok(response)
-            }
-            Ok(drive::wasi::Answer { response, unfinished: Some(unfinished) }) => {
-                let status = response.status().as_u16();
-                let (revision, stats) = (Arc::clone(self), Arc::clone(stats));
-                tokio::spawn(async move {
-                    let outcome = caught(&stats, pin!(unfinished.drive(&revision, &stats))).await;
-                    report.end(outcome.as_ref().map(|()| status));
-                });
-                Ok(response)
-            }
+            Ok(response) => report.end(Ok(response.status().as_u16())),
             Err(failure) => {
-                let mut failure = blame_the_client(failure, stats, self.limits());
+                blame_the_client(failure, stats, self.limits());
                 if failure.kind.is_plugins_fault() {
                     failure.function.get_or_insert_with(|| self.export(Role::Http).to_owned());
                 }
-                report.end(Err(&failure));
-                Err(failure)
+                report.end(Err(failure));
             }
         }
+    }
+
+    /// The head of an answer is there: what goes on is driven to its end by a task.
+    fn goes_on(self: &Arc<Self>, stats: &Arc<CallStats>, report: Report, unfinished: Unfinished, status: StatusCode) {
+        let (revision, stats) = (Arc::clone(self), Arc::clone(stats));
+        tokio::spawn(async move {
+            let outcome = caught(&stats, pin!(unfinished.drive(&revision, &stats))).await;
+            report.end(outcome.as_ref().map(|()| status.as_u16()));
+        });
     }
 
     pub(crate) fn too_late(&self, stats: &CallStats, role: Role) -> Failure {
@@ -329,7 +326,7 @@ impl Revision {
     pub(crate) fn stats_within(&self, call: Call, traceparent: Option<&str>, deadline: Duration) -> Arc<CallStats> {
         let started = now();
         let traceparent = traceparent.filter(|value| value.len() == 55).map(str::to_owned);
-        let times = (started, started + deadline, SystemClock.wall() + deadline);
+        let times = (started, started + deadline);
         Arc::new(CallStats::new(self.plugin().clone(), call, times, self.limits().log.0, traceparent))
     }
 
@@ -366,10 +363,24 @@ impl Revision {
     }
 }
 
+/// A call that ends before it begins.
+fn refused(revision: Arc<Revision>, stats: Arc<CallStats>, report: Report, failure: Failure) -> Handling {
+    Box::pin(async move {
+        let mut answer = Err(failure);
+        revision.answered(&stats, report, &mut answer);
+        answer
+    })
+}
+
 /// A guest that stumbled over a request body that is too large is not to blame for it.
-fn blame_the_client(failure: Failure, stats: &CallStats, limits: &Limits) -> Failure {
+fn blame_the_client(failure: &mut Failure, stats: &CallStats, limits: &Limits) {
     if stats.request_too_large() && failure.kind != FailureKind::RequestTooLarge {
-        return too_large(limits.request_body);
+        *failure = too_large(limits.request_body);
     }
-    failure
+}
+
+/// A future on the heap that is made there. `Box::pin` makes one on the stack and copies all of it, also what it has yet to fill.
+pub(crate) fn boxed<F>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    let place = Box::new_uninit();
+    Box::into_pin(Box::write(place, make()))
 }

@@ -202,7 +202,7 @@ impl context::Host for CallState {
             node: self.env.node.clone(),
             request_id: self.stats.request_id().to_string(),
             traceparent: self.stats.traceparent.clone().unwrap_or_else(new_traceparent),
-            deadline: unix_millis(self.stats.deadline_wall),
+            deadline: unix_millis(self.stats.deadline_wall()),
         };
         let copied = info.plugin.len() + info.revision.len() + info.node.len() + info.request_id.len();
         self.stats.owe(copied + info.traceparent.len());

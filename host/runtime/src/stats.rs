@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Instant, SystemTime};
 
-use skep_types::{Call, Failure, Phase, PluginName};
+use skep_types::{Call, Clock as _, Failure, Phase, PluginName, SystemClock};
 
+use crate::body::now;
 use crate::slice::Slice;
 
 /// One call's facts. It is bound to the call, not to the store, so that a reused instance carries nothing over.
@@ -15,8 +16,8 @@ pub(crate) struct CallStats {
     call: Call,
     pub(crate) started: Instant,
     pub(crate) deadline: Instant,
-    /// The wall time of the deadline, for the guest.
-    pub(crate) deadline_wall: SystemTime,
+    /// The wall time of the deadline, once a guest has asked for it.
+    deadline_wall: OnceLock<SystemTime>,
     /// The client's `traceparent`, if it sent one.
     pub(crate) traceparent: Option<String>,
     phase: AtomicU8,
@@ -37,16 +38,16 @@ impl CallStats {
     pub(crate) fn new(
         plugin: PluginName,
         call: Call,
-        times: (Instant, Instant, SystemTime),
+        (started, deadline): (Instant, Instant),
         log_bytes: u64,
         traceparent: Option<String>,
     ) -> Self {
         Self {
             plugin,
             call,
-            started: times.0,
-            deadline: times.1,
-            deadline_wall: times.2,
+            started,
+            deadline,
+            deadline_wall: OnceLock::new(),
             traceparent,
             phase: AtomicU8::new(Phase::Receive as u8),
             fuel_used: AtomicU64::new(0),
@@ -66,8 +67,8 @@ impl CallStats {
     pub(crate) fn of_some_call(hops: u8) -> Self {
         let id = skep_types::RequestId::from_bits(1);
         let call = Call { id, client: [127, 0, 0, 1].into(), secure: false, captures: Vec::new(), hops };
-        let now = crate::body::now();
-        Self::new(PluginName::new("guest").unwrap(), call, (now, now, SystemTime::UNIX_EPOCH), 0, None)
+        let now = now();
+        Self::new(PluginName::new("guest").unwrap(), call, (now, now), 0, None)
     }
 
     pub(crate) fn plugin(&self) -> &PluginName {
@@ -80,6 +81,12 @@ impl CallStats {
 
     pub(crate) fn request_id(&self) -> &skep_types::RequestId {
         &self.call.id
+    }
+
+    /// The wall time of the deadline: the same whenever it is asked for.
+    pub(crate) fn deadline_wall(&self) -> SystemTime {
+        let left = || self.deadline.saturating_duration_since(now());
+        *self.deadline_wall.get_or_init(|| SystemClock.wall() + left())
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

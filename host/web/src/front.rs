@@ -18,8 +18,8 @@ use tower::ServiceExt as _;
 
 use crate::errors::{ErrorContext, ErrorStyle};
 use crate::forwarded::TrustedProxies;
-use crate::handler::{Layered, RequestBody};
-use crate::routes::{Found, RouteTable, Target};
+use crate::handler::{HandlerFuture, Layered, RequestBody};
+use crate::routes::{Found, RouteTable};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -72,8 +72,13 @@ impl Front {
             uri: request.uri().clone(),
         });
         let call = Call { id: id.clone(), client: origin.client, secure: origin.secure, captures: Vec::new(), hops: 0 };
-        let request = request.map(boxed);
-        let (mut response, plugin) = self.route(call, request).await;
+        let context = self.options.errors.of(&call, request.headers());
+        let (answering, plugin) = self.begin(call, request, &context);
+        let mut response = match answering {
+            Answering::Refused(refusal) => refusal,
+            Answering::Plain(handling) => handling.await.unwrap_or_else(|failure| context.failure(&failure)),
+            Answering::Layered(answer) => answer.await,
+        };
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
@@ -83,8 +88,9 @@ impl Front {
         response
     }
 
-    async fn route(&self, mut call: Call, request: Request<RequestBody>) -> (Response<Body>, Option<String>) {
-        let context = self.options.errors.of(&call, request.headers());
+    /// Finds out who answers, and hands the request over: a request is large, so it goes through few hands. Nothing of the table
+    /// is held while the handler runs, so that an old table goes when it is swapped.
+    fn begin(&self, mut call: Call, request: Request<Incoming>, context: &ErrorContext) -> (Answering, Option<String>) {
         let routes = self.routes.load();
         let host = host_of(&request);
         let method = preflight_method(&request);
@@ -92,23 +98,36 @@ impl Front {
         let target = match routes.find(host, wanted, request.uri().path()) {
             Found::Target(target, captures) if method.is_none() || target.has_cors => {
                 call.captures = captures;
-                Arc::clone(target)
+                target
             }
             // A preflight for a plugin without cross-origin rules is an OPTIONS request like any other.
             Found::Target(..) => match routes.find(host, request.method(), request.uri().path()) {
                 Found::Target(target, captures) => {
                     call.captures = captures;
-                    Arc::clone(target)
+                    target
                 }
-                other => return (refuse(&context, &routes, &other), None),
+                other => return (Answering::Refused(refuse(context, &routes, &other)), None),
             },
-            other => return (refuse(&context, &routes, &other), None),
+            other => return (Answering::Refused(refuse(context, &routes, &other)), None),
         };
-        // Nothing of the table is held while the handler runs, so that an old table goes when it is swapped.
-        drop(routes);
         let plugin = self.options.access_log.then(|| target.handler.plugin().to_string());
-        (dispatch(&target, call, request, &context).await, plugin)
+        let mut request = request.map(boxed);
+        let answering = match &target.layered {
+            Some(layered) => {
+                request.extensions_mut().insert(call);
+                Answering::Layered(through_layers(layered.clone(), request))
+            }
+            None => Answering::Plain(target.handler.call(call, request)),
+        };
+        (answering, plugin)
     }
+}
+
+/// A request on its way to its answer.
+enum Answering {
+    Refused(Response<Body>),
+    Plain(HandlerFuture),
+    Layered(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
 /// Most requests have no body: the box around nothing is no allocation.
@@ -117,22 +136,6 @@ fn boxed(body: Incoming) -> RequestBody {
         return Empty::new().map_err(|never| match never {}).boxed_unsync();
     }
     body.map_err(Into::into).boxed_unsync()
-}
-
-async fn dispatch(
-    target: &Target,
-    call: Call,
-    mut request: Request<RequestBody>,
-    context: &ErrorContext,
-) -> Response<Body> {
-    if let Some(layered) = &target.layered {
-        request.extensions_mut().insert(call);
-        return through_layers(layered.clone(), request).await;
-    }
-    match target.handler.call(call, request).await {
-        Ok(response) => response,
-        Err(failure) => context.failure(&failure),
-    }
 }
 
 // A named type instead of an `async fn`: the compiler cannot yet see that the layers' future is `Send` from inside one.
@@ -160,7 +163,7 @@ fn refuse(context: &ErrorContext, routes: &RouteTable, found: &Found<'_>) -> Res
 }
 
 /// The host that the client asked for, without a port.
-fn host_of(request: &Request<RequestBody>) -> &str {
+fn host_of<B>(request: &Request<B>) -> &str {
     let authority = request.uri().authority().map(http::uri::Authority::as_str);
     let header = || request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let authority = authority.or_else(header).unwrap_or_default();
@@ -172,7 +175,7 @@ fn host_of(request: &Request<RequestBody>) -> &str {
 }
 
 /// The method that a cross-origin preflight asks about.
-fn preflight_method(request: &Request<RequestBody>) -> Option<Method> {
+fn preflight_method<B>(request: &Request<B>) -> Option<Method> {
     if *request.method() != Method::OPTIONS || !request.headers().contains_key(ORIGIN) {
         return None;
     }

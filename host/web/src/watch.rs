@@ -4,8 +4,8 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,7 +21,9 @@ pub(crate) struct Activity {
     requests: AtomicUsize,
     /// When the connection became idle, in milliseconds since `base`.
     idle_since: AtomicU64,
-    /// When the first byte came after that; 0 while there is none.
+    /// Bytes of the next request came, and nobody has waited for more of them yet.
+    head_came: AtomicBool,
+    /// When somebody first waited for more of them; 0 while nobody does.
     head_since: AtomicU64,
     /// Since when the client takes nothing of what is written; 0 while it does.
     stalled_since: AtomicU64,
@@ -44,6 +46,7 @@ impl Activity {
             base: Instant::now(),
             requests: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
+            head_came: AtomicBool::new(false),
             head_since: AtomicU64::new(0),
             stalled_since: AtomicU64::new(0),
         })
@@ -57,12 +60,21 @@ impl Activity {
     /// A request's head is here.
     pub(crate) fn request(self: &Arc<Self>) -> Busy {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.head_came.store(false, Ordering::Relaxed);
         self.head_since.store(0, Ordering::Relaxed);
         Busy(Arc::clone(self))
     }
 
     fn bytes_came(&self) {
-        if self.requests.load(Ordering::Relaxed) == 0 && self.head_since.load(Ordering::Relaxed) == 0 {
+        if self.requests.load(Ordering::Relaxed) == 0 {
+            self.head_came.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// More bytes are wanted and are not there. Nearly every head comes whole, and then the clock need not be read for it.
+    fn waits_for_bytes(&self) {
+        let is_begun = self.head_came.load(Ordering::Relaxed) && self.requests.load(Ordering::Relaxed) == 0;
+        if is_begun && self.head_since.load(Ordering::Relaxed) == 0 {
             self.head_since.store(self.now(), Ordering::Relaxed);
         }
     }
@@ -152,11 +164,13 @@ pub(crate) struct Watched<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.activity.bytes_came();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        match &read {
+            Poll::Pending => self.activity.waits_for_bytes(),
+            Poll::Ready(Ok(())) if buf.filled().len() > before => self.activity.bytes_came(),
+            Poll::Ready(_) => {}
         }
-        Poll::Ready(Ok(()))
+        read
     }
 }
 

@@ -4,14 +4,29 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::process::Signal;
 use skep_loadgen::Options;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::guests;
 
-/// A server under test; killed when it is dropped.
+/// The `skep` that is measured.
+static SKEP: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on this program is measured instead of the release build.
+pub(crate) fn measure(skep: PathBuf) {
+    // Nobody has been measured before the arguments are read.
+    let _ = SKEP.set(skep);
+}
+
+/// How long a server may take to end by itself.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A server under test; ended when it is dropped, and killed if it does not.
 pub(crate) struct Server {
     child: Child,
     address: String,
@@ -29,6 +44,13 @@ pub(crate) struct Load {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // One that was built to write a profile of itself does so when it ends, and not when it is killed.
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), Signal::TERM);
+        #[expect(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < ENDS_WITHIN {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -42,12 +64,7 @@ impl Server {
 
     /// `skep serve` or `skep up`.
     pub(crate) fn skep(folder: &Path, how: &str) -> anyhow::Result<Self> {
-        Self::program(&guests::skep_release(), folder, how)
-    }
-
-    /// The same of another build.
-    pub(crate) fn program(skep: &Path, folder: &Path, how: &str) -> anyhow::Result<Self> {
-        let mut command = Command::new(skep);
+        let mut command = Command::new(SKEP.get_or_init(guests::skep_release));
         let command = command.arg(how).arg(folder).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         Self::start(command.stderr(Stdio::piped()), "listening on http://")
     }
@@ -116,7 +133,11 @@ pub(crate) fn serve_axum() -> anyhow::Result<()> {
         let app = axum::Router::new()
             .route("/", axum::routing::get(|| async { "hello /x\n" }))
             .route("/work/{micros}", axum::routing::get(work));
-        axum::serve(listener, app).await.context("serving")
+        let mut ended = signal(SignalKind::terminate())?;
+        tokio::select! {
+            served = axum::serve(listener, app) => served.context("serving"),
+            _ = ended.recv() => Ok(()),
+        }
     })
 }
 

@@ -18,8 +18,6 @@ use crate::guests;
 /// What is asked for.
 pub(crate) struct Args {
     pub(crate) check: bool,
-    /// The `skep` program, if not the release build.
-    pub(crate) skep: Option<PathBuf>,
     pub(crate) rounds: usize,
     /// Seconds of each load.
     pub(crate) seconds: f64,
@@ -29,18 +27,12 @@ pub(crate) struct Args {
     pub(crate) count: u64,
 }
 
-impl Args {
-    fn skep(&self) -> PathBuf {
-        self.skep.clone().unwrap_or_else(guests::skep_release)
-    }
-}
-
 /// Measures, prints, and says whether the bars are held.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut bars = Bars::default();
     // Each in a server of its own, whose memory says nothing of what was measured before.
     calls::measure(args, &mut bars)?;
-    live::measure(args)?;
+    live::measure()?;
     density::measure(args, &mut bars)?;
     beam::measure()?;
     Ok(bars.verdict(args.check))
@@ -49,7 +41,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// Runs the example `rows` for so many seconds and draws what it took.
 pub(crate) fn run_rows(args: &Args, seconds: u64, svg: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let mut bars = Bars::default();
-    rows::measure(args, seconds, &svg.unwrap_or_else(|| guests::target().join("rows.svg")), &mut bars)?;
+    rows::measure(seconds, &svg.unwrap_or_else(|| guests::target().join("rows.svg")), &mut bars)?;
     Ok(bars.verdict(args.check))
 }
 

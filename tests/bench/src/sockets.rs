@@ -9,7 +9,6 @@ mod rates;
 mod stalled;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -32,8 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What is asked for.
 pub(crate) struct Args {
     pub(crate) check: bool,
-    /// The `skep` program, if not the release build.
-    pub(crate) skep: Option<PathBuf>,
     pub(crate) rounds: usize,
     /// Seconds of each load.
     pub(crate) seconds: f64,
@@ -67,8 +64,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(most.connections >= args.clients, "{} clients, and {}", args.clients, most.stopped_by());
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("skep.toml"), manifest()).context("writing the manifest")?;
-    let skep = args.skep.clone().unwrap_or_else(guests::skep_release);
-    let start = || Server::program(&skep, folder.path(), "serve");
+    let start = || Server::skep(folder.path(), "serve");
     // What the first one compiles is in the code cache of the others, and its compiler's memory is not in any figure.
     drop(start()?);
     let mut bars = Bars::default();

@@ -9,7 +9,6 @@ mod rates;
 mod stalled;
 mod subscriber;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,8 +26,6 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// What is asked for.
 pub(crate) struct Args {
     pub(crate) check: bool,
-    /// The `skep` program, if not the release build.
-    pub(crate) skep: Option<PathBuf>,
     pub(crate) rounds: usize,
     pub(crate) seconds: f64,
     /// Connections of the load that publishes by requests.
@@ -62,20 +59,19 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     files::allow(args.clients)?;
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("skep.toml"), manifest()).context("writing the manifest")?;
-    let skep = args.skep.clone().unwrap_or_else(guests::skep_release);
     let mut bars = Bars::default();
-    rates::measure(args, &start(&skep, &folder)?, &mut bars)?;
+    rates::measure(args, &start(&folder)?, &mut bars)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(&runtime, async {
         // Each in a server of its own, whose memory says nothing of what was measured before.
-        fan_out::measure(args, &start(&skep, &folder)?, &mut bars).await?;
-        stalled::beside_readers(args, &start(&skep, &folder)?, &mut bars).await?;
-        stalled::memory(args, &start(&skep, &folder)?, &mut bars).await
+        fan_out::measure(args, &start(&folder)?, &mut bars).await?;
+        stalled::beside_readers(args, &start(&folder)?, &mut bars).await?;
+        stalled::memory(args, &start(&folder)?, &mut bars).await
     })?;
     Ok(bars.verdict(args.check))
 }
 
-fn start(skep: &std::path::Path, folder: &tempfile::TempDir) -> anyhow::Result<Server> {
-    Server::program(skep, folder.path(), "serve")
+fn start(folder: &tempfile::TempDir) -> anyhow::Result<Server> {
+    Server::skep(folder.path(), "serve")
 }

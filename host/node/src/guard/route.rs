@@ -31,9 +31,11 @@ impl Handler for PluginRoute {
             Ok(admitted) => admitted,
             Err(failure) => return Box::pin(ready(Err(failure))),
         };
+        // Outside of the future, which would carry the request along.
+        let client = call.client;
+        let handling = revision.handle(call, request);
         Box::pin(async move {
-            let client = call.client;
-            let answer = revision.handle(call, request).await;
+            let answer = handling.await;
             permit.done(answer.as_ref().map(|_| ()), Some(client));
             Ok(answer?.map(Body::new))
         })

@@ -102,5 +102,5 @@ async fn run<E: Errand>(revision: &Arc<Revision>, stats: &Arc<CallStats>, errand
         let answer = answer.unwrap_or_else(|| Err(wasmtime::format_err!("not an instance of this handler")));
         answer.map_err(|error| running.failed(&error))
     };
-    Fair::new(pin!(work), Arc::clone(revision.fair()), revision.party(), Arc::clone(stats)).await
+    Fair::new(pin!(work), &**revision.fair(), revision.party(), &**stats).await
 }

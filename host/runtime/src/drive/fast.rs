@@ -17,12 +17,12 @@ use crate::linked::{Guest, Role};
 use crate::revision::Revision;
 use crate::stats::CallStats;
 
-/// Runs the call to its end.
+/// Runs the call to its end. What comes out is small and not looked at yet: see [`from_guest`].
 pub(crate) async fn call(
     revision: &Arc<Revision>,
     stats: &Arc<CallStats>,
     request: Request<RequestBody>,
-) -> Result<Response<CallBody>, Failure> {
+) -> Result<http_handler::Response, Failure> {
     let (parts, body) = request.into_parts();
     // The body is read before an instance is taken, so that a slow client holds a buffer and not a guest.
     let body = collect(body, revision.limits().request_body).await?;
@@ -44,9 +44,9 @@ pub(crate) async fn call(
             Err(error) => Err(running.failed(&error)),
         }
     });
-    let response = Fair::new(work, Arc::clone(revision.fair()), revision.party(), Arc::clone(stats)).await?;
+    let response = Fair::new(work, &**revision.fair(), revision.party(), &**stats).await;
     drop(admitted);
-    from_guest(response, revision.limits())
+    response
 }
 
 /// What a guest gets of a request's head, in the contract's form.
@@ -146,7 +146,7 @@ fn to_guest_method(method: &Method) -> types::Method<'_> {
     }
 }
 
-pub(super) fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
+pub(crate) fn from_guest(response: http_handler::Response, limits: &Limits) -> Result<Response<CallBody>, Failure> {
     whole_from_guest(response, limits).map(|answer| answer.map(CallBody::full))
 }
 

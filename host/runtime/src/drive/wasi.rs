@@ -22,7 +22,7 @@ use crate::body::{CallBody, LimitedBody, Progress, RequestBody, now};
 use crate::fair::Fair;
 use crate::instance::Running;
 use crate::linked::{Guest, Role};
-use crate::revision::Revision;
+use crate::revision::{Revision, boxed};
 use crate::stats::CallStats;
 
 /// What is read of an answer before the client gets its headers, so that a short answer is sent whole and its guest
@@ -60,8 +60,8 @@ pub(crate) async fn call(
     let limits = revision.limits();
     let request = request.map(|body| LimitedBody::new(body, limits.request_body, Arc::clone(stats)).boxed_unsync());
     let (sender, head) = oneshot::channel();
-    let guest = run(Arc::clone(revision), Arc::clone(stats), admitted, request, sender);
-    let guest: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(guest);
+    let (of, its) = (Arc::clone(revision), Arc::clone(stats));
+    let guest: Pin<Box<dyn Future<Output = _> + Send>> = boxed(|| run(of, its, admitted, request, sender));
     let guest = Fair::new(guest, Arc::clone(revision.fair()), revision.party(), Arc::clone(stats));
     Answering::new(guest, head, limits.response_body.0).answer(stats).await
 }

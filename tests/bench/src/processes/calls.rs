@@ -23,7 +23,7 @@ const CASES: [(&str, &str, &str); 7] = [
 ];
 
 pub(super) fn measure(args: &Args, bars: &mut Bars) -> anyhow::Result<()> {
-    let mut host = Host::start(args, "never")?;
+    let mut host = Host::start("never")?;
     let mut all: Vec<Vec<Figures>> = CASES.iter().map(|_| Vec::new()).collect();
     let mut turns = Vec::new();
     for _ in 0..args.rounds {

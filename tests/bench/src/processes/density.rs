@@ -27,7 +27,7 @@ const WAKE_US: f64 = 15.0;
 
 pub(super) fn measure(args: &Args, bars: &mut Bars) -> anyhow::Result<()> {
     let (count, active) = (args.count, ACTIVE.min(args.count / 2));
-    let mut host = Host::start(args, SOON)?;
+    let mut host = Host::start(SOON)?;
     let live_max = host.totals()?.live_max;
     println!("{} named counters, at most {} of them live", marked(count), marked(live_max));
     fill(&host, count, bars)?;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use skep_admin::{Client as Admin, Endpoint, api::ProcessTotals};
 
-use super::Args;
 use crate::client::Client;
 use crate::guests;
 use crate::process::Server;
@@ -71,12 +70,12 @@ fn write(folder: &Path, hibernate_after: &str) -> anyhow::Result<()> {
 
 impl Host {
     /// A server whose counters sleep when they had nothing to do for so long.
-    pub(super) fn start(args: &Args, hibernate_after: &str) -> anyhow::Result<Self> {
+    pub(super) fn start(hibernate_after: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir_in(guests::target())?;
         write(folder.path(), hibernate_after)?;
         // What the first one compiles is in the code cache of the second, and its compiler's memory is not in any figure.
-        drop(Server::program(&args.skep(), folder.path(), "serve")?);
-        let server = Server::program(&args.skep(), folder.path(), "serve")?;
+        drop(Server::skep(folder.path(), "serve")?);
+        let server = Server::skep(folder.path(), "serve")?;
         let client = Client::new(server.address());
         let admin = Admin::new(Endpoint::find(&folder.path().join(".skep"))?);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,12 +1,11 @@
 //! What a process costs that has its instance.
 
-use super::Args;
 use super::host::Host;
 
 const PROCESSES: u64 = 2_000;
 
-pub(super) fn measure(args: &Args) -> anyhow::Result<()> {
-    let mut host = Host::start(args, "never")?;
+pub(super) fn measure() -> anyhow::Result<()> {
+    let mut host = Host::start("never")?;
     // What the first process brings for all.
     host.ask("/start?first=0&n=1")?;
     let before = host.settled_kib()?;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::Bars;
 use super::host::{ask, now};
 use super::plot::{Plot, svg};
-use super::{Args, Bars};
 use crate::client::Client;
 use crate::guests;
 use crate::process::Server;
@@ -52,11 +52,11 @@ fn manifest() -> anyhow::Result<String> {
     Ok(lines.join("\n"))
 }
 
-pub(super) fn measure(args: &Args, seconds: u64, picture: &Path, bars: &mut Bars) -> anyhow::Result<()> {
+pub(super) fn measure(seconds: u64, picture: &Path, bars: &mut Bars) -> anyhow::Result<()> {
     // On the disk of the build: ticks are commits.
     let folder = tempfile::tempdir_in(guests::target())?;
     std::fs::write(folder.path().join("skep.toml"), manifest()?)?;
-    let server = Server::program(&args.skep(), folder.path(), "serve")?;
+    let server = Server::skep(folder.path(), "serve")?;
     let at_start = server.resident_kib()? / 1024.0;
     println!(
         "examples/rows for {seconds} s after {WARM_UP_ROUNDS} rounds; {at_start:.0} MiB right after the start of the host"
