@@ -166,3 +166,20 @@ impl CallStats {
         self.cause.get()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_guest_is_told_one_wall_time_of_its_deadline() {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let before = SystemClock.wall();
+        let stats = CallStats { deadline: now() + MINUTE, ..CallStats::of_some_call(0) };
+        let told = stats.deadline_wall();
+        assert!(told > before + MINUTE / 2 && told <= SystemClock.wall() + MINUTE);
+        assert_eq!(stats.deadline_wall(), told);
+    }
+}

@@ -203,3 +203,44 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         written
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(2);
+    const IDLE: Duration = Duration::from_secs(60);
+
+    /// Why a connection has to go that got some bytes after five seconds and waits for more since, and how much later. What the
+    /// bytes were is the server's to say.
+    async fn end(server: impl FnOnce(&Arc<Activity>)) -> (Overdue, Duration) {
+        let (mut client, inner) = tokio::io::duplex(64);
+        let activity = Activity::new();
+        let mut stream = Watched { inner, activity: Arc::clone(&activity) };
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        client.write_all(b"GET /").await.unwrap();
+        let mut bytes = [0; 64];
+        assert_eq!(stream.read(&mut bytes).await.unwrap(), 5);
+        server(&activity);
+        let since = Instant::now();
+        tokio::select! {
+            biased;
+            _ = stream.read(&mut bytes) => panic!("there is no more"),
+            why = activity.overdue(HEAD, IDLE) => (why, since.elapsed()),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_stops_in_its_midst_has_its_own_time() {
+        let (why, after) = end(|_| ()).await;
+        assert_eq!((why, after.as_secs()), (Overdue::Head, HEAD.as_secs()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_request_was_answered_is_idle() {
+        let (why, after) = end(|activity| drop(activity.request())).await;
+        assert_eq!((why, after.as_secs()), (Overdue::Idle, IDLE.as_secs()));
+    }
+}
