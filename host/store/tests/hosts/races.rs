@@ -51,8 +51,11 @@ async fn a_tick_is_taken_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_is_changed_by_one() {
     let Some(hosts) = two().await else { return };
-    let begins = || turns::of(ProcessChange::begin(turns::id(1), turns::begin("a".to_owned())));
-    race(&hosts, begins, |answers| one_is_done(answers, |error| matches!(error, CommitError::Stale { seq: 1 }))).await;
+    for number in 1..100 {
+        let new = || NewProcess { name: Some(format!("name {number}")), ..turns::begin(String::new()) };
+        let begins = || turns::of(ProcessChange::begin(turns::id(number), new()));
+        race(&hosts, begins, |answers| one_is_done(answers, |error| *error == CommitError::Stale { seq: 1 })).await;
+    }
     for seq in 1..40 {
         let turn = || {
             let turn = ProcessChange::turn(turns::id(1), seq, ProcessTurn::default());

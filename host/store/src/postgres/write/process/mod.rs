@@ -72,7 +72,9 @@ pub(super) fn plan<'a, 't: 'a>(
                 && let Some(taken) = tx.rows.processes.names.get(&(plugin, name.clone()))?
             {
                 let taken = ProcessId { plugin: change.id.plugin.clone(), number: taken.cast_unsigned() };
-                return refuse(CommitError::NameTaken(taken));
+                // It is its own if another host began this process between the look at its record and the one at its name.
+                let is_its_own = taken == change.id;
+                return refuse(if is_its_own { CommitError::Stale { seq: 1 } } else { CommitError::NameTaken(taken) });
             }
             own.processes += 1;
             own.bytes += size(new);
