@@ -114,6 +114,9 @@ async fn response_headers() {
         let host = host(&format!("response_headers = \"{limit}\"")).await;
         assert_eq!(verdict(&fast(&host, "/headers?n=40&size=100").await), expected, "{limit}");
     }
+    // Nor is it many that are small: what a map of headers cannot hold is refused before it is tried.
+    let host = host("response_headers = \"1MiB\"").await;
+    assert_eq!(verdict(&fast(&host, "/headers?n=30000&size=0").await), "response-too-large");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ mod cli;
 mod connections;
 mod crash;
 mod cron;
+mod direct;
+mod event_loops;
 mod event_streams;
 mod examples;
 mod examples_chat;

@@ -1,4 +1,4 @@
-//! Jobs as the double keeps and does them. The macros' part is in `tests/ui`.
+//! Jobs as the double keeps and does them. The macros' part is in `macros/tests/ui`.
 
 use std::time::Duration;
 

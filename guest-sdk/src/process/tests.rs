@@ -1,4 +1,4 @@
-//! Processes as the double runs them. The macros' refusals are in `tests/ui`.
+//! Processes as the double runs them. The macros' refusals are in `macros/tests/ui`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Tasks, run in the thread of the test. The macros' part is in `tests/ui`.
+//! Tasks, run in the thread of the test. The macros' part is in `macros/tests/ui`.
 
 use super::{Task, TaskError, export};
 use crate::{CapabilityError, Result, task, test};

@@ -258,8 +258,9 @@ impl Node {
             plugin.streams().close();
         }
         self.services.sockets.drain(drain).await;
+        // What it looks after, such as connections to upstreams, others need to the end.
         let server = self.server.lock().take();
-        let drained = match server {
+        let drained = match &server {
             Some(server) => server.shutdown(drain).await,
             None => true,
         };

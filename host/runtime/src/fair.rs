@@ -4,8 +4,9 @@
 //! turns for every turn of their neighbour, and the host's own I/O would wait behind all of them. So a guest that used
 //! up a slice gives its turn back and queues here, **per plugin**: at most as many of them are runnable as there are
 //! worker threads, and the next turn goes to the next plugin in the ring, not to the next instance. A guest that needs
-//! less than one slice never comes here.
+//! less than one slice never comes here, nor to those threads.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::pin::Pin;
@@ -18,12 +19,16 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 
 use crate::body::now;
+use crate::home::Home;
 use crate::stats::CallStats;
 
 /// Turns that a guest takes in a row while no other one wants any, and for how long. Giving each back wakes an idle worker for
 /// nothing; meanwhile that worker looks after the host's I/O.
 const ALONE_TURNS: u32 = 8;
 const ALONE_FOR: Duration = Duration::from_millis(1);
+
+/// After so many slices a worker offers its processor to others.
+const SLICES_IN_A_ROW: u32 = 4;
 
 /// Identifies whose share a slice counts against.
 pub(crate) type Party = u64;
@@ -35,6 +40,8 @@ pub(crate) struct FairShare {
     state: Mutex<State>,
     /// Guests that may be runnable at once past their first slice: one for each worker thread.
     turns: usize,
+    /// Where those run.
+    home: Home,
 }
 
 #[derive(Debug, Default)]
@@ -56,8 +63,12 @@ const GRANTED: u8 = 1;
 const GONE: u8 = 2;
 
 impl FairShare {
-    pub(crate) fn new(turns: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), turns: turns.max(1) })
+    pub(crate) fn new(home: Home) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), turns: home.workers().max(1), home })
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// Queues for a slice.
@@ -138,6 +149,17 @@ fn wake_after_io(waker: &Waker) {
     }
 }
 
+/// Lets the system run another thread after a few slices. It would have a worker go on for long while an event loop beside it
+/// has something short to do. To yield after each is dear: Linux takes it for a wish to be last.
+fn yield_now_and_then() {
+    thread_local!(static SLICES: Cell<u32> = const { Cell::new(0) });
+    let slices = SLICES.get() + 1;
+    SLICES.set(slices % SLICES_IN_A_ROW);
+    if slices == SLICES_IN_A_ROW {
+        std::thread::yield_now();
+    }
+}
+
 /// A guest's future that takes turns.
 pub(crate) struct Fair<F, S: Deref<Target = FairShare> = Arc<FairShare>, C: Deref<Target = CallStats> = Arc<CallStats>>
 {
@@ -208,6 +230,11 @@ where
                 return polled;
             }
             this.stats.slice.ended();
+            if this.share.home.is_here() {
+                yield_now_and_then();
+            } else {
+                this.stats.send_to(&this.share.home);
+            }
             // Without a budget of tokio's, whatever it waits for makes it wait until its task yields.
             let goes_on = turn.is_some() && alone.again(&this.share) && tokio::task::coop::has_budget_remaining();
             if !goes_on {
@@ -262,6 +289,10 @@ mod tests {
 
     use super::*;
 
+    fn share(turns: usize) -> Arc<FairShare> {
+        Arc::new(FairShare { state: Mutex::default(), turns, home: Home::here() })
+    }
+
     fn stats() -> Arc<CallStats> {
         Arc::new(CallStats::of_some_call(0))
     }
@@ -284,7 +315,7 @@ mod tests {
 
     #[tokio::test]
     async fn slices_alternate_between_plugins_not_instances() {
-        let share = FairShare::new(1);
+        let share = share(1);
         let trace = Arc::new(StdMutex::new(String::new()));
         let mut tasks = Vec::new();
         for _ in 0..9 {
@@ -311,7 +342,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_guest_that_is_alone_gives_back_few_of_its_turns() {
-        let share = FairShare::new(2);
+        let share = share(2);
         let trace = Arc::new(StdMutex::new(String::new()));
         let spinner = |name| Fair::new(Box::pin(spin(name, 50, Arc::clone(&trace))), Arc::clone(&share), 1, stats());
         let (mut one, mut other) = (spinner('x'), spinner('y'));
@@ -327,9 +358,9 @@ mod tests {
         assert_eq!(turns_of(&mut one), 8);
     }
 
-    #[test]
-    fn turns_that_take_long_are_given_back_all_the_same() {
-        let share = FairShare::new(2);
+    #[tokio::test]
+    async fn turns_that_take_long_are_given_back_all_the_same() {
+        let share = share(2);
         drop(share.ask(1, Waker::noop()));
         let mut alone = Alone::default();
         assert!(alone.again(&share));
@@ -339,7 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_gives_the_turn_back() {
-        let share = FairShare::new(1);
+        let share = share(1);
         let guest = async {
             spin('x', 1, Arc::default()).await;
             panic!("the host's own code");
@@ -351,7 +382,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_guest_gives_its_turn_back() {
-        let share = FairShare::new(1);
+        let share = share(1);
         let trace = Arc::new(StdMutex::new(String::new()));
         for _ in 0..3 {
             let mut guest = Fair::new(Box::pin(spin('x', 50, Arc::clone(&trace))), Arc::clone(&share), 1, stats());

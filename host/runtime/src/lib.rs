@@ -3,12 +3,12 @@
 //! | module | holds |
 //! |---|---|
 //! | `runtime` | engines, linkers and pools of a host; from a file to a [`Revision`] |
-//! | `revision` | one version of a plugin, and the way through a call |
+//! | `revision`, `handling` | one version of a plugin, and the way through a call |
 //! | `engine`, `linker`, `cache`, `inspect` | what a component is compiled for, linked with, kept as, and says of itself |
 //! | `instance`, `state`, `memory`, `stats` | a live guest, what its store holds, what bounds it, what a call cost |
 //! | `linked`, `declared` | a component's handlers, linked, and what it says of them |
 //! | `drive` | a call of each handler: the fast path, `wasi:http` in both versions, and those that are no HTTP requests |
-//! | `admission`, `fair`, `slice`, `rounds` | who may run, whose turn it is, and when an answer leaves |
+//! | `admission`, `fair`, `slice`, `home`, `rounds` | who may run, whose turn it is, where, and when an answer leaves |
 //! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
 //! | `classify`, `unwind`, `report` | what became of a call |
@@ -24,6 +24,8 @@ mod declared;
 mod drive;
 mod engine;
 mod fair;
+mod handling;
+mod home;
 mod inspect;
 mod instance;
 mod linked;
@@ -58,7 +60,9 @@ pub use drive::process::WasmBehaviour;
 pub use drive::subscriber::Incoming;
 pub use drive::websocket::WebSocketCall;
 pub use engine::{Allocation, EngineKind};
+pub use handling::Handling;
+pub use home::{AtHome, Home};
 pub use inspect::{HandlerKind, Handlers, InspectError, Shape, inspect};
 pub use outbound::{Internal, InternalCalls};
-pub use revision::{Handling, Revision};
+pub use revision::Revision;
 pub use runtime::{Needs, PluginSpec, Runtime, RuntimeOptions};

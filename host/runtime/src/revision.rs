@@ -18,6 +18,8 @@ use crate::drive;
 use crate::drive::wasi::Unfinished;
 use crate::engine::EngineKind;
 use crate::fair::{FairShare, Party};
+use crate::handling::Handling;
+use crate::home::Home;
 use crate::inspect::HandlerKind;
 use crate::instance::Running;
 use crate::linked::{Guest, Linked, Role};
@@ -47,9 +49,6 @@ pub(crate) struct Parts {
     pub(crate) warm: Warm,
     pub(crate) observer: SharedObserver,
 }
-
-/// A call that is on its way to its answer.
-pub type Handling = Pin<Box<dyn Future<Output = Result<Response<CallBody>, Failure>> + Send>>;
 
 /// One immutable version of a plugin. Calls hold it; the last one to end lets it go.
 pub struct Revision {
@@ -186,6 +185,10 @@ impl Revision {
         &self.parts.fair
     }
 
+    pub(crate) fn home(&self) -> &Home {
+        self.parts.fair.home()
+    }
+
     pub(crate) fn party(&self) -> Party {
         self.parts.party
     }
@@ -230,9 +233,10 @@ impl Revision {
         if http_body::Body::size_hint(request.body()).lower() > self.limits().request_body.0 {
             return refused(this, stats, report, too_large(self.limits().request_body));
         }
+        let its_stats = Arc::clone(&stats);
         // A future for each kind, pinned where it is made: they are large, of different sizes, and a move copies all of one. The
         // same goes for an answer, which is looked at in its place.
-        match self.kind() {
+        let call: Pin<Box<dyn Future<Output = _> + Send>> = match self.kind() {
             Some(HandlerKind::Fast) => boxed(|| async move {
                 let response = {
                     let work = pin!(drive::fast::call(&this, &stats, request));
@@ -262,9 +266,10 @@ impl Revision {
             }),
             None => {
                 let detail = "the plugin answers no HTTP requests: its component exports no HTTP handler";
-                refused(this, stats, report, Failure::new(FailureKind::NotRunning, Phase::Queue, detail))
+                return refused(this, stats, report, Failure::new(FailureKind::NotRunning, Phase::Queue, detail));
             }
-        }
+        };
+        Handling::new(call, its_stats)
     }
 
     async fn within_deadline<T>(
@@ -295,7 +300,7 @@ impl Revision {
     /// The head of an answer is there: what goes on is driven to its end by a task.
     fn goes_on(self: &Arc<Self>, stats: &Arc<CallStats>, report: Report, unfinished: Unfinished, status: StatusCode) {
         let (revision, stats) = (Arc::clone(self), Arc::clone(stats));
-        tokio::spawn(async move {
+        self.home().handle().spawn(async move {
             let outcome = caught(&stats, pin!(unfinished.drive(&revision, &stats))).await;
             report.end(outcome.as_ref().map(|()| status.as_u16()));
         });
@@ -365,11 +370,13 @@ impl Revision {
 
 /// A call that ends before it begins.
 fn refused(revision: Arc<Revision>, stats: Arc<CallStats>, report: Report, failure: Failure) -> Handling {
-    Box::pin(async move {
+    let its_stats = Arc::clone(&stats);
+    let call = Box::pin(async move {
         let mut answer = Err(failure);
         revision.answered(&stats, report, &mut answer);
         answer
-    })
+    });
+    Handling::new(call, its_stats)
 }
 
 /// A guest that stumbled over a request body that is too large is not to blame for it.

@@ -21,6 +21,7 @@ use crate::capability::tasks::{NoTasks, TaskGrant};
 use crate::capability::topics::TopicGrants;
 use crate::engine::{EngineKind, EngineOptions, Engines};
 use crate::fair::FairShare;
+use crate::home::Home;
 use crate::inspect::{Shape, inspect};
 use crate::linked::Linked;
 use crate::linker::Linkers;
@@ -205,9 +206,15 @@ impl Runtime {
             engines,
             cache: options.cache,
             compiling: Semaphore::new(COMPILATIONS),
-            fair: FairShare::new(tokio::runtime::Handle::current().metrics().num_workers()),
+            fair: FairShare::new(Home::here()),
             parties: AtomicU64::new(1),
         })
+    }
+
+    /// Where calls run that are not short.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        self.fair.home()
     }
 
     /// How many instances processes may have at once on this machine, of components without WASI 0.3.

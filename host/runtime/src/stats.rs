@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use skep_types::{Call, Clock as _, Failure, Phase, PluginName, SystemClock};
 
 use crate::body::now;
+use crate::home::Home;
 use crate::slice::Slice;
 
 /// One call's facts. It is bound to the call, not to the store, so that a reused instance carries nothing over.
@@ -30,6 +31,8 @@ pub(crate) struct CallStats {
     log_left: AtomicU64,
     log_dropped: AtomicU64,
     request_too_large: AtomicBool,
+    /// Where it is to go on, once it has become long elsewhere.
+    home: OnceLock<Home>,
     /// Why the host cut the call off, if it did; set before the guest's store is dropped.
     cause: OnceLock<Failure>,
 }
@@ -58,6 +61,7 @@ impl CallStats {
             log_left: AtomicU64::new(log_bytes),
             log_dropped: AtomicU64::new(0),
             request_too_large: AtomicBool::new(false),
+            home: OnceLock::new(),
             cause: OnceLock::new(),
         }
     }
@@ -87,6 +91,16 @@ impl CallStats {
     pub(crate) fn deadline_wall(&self) -> SystemTime {
         let left = || self.deadline.saturating_duration_since(now());
         *self.deadline_wall.get_or_init(|| SystemClock.wall() + left())
+    }
+
+    /// It has become long where short ones are: it is to go on there.
+    pub(crate) fn send_to(&self, home: &Home) {
+        self.home.get_or_init(|| home.clone());
+    }
+
+    /// Where it is to go on, if not where it began.
+    pub(crate) fn wanted_at(&self) -> Option<&Home> {
+        self.home.get()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

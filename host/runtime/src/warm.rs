@@ -136,7 +136,7 @@ pub(crate) fn prepare(revision: &Arc<Revision>, call: impl FnOnce() -> Call, rol
     }
     let preparing = Preparing(Arc::clone(revision));
     let stats = revision.stats_within(call(), None, revision.limits().deadline);
-    tokio::spawn(async move {
+    revision.home().handle().spawn(async move {
         let revision = &preparing.0;
         let start = pin!(async {
             let start = Running::start_with(revision, &stats, revision.limits().fuel, 0, role);

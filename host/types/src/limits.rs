@@ -44,7 +44,8 @@ pub struct Limits {
     /// The body of an answer. Default 64 MiB. Over it: `response-too-large`; 502, or an aborted stream once headers
     /// are out.
     pub response_body: ByteSize,
-    /// All header fields of an answer, names and values together. Default 64 KiB. Over it: `response-too-large`, 502.
+    /// All header fields of an answer, names and values together, and 72 bytes for each, which it takes beside its text.
+    /// Default 64 KiB. Over it: `response-too-large`, 502.
     pub response_headers: ByteSize,
     /// What one call may write to its log (stdout, stderr and `wasi:logging` together). Default 64 KiB. The rest is
     /// dropped, and one line says how much.

@@ -29,7 +29,8 @@ pub trait Handler: Send + Sync + 'static {
     /// Who it is, for logs.
     fn plugin(&self) -> &PluginName;
 
-    /// Answers one request.
+    /// Answers one request. This and the future run on the thread that looks after the client's connection, and other connections:
+    /// what may be long is to go elsewhere.
     fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture;
 }
 

@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`server`] | listeners, TLS, connection limits and timeouts, graceful shutdown |
+//! | `loops` | the threads that look after connections |
 //! | [`front`] | one request: who asks, which route, who answers, what the access log says |
 //! | [`routes`] | the route table, swapped as a whole |
 //! | [`handler`] | what a route leads to, and the layers around it |
@@ -18,6 +19,7 @@ pub mod errors;
 pub mod forwarded;
 pub mod front;
 pub mod handler;
+mod loops;
 pub mod rate;
 pub mod routes;
 pub mod server;

@@ -9,19 +9,22 @@ use std::time::Duration;
 use anyhow::Context as _;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::rt::Executor;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::front::Front;
+use crate::loops::EventLoops;
 use crate::watch::{Activity, Overdue, Tracked, Watched};
 
 /// How long a TLS handshake may take.
@@ -69,10 +72,14 @@ pub struct ServerOptions {
 }
 
 /// Listeners that serve one front.
+///
+/// Connections are looked after by threads of its own, as many as the runtime has workers; requests of HTTP/2 run on the runtime that it
+/// was started in. What they spawn may need those threads for as long as the server is not dropped, which cuts off what is left.
 pub struct Server {
     addresses: Vec<SocketAddr>,
     stop: CancellationToken,
     tasks: TaskTracker,
+    loops: Arc<EventLoops>,
 }
 
 impl Server {
@@ -89,29 +96,33 @@ impl Server {
     /// Binds all addresses, then serves them in the background.
     ///
     /// # Errors
-    /// When an address cannot be bound, or the TLS files cannot be read.
+    /// When an address cannot be bound, the TLS files cannot be read, or there are no threads to be had.
     pub async fn start(front: Arc<Front>, addresses: &[SocketAddr], options: ServerOptions) -> anyhow::Result<Self> {
         let tls = options.tls.as_ref().map(acceptor).transpose()?;
         let mut listeners = Vec::new();
         for address in addresses {
             listeners.push(TcpListener::bind(address).await.with_context(|| cannot_listen(*address))?);
         }
+        let home = Handle::current();
+        let loops = EventLoops::start(home.metrics().num_workers()).context("starting threads for connections")?;
         let server = Self {
             addresses: listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            loops: Arc::new(loops),
         };
         let connections = Arc::new(Semaphore::new(options.max_connections));
-        let shared = Arc::new(Shared { front, builder: builder(&options), options, tls });
+        let shared = Arc::new(Shared { front, builder: builder(home, &options), options, tls });
         for listener in listeners {
-            let accept = accept(
+            let accepting = Accepting {
                 listener,
-                Arc::clone(&shared),
-                Arc::clone(&connections),
-                server.stop.clone(),
-                server.tasks.clone(),
-            );
-            server.tasks.spawn(accept);
+                shared: Arc::clone(&shared),
+                connections: Arc::clone(&connections),
+                loops: Arc::clone(&server.loops),
+                stop: server.stop.clone(),
+                tasks: server.tasks.clone(),
+            };
+            server.tasks.spawn(accepting.run());
         }
         Ok(server)
     }
@@ -124,7 +135,7 @@ impl Server {
 
     /// Accepts no more connections, lets requests in progress finish for up to `drain`, and tells whether all did. WebSockets
     /// are no requests any more: [`Channels::drain`](skep_channels::Channels::drain) closes them, and is to be called before.
-    pub async fn shutdown(self, drain: Duration) -> bool {
+    pub async fn shutdown(&self, drain: Duration) -> bool {
         self.stop.cancel();
         self.tasks.close();
         tokio::time::timeout(drain, self.tasks.wait()).await.is_ok()
@@ -138,13 +149,23 @@ fn cannot_listen(address: SocketAddr) -> String {
 /// What all connections share.
 struct Shared {
     front: Arc<Front>,
-    builder: auto::Builder<TokioExecutor>,
+    builder: auto::Builder<Workers>,
     options: ServerOptions,
     tls: Option<TlsAcceptor>,
 }
 
-fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+/// Where requests of HTTP/2 run.
+#[derive(Clone)]
+struct Workers(Handle);
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Workers {
+    fn execute(&self, request: F) {
+        self.0.spawn(request);
+    }
+}
+
+fn builder(home: Handle, options: &ServerOptions) -> auto::Builder<Workers> {
+    let mut builder = auto::Builder::new(Workers(home));
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -162,30 +183,40 @@ fn builder(options: &ServerOptions) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn accept(
+/// A listener.
+struct Accepting {
     listener: TcpListener,
     shared: Arc<Shared>,
     connections: Arc<Semaphore>,
+    loops: Arc<EventLoops>,
     stop: CancellationToken,
     tasks: TaskTracker,
-) {
-    loop {
-        let Ok(place) = Arc::clone(&connections).acquire_owned().await else { return };
-        let accepted = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                let (shared, stop) = (Arc::clone(&shared), stop.clone());
-                tasks.spawn(async move {
-                    serve(&shared, stream, peer, stop).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+impl Accepting {
+    async fn run(self) {
+        loop {
+            let Ok(place) = Arc::clone(&self.connections).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                () = self.stop.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            // It is watched by the loop that it goes to.
+            match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
+                Ok((stream, peer)) => {
+                    let (shared, stop) = (Arc::clone(&self.shared), self.stop.clone());
+                    self.loops.spawn(self.tasks.track_future(async move {
+                        match TcpStream::from_std(stream) {
+                            Ok(stream) => serve(&shared, stream, peer, stop).await,
+                            Err(error) => tracing::warn!(%peer, %error, "a connection could not be looked after"),
+                        }
+                        drop(place);
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }

@@ -268,6 +268,32 @@ mod tests {
         assert_eq!(one(&[]), None);
     }
 
+    #[tokio::test]
+    async fn an_answer_that_is_short_is_one_write() {
+        // A writer that says how it was called: of several pieces it takes the first, as a writer may.
+        #[derive(Default)]
+        struct Writes(Vec<usize>);
+        impl AsyncWrite for Writes {
+            fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+                self.0.push(buf.len());
+                Poll::Ready(Ok(buf.len()))
+            }
+            fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+            fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+                Poll::Ready(Ok(()))
+            }
+        }
+        let mut stream = Watched { inner: Writes::default(), activity: Activity::new() };
+        for (head, body, taken) in [(10, 20, 30), (SHORT, 1, SHORT)] {
+            let (head, body) = (vec![1; head], vec![2; body]);
+            let pieces = [io::IoSlice::new(&head), io::IoSlice::new(&body)];
+            assert_eq!(stream.write_vectored(&pieces).await.unwrap(), taken);
+        }
+        assert_eq!(stream.inner.0, [30, SHORT], "the short two as one, the long two as they came");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_head_that_stops_in_its_midst_has_its_own_time() {
         let (why, after) = end(|_| ()).await;

@@ -151,7 +151,8 @@ impl Node {
                     (None, Some(config)) => {
                         let endpoint = self.services.sockets.raw_endpoint(&plugin, &settings, route, config)?;
                         let plugin = settings.name.clone();
-                        Arc::new(SocketRoute { plugin, endpoint, transport: Transport::WebSocket })
+                        let home = self.runtime.home().clone();
+                        Arc::new(SocketRoute { plugin, endpoint, transport: Transport::WebSocket, home })
                     }
                     (None, None) => Arc::new(PluginRoute { plugin: Arc::clone(&plugin), guard }),
                 };
@@ -167,7 +168,8 @@ impl Node {
                 let longpoll = config.longpoll.map(|_| (mount.longpoll(), Transport::LongPoll));
                 for (route, transport) in std::iter::once((mount.websocket(), Transport::WebSocket)).chain(longpoll) {
                     let plugin = settings.name.clone();
-                    let plain = Arc::new(SocketRoute { plugin, endpoint: endpoint.clone(), transport });
+                    let (endpoint, home) = (endpoint.clone(), self.runtime.home().clone());
+                    let plain = Arc::new(SocketRoute { plugin, endpoint, transport, home });
                     routes.push((pattern(&route), target(plain, None, of_plugin)?));
                 }
             }

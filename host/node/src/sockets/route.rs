@@ -1,6 +1,7 @@
 //! The routes of a mount: the connection is the host's from the handshake on.
 
 use http::Request;
+use skep_runtime::Home;
 use skep_types::{Call, PluginName};
 use skep_web::{Handler, HandlerFuture, RequestBody, SocketEndpoint};
 
@@ -16,6 +17,7 @@ pub(crate) struct SocketRoute {
     pub(crate) plugin: PluginName,
     pub(crate) endpoint: SocketEndpoint,
     pub(crate) transport: Transport,
+    pub(crate) home: Home,
 }
 
 impl Handler for SocketRoute {
@@ -25,11 +27,12 @@ impl Handler for SocketRoute {
 
     fn call(&self, call: Call, request: Request<RequestBody>) -> HandlerFuture {
         let (endpoint, transport) = (self.endpoint.clone(), self.transport);
-        Box::pin(async move {
+        // So does the socket: it lives on, and what its channels do may be long.
+        Box::pin(self.home.run(async move {
             match transport {
                 Transport::WebSocket => endpoint.websocket(call, request).await,
                 Transport::LongPoll => endpoint.longpoll(call, request).await,
             }
-        })
+        }))
     }
 }

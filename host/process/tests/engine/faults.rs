@@ -121,6 +121,16 @@ fn on_a_runtime(run: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(run);
 }
 
+/// The mail of the cast is given up by the next host, whose store is away, before the commit comes that handles it.
+#[test]
+fn a_commit_of_a_dead_host_that_comes_late_is_refused() {
+    let snapshot_every = NonZeroU32::new(3).unwrap();
+    let kind = KindOptions { persistence: Persistence::EventLog { snapshot_every }, ..KindOptions::default() };
+    let (slow, away) = (Step::Fault(Fault::Slow), Step::Fault(Fault::Unavailable));
+    let steps = vec![Step::Cast, slow, Step::Die { calling: false }, away, Step::Call, Step::Call];
+    on_a_runtime(run(kind, "event", steps));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 

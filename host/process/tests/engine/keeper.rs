@@ -105,6 +105,10 @@ impl Disk {
         if seq != commit.expect {
             return Err(CommitFailure::Fenced);
         }
+        // As the store does: another host may have given it up meanwhile, which changes no record.
+        if let Some(gone) = commit.handled.iter().find(|id| !content.mail.contains_key(id)) {
+            return Err(CommitFailure::Handled(*gone));
+        }
         match commit.change {
             Change::Put(record) => {
                 let same = |other: &&Record| other.name.is_some() && other.name == record.name;

@@ -121,14 +121,17 @@ impl Mapping {
             let (revision, name) = (Arc::clone(&self.revision), self.name.clone());
             let (call, level) = (call_of_task(&self.parent), self.level);
             let time = self.deadline.min(self.until.saturating_duration_since(now()));
-            let task = self.at_work.spawn(async move {
+            let home = self.revision.home().clone();
+            let task = async move {
                 let ended = revision.run_mapped_task(call, time, level, (name.as_str(), &args)).await;
                 let outcome = match ended {
                     Ok(answer) => answer.map_err(TaskFailure::Failed),
                     Err(failure) => Err(TaskFailure::Crashed(failure.kind.code().to_owned())),
                 };
                 (index, outcome)
-            });
+            };
+            // Where there are several workers, they are at several of them at once.
+            let task = self.at_work.spawn_on(task, home.handle());
             self.indices.insert(task.id(), index);
         }
     }

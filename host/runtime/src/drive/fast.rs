@@ -49,6 +49,10 @@ pub(crate) async fn call(
     response
 }
 
+/// What a header holds in memory beside its bytes, as `wasi:http` counts it: many that are empty are not small, and the map that
+/// holds them panics when it has no place for those that the front adds.
+const HEADER_COST: usize = size_of::<HeaderName>() + size_of::<HeaderValue>();
+
 /// What a guest gets of a request's head, in the contract's form.
 pub(super) struct RequestText {
     uri: String,
@@ -169,18 +173,19 @@ pub(super) fn whole_from_guest(response: http_handler::Response, limits: &Limits
 
 /// What a guest says in headers, without those that are the host's to say.
 pub(super) fn headers_from_guest(given: Vec<(String, Vec<u8>)>, limits: &Limits) -> Result<HeaderMap, Failure> {
-    let bytes: usize = given.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let too_large = || too_large("headers", limits.response_headers);
+    let bytes: usize = given.iter().map(|(name, value)| name.len() + value.len() + HEADER_COST).sum();
     if bytes as u64 > limits.response_headers.0 {
-        return Err(too_large("headers", limits.response_headers));
+        return Err(too_large());
     }
     // The front adds the request's id; a map that is full grows.
-    let mut headers = HeaderMap::with_capacity(given.len() + 1);
+    let mut headers = HeaderMap::try_with_capacity(given.len() + 1).map_err(|_| too_large())?;
     for (name, value) in given {
         let parsed =
             HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_maybe_shared(Bytes::from(value)).ok());
         let Some((name, value)) = parsed else { return Err(bad(format!("`{name}` is not a valid header"))) };
         if !is_transport_header(&name) {
-            headers.append(name, value);
+            headers.try_append(name, value).map_err(|_| too_large())?;
         }
     }
     Ok(headers)
@@ -219,7 +224,7 @@ mod tests {
     fn only_valid_answers_within_their_limits_leave() {
         let limits = Limits {
             response_body: skep_types::ByteSize(4),
-            response_headers: skep_types::ByteSize(8),
+            response_headers: skep_types::ByteSize(8 + HEADER_COST as u64),
             ..Limits::default()
         };
         assert_eq!(kind(response(200, &[("a", "b")], "1234"), &limits), None);
@@ -230,6 +235,25 @@ mod tests {
         }
         for header in [("a b", "x"), ("", "x"), ("a", "\r\nx"), ("a", "\0")] {
             assert_eq!(kind(response(200, &[header], ""), &limits), Some(FailureKind::BadAnswer), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn many_small_headers_are_no_small_answer() {
+        let many = |given: usize| {
+            let headers = (0..given).map(|header| (format!("{header:x}"), Vec::new())).collect();
+            http_handler::Response { status: 200, headers, body: Vec::new() }
+        };
+        assert_eq!(HEADER_COST, 72, "what the documentation says");
+        // The most that a manifest allows leaves room for what the front adds: a map of headers takes 24,576 names.
+        let limits = Limits { response_headers: skep_types::ByteSize::mib(1), ..Limits::default() };
+        let most = from_guest(many(13_000), &limits).unwrap();
+        assert_eq!(most.headers().len(), 13_000);
+        assert_eq!(kind(many(14_000), &limits), Some(FailureKind::ResponseTooLarge));
+        assert_eq!(kind(many(100_000), &limits), Some(FailureKind::ResponseTooLarge));
+        let endless = Limits { response_headers: skep_types::ByteSize(u64::MAX), ..limits };
+        for given in [30_000, 100_000] {
+            assert_eq!(kind(many(given), &endless), Some(FailureKind::ResponseTooLarge), "{given}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a route of sockets leads to: who may connect, and the handshake.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -53,9 +54,9 @@ pub struct SocketEndpoint {
 }
 
 impl SocketEndpoint {
-    /// Opens a WebSocket: `GET {mount}/websocket`. The answer is 101, after which the socket lives in a task of its own; 403
-    /// if origin, version, subprotocol or plugin are against it; 426 if the request is no handshake. Where there are no
-    /// channels, the plugin chooses the subprotocol, and what it answers to whom it refuses.
+    /// Opens a WebSocket: `GET {mount}/websocket`. The answer is 101, after which the socket lives in a task of its own on
+    /// the runtime that this is called in; 403 if origin, version, subprotocol or plugin are against it; 426 if the request is
+    /// no handshake. Where there are no channels, the plugin chooses the subprotocol, and what it answers to whom it refuses.
     ///
     /// # Errors
     /// If the plugin could not be asked or broke a rule, or there is no room.
@@ -151,17 +152,22 @@ impl SocketEndpoint {
 /// Lets a socket live until its connection is over.
 async fn run(upgraded: Upgraded, socket: Socket) {
     match downcast(upgraded) {
-        Ok(parts) => plain(parts, socket).await,
+        Ok(parts) => match plain(parts, socket) {
+            Ok(socket) => socket.await,
+            Err(error) => tracing::debug!(%error, "a client left when it had just got its socket"),
+        },
         // In a box, so that sockets without TLS have no room for it.
         Err(upgraded) => Box::pin(WebSocket::new(Whole::new(TokioIo::new(upgraded)), &[], socket)).await,
     }
 }
 
 /// It keeps nothing of hyper's: neither its read buffer, nor the timeouts, which are those of requests.
-fn plain(parts: Upgrade<TokioIo<Watched<TcpStream>>>, socket: Socket) -> WebSocket<Plain> {
-    let connection = Plain::new(parts.io.into_inner().inner);
+/// Its events are for the runtime of this task from now on, and not for the event loop of its first request.
+fn plain(parts: Upgrade<TokioIo<Watched<TcpStream>>>, socket: Socket) -> io::Result<WebSocket<Plain>> {
+    let connection = TcpStream::from_std(parts.io.into_inner().inner.into_std()?)?;
+    let connection = Plain::new(connection);
     socket.write_by(connection.wire());
-    WebSocket::new(connection, &parts.read_buf, socket)
+    Ok(WebSocket::new(connection, &parts.read_buf, socket))
 }
 
 /// What became of a handshake.
