@@ -18,7 +18,7 @@ use crate::gate::Place;
 use crate::page::Page;
 
 /// By how much the host waits longer than the server should work, before it takes the connection for lost.
-const GRACE: Duration = Duration::from_millis(500);
+pub(super) const GRACE: Duration = Duration::from_millis(500);
 /// How long cleaning a connection may take, before it is closed instead.
 const CLEAN_MAX: Duration = Duration::from_secs(5);
 
@@ -54,7 +54,7 @@ impl Lease {
 
     /// How long the server may be waited for.
     pub(super) fn left(&self, until: Instant) -> Duration {
-        until.saturating_duration_since(self.home.now()) + GRACE
+        self.home.left(until)
     }
 
     /// Begins a query, in a transaction that is begun with it or that is there. Answers whether it has written anything, if

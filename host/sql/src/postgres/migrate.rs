@@ -34,10 +34,10 @@ impl Pool {
     ) -> Result<Migrated, MigrationsError> {
         let failed = |error: Error| MigrationsError(error.to_string());
         let waits = Alone { statement: LOCK_WAIT, ..alone.clone() };
-        let mut lease = self.lease(&waits).await.map_err(failed)?;
+        let (mut lease, until) = self.lease(&waits).await.map_err(failed)?;
         // Its end is the end of the lease, which cleans the connection.
         let lock = format!("SELECT pg_catalog.pg_advisory_lock({LOCK})");
-        let locked = in_time(lease.left(waits.until()), lease.say(&lock)).await;
+        let locked = in_time(lease.left(until), lease.say(&lock)).await;
         match locked.map_err(Trouble::tell) {
             Ok(_) => {}
             Err(Error::Timeout) => {

@@ -18,7 +18,7 @@ mod words;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use skep_types::clock::Clock;
@@ -29,7 +29,7 @@ pub(crate) use self::lease::Lease;
 
 use self::connection::{Connection, Counted, TypeNames};
 use self::fault::Trouble;
-use self::lease::in_time;
+use self::lease::{GRACE, in_time};
 use self::login::Key;
 use self::url::{Address, Tls};
 use self::wire::IDLE;
@@ -39,6 +39,9 @@ use crate::error::Error;
 use crate::gate::Gate;
 use crate::options::{Isolation, PostgresOptions, TransactionMode};
 use crate::words::{first, may_read};
+
+/// How long the host tries to say that it leaves, before it just closes the connection.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 
 /// Connections to one database of a server.
 pub(crate) struct Pool {
@@ -87,8 +90,8 @@ impl Pool {
     }
 
     pub(crate) async fn check(self: &Arc<Self>, alone: &Alone) -> Result<(), Error> {
-        let mut lease = self.lease(alone).await?;
-        in_time(lease.left(alone.until()), lease.say("SELECT 1")).await.map_err(Trouble::tell)?;
+        let (mut lease, until) = self.lease(alone).await?;
+        in_time(lease.left(until), lease.say("SELECT 1")).await.map_err(Trouble::tell)?;
         Ok(())
     }
 
@@ -103,11 +106,11 @@ impl Pool {
         };
         // Who may write gets what the role gets: the operator may have said that it only reads.
         let begin = format!("BEGIN{isolation}{}", if read_only { " READ ONLY" } else { "" });
-        let mut lease = self.lease(alone).await?;
-        let mut begun = in_time(lease.left(alone.until()), lease.say(&begin)).await;
+        let (mut lease, mut until) = self.lease(alone).await?;
+        let mut begun = in_time(lease.left(until), lease.say(&begin)).await;
         if begun.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
-            lease = self.lease_anew(lease, alone).await?;
-            begun = in_time(lease.left(alone.until()), lease.say(&begin)).await;
+            (lease, until) = self.lease_anew(lease, alone).await?;
+            begun = in_time(lease.left(until), lease.say(&begin)).await;
         }
         begun.map_err(Trouble::tell)?;
         Ok(lease)
@@ -131,13 +134,11 @@ impl Pool {
         } else {
             query
         };
-        let mut lease = self.lease(&alone).await?;
-        let mut until = alone.until();
+        let (mut lease, mut until) = self.lease(&alone).await?;
         let mut begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
         if begun.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
             // Whatever the statement is, it was not committed.
-            lease = self.lease_anew(lease, &alone).await?;
-            until = alone.until();
+            (lease, until) = self.lease_anew(lease, &alone).await?;
             begun = in_time(lease.left(until), lease.open_alone(&query, begin, watched)).await;
         }
         let (mut begun, has_written) = begun.map_err(Trouble::tell)?;
@@ -167,11 +168,11 @@ impl Pool {
     pub(crate) async fn execute(self: &Arc<Self>, query: Arc<Query>, alone: Alone) -> Result<u64, Error> {
         allowed(&query.sql)?;
         let around = alone.read_only.then_some(("BEGIN READ ONLY", "COMMIT"));
-        let mut lease = self.lease(&alone).await?;
-        let mut done = in_time(lease.left(alone.until()), lease.execute_alone(&query, around)).await;
+        let (mut lease, mut until) = self.lease(&alone).await?;
+        let mut done = in_time(lease.left(until), lease.execute_alone(&query, around)).await;
         if alone.read_only && done.as_ref().is_err_and(|trouble| lease.was_dead(trouble)) {
-            lease = self.lease_anew(lease, &alone).await?;
-            done = in_time(lease.left(alone.until()), lease.execute_alone(&query, around)).await;
+            (lease, until) = self.lease_anew(lease, &alone).await?;
+            done = in_time(lease.left(until), lease.execute_alone(&query, around)).await;
         }
         let only_reads = alone.read_only || may_read(&first(&query.sql));
         let done = done.map_err(if only_reads { Trouble::tell } else { Trouble::tell_commit })?;
@@ -181,21 +182,26 @@ impl Pool {
         Ok(done.rows)
     }
 
-    async fn lease(self: &Arc<Self>, alone: &Alone) -> Result<Lease, Error> {
+    /// A connection, and when the statement has to end that it is for. The server may be silent from its first word on, which
+    /// tells it how long a statement may take.
+    async fn lease(self: &Arc<Self>, alone: &Alone) -> Result<(Lease, Instant), Error> {
         let place = self.gate.enter(alone.wait).await?;
         if let Some(mut connection) = self.take() {
-            match connection.limit(alone.statement).await {
-                Ok(()) => return Ok(Lease::new(connection, place, self, true)),
+            let until = alone.until();
+            match in_time(self.left(until), connection.limit(alone.statement)).await {
+                Ok(()) => return Ok((Lease::new(connection, place, self, true), until)),
+                Err(late @ Trouble::Late) => return Err(late.tell()),
                 Err(_) => self.idle.lock().clear(),
             }
         }
         let mut connection = self.connect().await?;
-        connection.limit(alone.statement).await.map_err(Trouble::tell)?;
-        Ok(Lease::new(connection, place, self, false))
+        let until = alone.until();
+        in_time(self.left(until), connection.limit(alone.statement)).await.map_err(Trouble::tell)?;
+        Ok((Lease::new(connection, place, self, false), until))
     }
 
     /// Another connection in place of one that was found dead; what is as old as that is dead too.
-    async fn lease_anew(self: &Arc<Self>, dead: Lease, alone: &Alone) -> Result<Lease, Error> {
+    async fn lease_anew(self: &Arc<Self>, dead: Lease, alone: &Alone) -> Result<(Lease, Instant), Error> {
         drop(dead);
         self.idle.lock().clear();
         self.lease(alone).await
@@ -234,7 +240,7 @@ impl Pool {
                 at.map(|at| idle.remove(at).connection)
             };
             if let Some(old) = old {
-                old.wire.leave().await;
+                _ = tokio::time::timeout(FAREWELL_MAX, old.wire.leave()).await;
             }
         });
         self.idle.lock().push(Idle { number, connection, timer: timer.abort_handle() });
@@ -248,7 +254,8 @@ impl Pool {
         }
     }
 
-    fn now(&self) -> Instant {
-        self.clock.now()
+    /// How long the server may be waited for.
+    fn left(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.clock.now()) + GRACE
     }
 }

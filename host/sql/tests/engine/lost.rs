@@ -65,15 +65,22 @@ async fn a_server_that_says_nothing_is_waited_for_so_long_and_no_longer() {
     let proxy = Proxy::before(&server.database()).await;
     let fixture = behind(&proxy);
     numbers(&fixture, 3).await;
-    let session = fixture.limited(|limits| limits.statement = Duration::from_millis(200));
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
-    fixture.quiet().await;
-    proxy.stall();
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Err(Error::Timeout));
-    proxy.flow();
-    proxy.cut();
-    fixture.quiet().await;
-    assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
+    // Silent behind what a connection is told first of all, how long a statement may take, or before.
+    for knows_how_long in [true, false] {
+        let session = fixture.limited(|limits| limits.statement = Duration::from_millis(200));
+        if knows_how_long {
+            assert_eq!(one(&session, "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
+        }
+        fixture.quiet().await;
+        proxy.stall();
+        let read = one(&session, "SELECT count(*) FROM numbers", vec![]).await;
+        assert_eq!(read, Err(Error::Timeout), "{knows_how_long}");
+        proxy.flow();
+        proxy.cut();
+        fixture.quiet().await;
+        // With another limit than the session's that comes next.
+        assert_eq!(one(&fixture.session(), "SELECT count(*) FROM numbers", vec![]).await, Ok(int(3)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
