@@ -7,14 +7,15 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use skep_runtime::Revision;
 use skep_tests::guests;
-use skep_types::{Call, PluginName, SystemClock};
+use skep_types::{Call, Instances, Limits, PluginName, SystemClock};
 use skep_web::errors::ErrorStyle;
 use skep_web::{
     Front, FrontOptions, Handler, HandlerFuture, Layers, Pattern, RequestBody, RouteTable, Server, ServerOptions,
     Target, TrustedProxies,
 };
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::direct::{get, load, runtime};
+use crate::direct::{body, get, load, load_with, runtime};
 
 /// What an event loop has to do with a call.
 #[derive(Debug)]
@@ -68,7 +69,52 @@ async fn an_answer_that_is_being_written_is_not_written_on_an_event_loop() {
     assert_eq!(seen.tasks, 0, "{seen:?}");
 }
 
-/// Says on which thread it answers.
+/// An event loop of a thread of its own.
+struct EventLoop(tokio::runtime::Runtime);
+
+impl EventLoop {
+    fn new() -> Self {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        Self(runtime.worker_threads(1).enable_all().build().unwrap())
+    }
+
+    async fn get(&self, revision: &Arc<Revision>, path: &'static str) -> String {
+        let revision = Arc::clone(revision);
+        self.0.spawn(async move { body(&revision, path).await }).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_event_loop_leaves_another_one_finds() {
+    let runtime = runtime(1 << 30);
+    for wasm in [guests::hostile_fast(), guests::hostile()] {
+        let revision = load_with(&runtime, &wasm, |spec| {
+            spec.instances = Instances::Reuse(100);
+            // One place, and nobody waits: a place that is not found is an error.
+            spec.limits = Limits { concurrency: 1, queue: 0, ..Limits::default() };
+        })
+        .await;
+        let (one, other) = (EventLoop::new(), EventLoop::new());
+        let mut counted = Vec::new();
+        for events in [&one, &one, &other, &one, &other, &other] {
+            counted.push(events.get(&revision, "/counter").await);
+            // An answer can be whole a moment before its guest is done.
+            while revision.running() > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(counted, ["1", "2", "3", "4", "5", "6"], "{}", wasm.display());
+        // What rests on either is dropped, and none rests from then on.
+        revision.retire();
+        for events in [&one, &other, &one] {
+            assert_eq!(events.get(&revision, "/counter").await, "1", "{}", wasm.display());
+        }
+        // Outside of this runtime, where runtimes may be dropped.
+        std::thread::spawn(move || drop((one, other))).join().unwrap();
+    }
+}
+
+/// Says on which thread it answers, or nothing at all at `/never`.
 struct Thread(PluginName);
 
 impl Handler for Thread {
@@ -76,15 +122,17 @@ impl Handler for Thread {
         &self.0
     }
 
-    fn call(&self, _: Call, _: http::Request<RequestBody>) -> HandlerFuture {
+    fn call(&self, _: Call, request: http::Request<RequestBody>) -> HandlerFuture {
+        if request.uri().path() == "/never" {
+            return Box::pin(std::future::pending());
+        }
         Box::pin(async { Ok(http::Response::new(std::thread::current().name().unwrap_or_default().to_owned().into())) })
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_of_http_2_do_not_run_on_the_event_loop_of_their_connection() {
+async fn server(max_connections: usize) -> Server {
     let handler = Arc::new(Thread(PluginName::new("thread").unwrap()));
-    let pattern = Pattern { host: None, methods: Vec::new(), path: "/".to_owned() };
+    let pattern = Pattern { host: None, methods: Vec::new(), path: "/{*path}".to_owned() };
     let front = Front::new(FrontOptions {
         proxies: TrustedProxies::default(),
         errors: ErrorStyle::Production,
@@ -97,18 +145,38 @@ async fn requests_of_http_2_do_not_run_on_the_event_loop_of_their_connection() {
         tls: None,
         header_timeout: Duration::from_secs(10),
         keep_alive: Duration::from_secs(10),
-        max_connections: 10,
+        max_connections,
         max_headers: 100,
         max_header_bytes: 16 << 10,
         max_streams: 10,
     };
-    let server = Server::start(front, &["127.0.0.1:0".parse().unwrap()], options).await.unwrap();
+    Server::start(front, &["127.0.0.1:0".parse().unwrap()], options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_http_2_do_not_run_on_the_event_loop_of_their_connection() {
+    let server = server(10).await;
     let address = server.addresses()[0];
     let thread = async |client: reqwest::ClientBuilder| {
-        let answer = client.build().unwrap().get(format!("http://{address}/")).send().await.unwrap();
+        let answer = client.build().unwrap().get(format!("http://{address}/thread")).send().await.unwrap();
         answer.text().await.unwrap()
     };
     let (one, two) =
         (thread(reqwest::Client::builder()).await, thread(reqwest::Client::builder().http2_prior_knowledge()).await);
     assert!(one.starts_with("events-") && !two.starts_with("events-"), "{one:?} and {two:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_cuts_off_what_it_has_also_when_it_is_full() {
+    let server = server(1).await;
+    let mut client = tokio::net::TcpStream::connect(server.addresses()[0]).await.unwrap();
+    client.write_all(b"GET /thread HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(client.read(&mut [0; 1024]).await.unwrap() > 0);
+    client.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    // Until it is a request that is waited for.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!server.shutdown(Duration::from_millis(1)).await);
+    drop(server);
+    let ended = tokio::time::timeout(Duration::from_secs(30), client.read(&mut [0; 1024])).await;
+    assert!(matches!(ended, Ok(Ok(0) | Err(_))), "{ended:?}");
 }

@@ -160,7 +160,7 @@ async fn a_job_that_cancels_itself_is_not_tried_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_death_is_a_failure_of_its_own_job_only() {
-    let more = "limits = { fuel = 100_000_000, memory = '16MiB' }\njobs = { timeout = '700ms' }";
+    let more = "limits = { fuel = 100_000_000, memory = '16MiB' }\njobs = { timeout = '3s' }";
     let host = Host::start(&format!("{}{}", probe("job7", more), probe("job7-neighbour", ""))).await;
     for (name, args, why) in [
         ("trap", "x", "trap: "),

@@ -28,6 +28,7 @@ mod examples_sql;
 mod foreign;
 mod given;
 mod http;
+mod idle;
 mod job_lives;
 mod job_queues;
 mod jobs;

@@ -1,16 +1,9 @@
 //! Where the machine has no room for a pool, instances are allocated one by one, and everything else stays the same.
 
-use http_body_util::BodyExt as _;
-use skep_runtime::{Allocation, Runtime};
+use skep_runtime::Allocation;
 use skep_tests::{events, guests};
 
-use crate::direct::{get, load, runtime};
-
-/// What the guest answers to `GET /`.
-async fn greeting(runtime: &Runtime, wasm: &std::path::Path) -> String {
-    let response = get(&load(runtime, wasm).await, "/").await.unwrap();
-    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
-}
+use crate::direct::{body, load, runtime};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_of_both_engines_run_without_a_pool() {
@@ -23,7 +16,7 @@ async fn guests_of_both_engines_run_without_a_pool() {
     assert_eq!(pooled.allocation(), Allocation::Pooled);
     for (wasm, expected) in [(guests::wstd(), "hello from wstd"), (guests::wasip3(), "hello from wasip3")] {
         for runtime in [&on_demand, &pooled] {
-            assert_eq!(greeting(runtime, &wasm).await.trim(), expected, "{:?}", runtime.allocation());
+            assert_eq!(body(&load(runtime, &wasm).await, "/").await, expected, "{:?}", runtime.allocation());
         }
     }
 }

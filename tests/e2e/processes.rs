@@ -84,7 +84,7 @@ async fn a_process_has_a_name_a_state_and_one_message_at_a_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_kills_a_process_its_caller_is_told_and_it_is_back_under_its_name() {
     let settings = "limits = { fuel = 200_000_000, deadline = '20s', memory = '64MiB' }\n\
-                    processes = { counter = { deadline = '1s', supervision = { restarts = 100 } } }";
+                    processes = { counter = { deadline = '4s', supervision = { restarts = 100 } } }";
     let host = Host::start(&probe("pr2", settings)).await;
     let pid = start(&host, "pr2", "counter", "a").await;
     start(&host, "pr2", "counter", "neighbour").await;
@@ -93,7 +93,7 @@ async fn whatever_kills_a_process_its_caller_is_told_and_it_is_back_under_its_na
         ("trap", "trap"),
         ("panic", "trap"),
         ("spin", "fuel-exhausted"),
-        ("sleep 5000", "deadline"),
+        ("sleep 60000", "deadline"),
         ("bomb", "memory-exhausted"),
     ] {
         call(&host, "pr2", "a", "add 1").await;

@@ -8,6 +8,7 @@ use skep_types::{Limits, Phase};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::per_thread::PerThread;
 use crate::runtime::PluginSpec;
 
 /// The instances of one engine that may be live at once, divided between plugins.
@@ -41,6 +42,9 @@ pub(crate) struct Admission {
     own: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
     reserve: usize,
+    /// Places that calls have left, for the next ones on their threads: to give one back and to get it again is dearer than the
+    /// rest of a short call's way.
+    left: PerThread<Option<Admitted>>,
     waiting: AtomicUsize,
     concurrency: usize,
     queue: usize,
@@ -104,11 +108,11 @@ impl Doors {
     }
 }
 
-/// The right to have one live instance; given back when it is dropped.
+/// The right to have one live instance. It is given back when it is dropped, or [left](Admission::leave) for the next call.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     _own: OwnedSemaphorePermit,
-    _pool: OwnedSemaphorePermit,
+    pool: OwnedSemaphorePermit,
 }
 
 impl Admission {
@@ -124,6 +128,7 @@ impl Admission {
             own: Arc::new(Semaphore::new(limits.concurrency)),
             reserved: Arc::new(Semaphore::new(reserve)),
             reserve,
+            left: PerThread::default(),
             waiting: AtomicUsize::new(0),
             concurrency: limits.concurrency,
             queue: limits.queue,
@@ -140,12 +145,18 @@ impl Admission {
     ///
     /// Overload policy: when `queue` calls wait already, the newest is refused.
     pub(crate) async fn enter(self: &Arc<Self>) -> Result<Admitted, Failure> {
-        if let Ok(own) = Arc::clone(&self.own).try_acquire_owned()
-            && let Some(pool) = self.try_pool()
-        {
-            return Ok(Admitted { _own: own, _pool: pool });
+        let left = self.left.own().lock().take();
+        if let Some(admitted) = left.or_else(|| self.try_enter()) {
+            return Ok(admitted);
         }
-        let _place = self.queue_up()?;
+        let (_place, before) = self.queue_up();
+        // Whoever leaves from here on gives back; who did before did not know that somebody waits.
+        while let Some(left) = self.take_left() {
+            drop(left);
+        }
+        if before >= self.queue {
+            return self.try_enter().ok_or_else(|| self.overloaded());
+        }
         let closed = |_| Failure::new(FailureKind::Internal, Phase::Queue, "the instance pool is closed");
         let own = Arc::clone(&self.own).acquire_owned().await.map_err(closed)?;
         let pool = match self.try_pool() {
@@ -155,7 +166,36 @@ impl Admission {
                 permit = Arc::clone(&self.pool.shared).acquire_owned() => permit.map_err(closed)?,
             },
         };
-        Ok(Admitted { _own: own, _pool: pool })
+        Ok(Admitted { _own: own, pool })
+    }
+
+    /// The end of a call that ended by itself. Its place is for the next one on this thread, unless somebody waits for one, or the
+    /// pool's part of it may be another plugin's.
+    pub(crate) fn leave(&self, admitted: Admitted) {
+        if !Arc::ptr_eq(admitted.pool.semaphore(), &self.reserved) {
+            return;
+        }
+        let own = self.left.own();
+        let another = own.lock().replace(admitted);
+        drop(another);
+        // After that, so that whoever begins to wait meanwhile finds it there or is seen here.
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            let left = own.lock().take();
+            drop(left);
+        }
+    }
+
+    /// A place that nobody has: of the plugin's own share of the pool, left by a call, or of what all share.
+    fn try_enter(&self) -> Option<Admitted> {
+        let own = || Arc::clone(&self.own).try_acquire_owned().ok();
+        let reserved = || Some(Admitted { _own: own()?, pool: Arc::clone(&self.reserved).try_acquire_owned().ok()? });
+        let shared = || Some(Admitted { _own: own()?, pool: Arc::clone(&self.pool.shared).try_acquire_owned().ok()? });
+        reserved().or_else(|| self.take_left()).or_else(shared)
+    }
+
+    /// A place that a call has left on any thread.
+    fn take_left(&self) -> Option<Admitted> {
+        self.left.all().find_map(|left| left.lock().take())
     }
 
     fn try_pool(&self) -> Option<OwnedSemaphorePermit> {
@@ -163,18 +203,21 @@ impl Admission {
         reserved.or_else(|_| Arc::clone(&self.pool.shared).try_acquire_owned()).ok()
     }
 
-    fn queue_up(self: &Arc<Self>) -> Result<Place, Failure> {
-        let place = Place(Arc::clone(self));
-        if self.waiting.fetch_add(1, Ordering::Relaxed) < self.queue {
-            return Ok(place);
-        }
-        let detail = format!("{} instances are busy and {} calls wait", self.concurrency, self.queue);
-        Err(Failure::new(FailureKind::Overloaded, Phase::Queue, detail).retry_after(Duration::from_secs(1)))
+    /// A place in the queue, and how many were there before.
+    fn queue_up(self: &Arc<Self>) -> (Place, usize) {
+        let before = self.waiting.fetch_add(1, Ordering::SeqCst);
+        (Place(Arc::clone(self)), before)
     }
 
-    /// Instances in use.
+    fn overloaded(&self) -> Failure {
+        let detail = format!("{} instances are busy and {} calls wait", self.concurrency, self.queue);
+        Failure::new(FailureKind::Overloaded, Phase::Queue, detail).retry_after(Duration::from_secs(1))
+    }
+
+    /// Instances in use; while calls come and go, about so many.
     pub(crate) fn running(&self) -> usize {
-        self.concurrency.saturating_sub(self.own.available_permits())
+        let left = self.left.all().filter(|left| left.lock().is_some()).count();
+        self.concurrency.saturating_sub(self.own.available_permits() + left)
     }
 
     /// Calls that wait.
@@ -222,6 +265,70 @@ mod tests {
         assert!(third.as_mut().now_or_never().is_none());
         drop(first);
         assert!(third.now_or_never().unwrap().is_ok());
+        assert_eq!((door.running(), door.waiting()), (0, 0));
+    }
+
+    #[test]
+    fn a_place_that_was_left_is_for_whoever_comes_or_waits() {
+        let door = Admission::new(&Pool::new(100), &limits(1, 1));
+        let enter = || door.enter().now_or_never();
+        door.leave(enter().unwrap().unwrap());
+        assert_eq!((door.running(), door.own.available_permits()), (0, 0), "it is left, and nobody runs");
+        // On another thread, and back here.
+        std::thread::scope(|scope| {
+            scope.spawn(|| door.leave(enter().unwrap().unwrap()));
+        });
+        let first = enter().unwrap().unwrap();
+        assert_eq!(door.running(), 1);
+        let mut second = Box::pin(door.enter());
+        assert!(second.as_mut().now_or_never().is_none());
+        door.leave(first);
+        let third = enter().unwrap().map(drop).map_err(|failure| failure.kind);
+        assert_eq!(third, Err(FailureKind::Overloaded), "who waits is before who comes");
+        assert!(second.now_or_never().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_place_of_the_pool_that_is_nobodys_own_is_not_left() {
+        let pool = Pool::new(4);
+        let door = Admission::new(&pool, &limits(4, 4));
+        let all: Vec<_> = (0..4).map(|_| door.enter().now_or_never().unwrap().unwrap()).collect();
+        assert_eq!((door.reserve, pool.shared.available_permits()), (1, 0));
+        for admitted in all {
+            door.leave(admitted);
+        }
+        assert_eq!((door.running(), pool.shared.available_permits()), (0, 3));
+    }
+
+    #[test]
+    fn what_was_left_is_taken_before_what_all_share() {
+        let pool = Pool::new(4);
+        let door = Admission::new(&pool, &limits(4, 4));
+        door.leave(door.enter().now_or_never().unwrap().unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _admitted = door.enter().now_or_never().unwrap().unwrap();
+                assert_eq!(pool.shared.available_permits(), 3);
+            });
+        });
+    }
+
+    #[test]
+    fn nobody_waits_for_a_place_that_was_left_meanwhile() {
+        let door = Admission::new(&Pool::new(100), &limits(1, 2));
+        let calls = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            runtime.block_on(async {
+                for _ in 0..20_000 {
+                    let admitted = tokio::time::timeout(Duration::from_secs(30), door.enter()).await;
+                    door.leave(admitted.expect("it was left, and nobody has it").unwrap());
+                }
+            });
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(calls);
+            scope.spawn(calls);
+        });
         assert_eq!((door.running(), door.waiting()), (0, 0));
     }
 

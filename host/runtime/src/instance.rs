@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skep_types::{Failure, Phase};
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{CallHook, Store, StoreContextMut, Trap};
 
 use crate::body::now;
@@ -18,24 +19,32 @@ pub(crate) struct Live {
     pub(crate) store: Store<CallState>,
     pub(crate) guest: Guest,
     pub(crate) uses: u32,
+    /// Its place among the idle instances, once it has been one of them. Last: the store goes before its place.
+    pub(crate) place: Option<OwnedSemaphorePermit>,
+}
+
+impl Live {
+    fn new(store: Store<CallState>, guest: Guest) -> Self {
+        Self { store, guest, uses: 1, place: None }
+    }
 }
 
 /// A live instance for the length of one call. Whatever ends the call, dropping this records what it cost.
-pub(crate) struct Running {
+pub(crate) struct Running<'a> {
     live: Option<Live>,
-    revision: Arc<Revision>,
-    stats: Arc<CallStats>,
+    revision: &'a Revision,
+    stats: &'a Arc<CallStats>,
     fuel: u64,
     role: Role,
     /// Where a call that ended well may leave its instance.
     finished: bool,
 }
 
-impl Running {
+impl<'a> Running<'a> {
     /// A warm instance if there is one, else a fresh one. The limits are armed before any guest code runs.
     pub(crate) async fn start(
-        revision: &Arc<Revision>,
-        stats: &Arc<CallStats>,
+        revision: &'a Revision,
+        stats: &'a Arc<CallStats>,
         charge: usize,
         role: Role,
     ) -> Result<Self, Failure> {
@@ -44,21 +53,21 @@ impl Running {
 
     /// The same with this much fuel.
     pub(crate) async fn start_with(
-        revision: &Arc<Revision>,
-        stats: &Arc<CallStats>,
+        revision: &'a Revision,
+        stats: &'a Arc<CallStats>,
         fuel: u64,
         charge: usize,
         role: Role,
     ) -> Result<Self, Failure> {
         stats.enter(Phase::Instantiate);
         let tank = fuel.saturating_sub(charge as u64);
-        let mut running =
-            Self { live: None, revision: Arc::clone(revision), stats: Arc::clone(stats), fuel, role, finished: false };
+        let mut running = Self { live: None, revision, stats, fuel, role, finished: false };
         let internal = |error: wasmtime::Error| {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         };
         // Warm instances are HTTP handlers.
-        let warm = if role == Role::Http { revision.warm().take() } else { None };
+        let warm =
+            if role == Role::Http && revision.instances().uses_max() > 1 { revision.warm().take() } else { None };
         if let Some(mut live) = warm {
             live.store.data_mut().start_call(stats);
             fuel_up(&mut live.store, tank).map_err(internal)?;
@@ -68,13 +77,13 @@ impl Running {
             let mut store = new_store(revision, stats);
             fuel_up(&mut store, tank).map_err(internal)?;
             // The store goes into a guard at once: a start function that never ends is recorded like any other call.
-            let mut starting = Starting { store: Some(store), fuel, stats: Arc::clone(stats) };
+            let mut starting = Starting { store: Some(store), fuel, stats };
             let guest = match starting.store.as_mut() {
                 Some(store) => revision.instantiate(store, role).await,
                 None => return Err(Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, "no store")),
             };
             match guest {
-                Ok(guest) => running.live = starting.store.take().map(|store| Live { store, guest, uses: 1 }),
+                Ok(guest) => running.live = starting.store.take().map(|store| Live::new(store, guest)),
                 Err(error) => {
                     starting.record();
                     return Err(classify(&error, stats, revision.limits(), revision.export(role)));
@@ -88,8 +97,8 @@ impl Running {
     /// An instance that lives longer than its calls, for its next one.
     pub(crate) fn again(
         mut live: Live,
-        revision: &Arc<Revision>,
-        stats: &Arc<CallStats>,
+        revision: &'a Revision,
+        stats: &'a Arc<CallStats>,
         fuel: u64,
         charge: usize,
         role: Role,
@@ -99,7 +108,6 @@ impl Running {
             Failure::new(skep_types::FailureKind::Internal, Phase::Instantiate, format!("{error:#}"))
         })?;
         stats.enter(Phase::Handle);
-        let (revision, stats) = (Arc::clone(revision), Arc::clone(stats));
         Ok(Self { live: Some(live), revision, stats, fuel, role, finished: false })
     }
 
@@ -120,7 +128,7 @@ impl Running {
     /// this guest was writing learns of it before the body ends.
     pub(crate) fn failed(&mut self, error: &wasmtime::Error) -> Failure {
         self.record();
-        let failure = classify(error, &self.stats, self.revision.limits(), self.revision.export(self.role));
+        let failure = classify(error, self.stats, self.revision.limits(), self.revision.export(self.role));
         self.stats.cut_off(failure.clone());
         failure
     }
@@ -132,12 +140,12 @@ impl Running {
 
     fn record(&self) {
         if let Some(live) = &self.live {
-            record(&live.store, self.fuel, &self.stats);
+            record(&live.store, self.fuel, self.stats);
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.record();
         if let Some(live) = &mut self.live {
@@ -152,21 +160,21 @@ impl Drop for Running {
 }
 
 /// A store whose start functions run.
-struct Starting {
+struct Starting<'a> {
     store: Option<Store<CallState>>,
     fuel: u64,
-    stats: Arc<CallStats>,
+    stats: &'a CallStats,
 }
 
-impl Starting {
+impl Starting<'_> {
     fn record(&self) {
         if let Some(store) = &self.store {
-            record(store, self.fuel, &self.stats);
+            record(store, self.fuel, self.stats);
         }
     }
 }
 
-impl Drop for Starting {
+impl Drop for Starting<'_> {
     fn drop(&mut self) {
         self.record();
     }

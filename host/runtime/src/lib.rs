@@ -9,6 +9,7 @@
 //! | `linked`, `declared` | a component's handlers, linked, and what it says of them |
 //! | `drive` | a call of each handler: the fast path, `wasi:http` in both versions, and those that are no HTTP requests |
 //! | `admission`, `fair`, `slice`, `home`, `rounds` | who may run, whose turn it is, where, and when an answer leaves |
+//! | `warm`, `resting`, `per_thread` | instances that wait for their next call, near to where it comes |
 //! | `capability` | what guests are given beyond WASI |
 //! | `outbound`, `logs` | what guests send out, and what they print |
 //! | `classify`, `unwind`, `report` | what became of a call |
@@ -33,6 +34,7 @@ mod linker;
 mod logs;
 mod memory;
 mod outbound;
+mod per_thread;
 mod report;
 mod resting;
 mod revision;

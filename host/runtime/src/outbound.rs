@@ -111,6 +111,12 @@ impl OutboundHooks {
         Self { policy, stats, open: None }
     }
 
+    /// The instance has its next call.
+    pub(crate) fn start_call(&mut self, stats: Arc<CallStats>) {
+        self.stats = stats;
+        self.open = None;
+    }
+
     /// A place among the call's open requests.
     fn place(&mut self) -> Result<OwnedSemaphorePermit, Error> {
         let per_call = self.policy.per_call;

@@ -27,6 +27,11 @@ impl Report {
         self
     }
 
+    /// Whose call it is.
+    pub(crate) fn revision(&self) -> &Arc<Revision> {
+        &self.revision
+    }
+
     pub(crate) fn end(mut self, outcome: Result<u16, &Failure>) {
         self.tell(outcome);
     }

@@ -225,31 +225,34 @@ impl Revision {
     ///
     /// # Errors
     /// Every way for the call to end without an answer; see [`FailureKind`].
-    pub fn handle(self: &Arc<Self>, call: Call, request: Request<RequestBody>) -> Handling {
+    pub fn handle(self: Arc<Self>, call: Call, request: Request<RequestBody>) -> Handling {
         let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         let stats = self.stats(call, traceparent);
-        let report = Report::new(Arc::clone(self), Arc::clone(&stats));
-        let this = Arc::clone(self);
-        if http_body::Body::size_hint(request.body()).lower() > self.limits().request_body.0 {
-            return refused(this, stats, report, too_large(self.limits().request_body));
+        let (kind, body_max) = (self.kind(), self.limits().request_body);
+        // It holds the revision for the call: all calls of a plugin count the same one, so each does so once.
+        let report = Report::new(self, Arc::clone(&stats));
+        if http_body::Body::size_hint(request.body()).lower() > body_max.0 {
+            return refused(stats, report, too_large(body_max));
         }
         let its_stats = Arc::clone(&stats);
         // A future for each kind, pinned where it is made: they are large, of different sizes, and a move copies all of one. The
         // same goes for an answer, which is looked at in its place.
-        let call: Pin<Box<dyn Future<Output = _> + Send>> = match self.kind() {
+        let call: Pin<Box<dyn Future<Output = _> + Send>> = match kind {
             Some(HandlerKind::Fast) => boxed(|| async move {
+                let this = report.revision();
                 let response = {
-                    let work = pin!(drive::fast::call(&this, &stats, request));
+                    let work = pin!(drive::fast::call(this, &stats, request));
                     this.within_deadline(&stats, work).await
                 };
                 let mut answer = response.and_then(|response| drive::fast::from_guest(response, this.limits()));
-                this.answered(&stats, report, &mut answer);
+                answered(&stats, report, &mut answer);
                 after_the_others(&stats).await;
                 answer
             }),
             Some(HandlerKind::Wasi02 | HandlerKind::Wasi03) => boxed(|| async move {
+                let this = report.revision();
                 let ended = {
-                    let work = pin!(drive::wasi::call(&this, &stats, request));
+                    let work = pin!(drive::wasi::call(this, &stats, request));
                     this.within_deadline(&stats, work).await
                 };
                 let mut unfinished = None;
@@ -258,15 +261,15 @@ impl Revision {
                     answer.response
                 });
                 match (unfinished, &answer) {
-                    (Some(unfinished), Ok(response)) => this.goes_on(&stats, report, unfinished, response.status()),
-                    _ => this.answered(&stats, report, &mut answer),
+                    (Some(unfinished), Ok(response)) => goes_on(&stats, report, unfinished, response.status()),
+                    _ => answered(&stats, report, &mut answer),
                 }
                 after_the_others(&stats).await;
                 answer
             }),
             None => {
                 let detail = "the plugin answers no HTTP requests: its component exports no HTTP handler";
-                return refused(this, stats, report, Failure::new(FailureKind::NotRunning, Phase::Queue, detail));
+                return refused(stats, report, Failure::new(FailureKind::NotRunning, Phase::Queue, detail));
             }
         };
         Handling::new(call, its_stats)
@@ -281,29 +284,6 @@ impl Revision {
         // The timer is outside of the guest's future, which is dropped with the work: fuel does not run while a guest waits.
         let ended = tokio::time::timeout_at(deadline, caught(stats, work)).await;
         ended.unwrap_or_else(|_| Err(self.too_late(stats, Role::Http)))
-    }
-
-    /// The end of a call whose answer is complete, or which failed.
-    fn answered(&self, stats: &CallStats, report: Report, answer: &mut Result<Response<CallBody>, Failure>) {
-        match answer {
-            Ok(response) => report.end(Ok(response.status().as_u16())),
-            Err(failure) => {
-                blame_the_client(failure, stats, self.limits());
-                if failure.kind.is_plugins_fault() {
-                    failure.function.get_or_insert_with(|| self.export(Role::Http).to_owned());
-                }
-                report.end(Err(failure));
-            }
-        }
-    }
-
-    /// The head of an answer is there: what goes on is driven to its end by a task.
-    fn goes_on(self: &Arc<Self>, stats: &Arc<CallStats>, report: Report, unfinished: Unfinished, status: StatusCode) {
-        let (revision, stats) = (Arc::clone(self), Arc::clone(stats));
-        self.home().handle().spawn(async move {
-            let outcome = caught(&stats, pin!(unfinished.drive(&revision, &stats))).await;
-            report.end(outcome.as_ref().map(|()| status.as_u16()));
-        });
     }
 
     pub(crate) fn too_late(&self, stats: &CallStats, role: Role) -> Failure {
@@ -368,12 +348,36 @@ impl Revision {
     }
 }
 
+/// The end of a call whose answer is complete, or which failed.
+fn answered(stats: &CallStats, report: Report, answer: &mut Result<Response<CallBody>, Failure>) {
+    match answer {
+        Ok(response) => report.end(Ok(response.status().as_u16())),
+        Err(failure) => {
+            let revision = report.revision();
+            blame_the_client(failure, stats, revision.limits());
+            if failure.kind.is_plugins_fault() {
+                failure.function.get_or_insert_with(|| revision.export(Role::Http).to_owned());
+            }
+            report.end(Err(failure));
+        }
+    }
+}
+
+/// The head of an answer is there: what goes on is driven to its end by a task.
+fn goes_on(stats: &Arc<CallStats>, report: Report, unfinished: Unfinished, status: StatusCode) {
+    let (home, stats) = (report.revision().home().clone(), Arc::clone(stats));
+    home.handle().spawn(async move {
+        let outcome = caught(&stats, pin!(unfinished.drive(report.revision(), &stats))).await;
+        report.end(outcome.as_ref().map(|()| status.as_u16()));
+    });
+}
+
 /// A call that ends before it begins.
-fn refused(revision: Arc<Revision>, stats: Arc<CallStats>, report: Report, failure: Failure) -> Handling {
+fn refused(stats: Arc<CallStats>, report: Report, failure: Failure) -> Handling {
     let its_stats = Arc::clone(&stats);
     let call = Box::pin(async move {
         let mut answer = Err(failure);
-        revision.answered(&stats, report, &mut answer);
+        answered(&stats, report, &mut answer);
         answer
     });
     Handling::new(call, its_stats)

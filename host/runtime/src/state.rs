@@ -111,7 +111,7 @@ impl CallState {
         // The streams of the WASI context name the call that they log for. A guest that kept a stream open from an
         // earlier call goes on logging under that call's id and against its limit.
         self.wasi = None;
-        self.hooks = OutboundHooks::new(Arc::clone(&self.env.outbound), Arc::clone(stats));
+        self.hooks.start_call(Arc::clone(stats));
         self.memory.start_call();
         self.stats = Arc::clone(stats);
         self.owed = 0;

@@ -11,62 +11,89 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::fair::Fair;
 use crate::instance::{Live, Running};
 use crate::linked::Role;
+use crate::per_thread::PerThread;
 use crate::resting::Shelf;
 use crate::revision::Revision;
 use crate::unwind::caught;
 
 /// The idle instances of a revision.
 pub(crate) struct Warm {
-    idle: Mutex<Idle>,
+    /// Those that have served calls, where they served the last one, the last used first: what that thread's processor has of them in
+    /// its caches is worth more than what it would save to make one.
+    used: PerThread<Vec<Live>>,
+    /// Instantiated while there was time, for the next process that starts or wakes.
+    ready: Mutex<Option<Live>>,
+    closed: AtomicBool,
     budget: Arc<WarmBudget>,
     rested: Shelf,
     preparing: AtomicBool,
 }
 
-#[derive(Default)]
-struct Idle {
-    /// Last used first.
-    used: Vec<Live>,
-    /// Instantiated while there was time, for the next process that starts or wakes.
-    ready: Option<Live>,
-    closed: bool,
-}
-
 /// How many idle instances all plugins together may leave in the pool. One more is dropped instead of kept.
-pub(crate) struct WarmBudget(Semaphore);
+///
+/// One that works keeps its place for when it is idle again, as long as half of all places are free: to give it back and to get it
+/// again is dearer than the rest of what is done with it.
+pub(crate) struct WarmBudget {
+    places: Arc<Semaphore>,
+    total: usize,
+}
 
 impl WarmBudget {
     pub(crate) fn new(instances: usize) -> Arc<Self> {
-        Arc::new(Self(Semaphore::new(instances)))
+        Arc::new(Self { places: Arc::new(Semaphore::new(instances)), total: instances })
     }
 
-    /// Takes a place, if one is free.
-    fn take(&self) -> bool {
-        self.0.try_acquire().map(tokio::sync::SemaphorePermit::forget).is_ok()
+    fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    fn give_back(&self, places: usize) {
-        self.0.add_permits(places);
+    fn is_scarce(&self) -> bool {
+        self.places.available_permits() < self.total / 2
     }
 }
 
 impl Warm {
     pub(crate) fn new(budget: Arc<WarmBudget>, rested: Shelf) -> Self {
-        Self { idle: Mutex::default(), budget, rested, preparing: AtomicBool::new(false) }
+        Self {
+            used: PerThread::default(),
+            ready: Mutex::default(),
+            closed: AtomicBool::new(false),
+            budget,
+            rested,
+            preparing: AtomicBool::new(false),
+        }
     }
 
-    /// One that has served calls.
+    /// One that has served calls: here, or elsewhere if there is none.
     pub(crate) fn take(&self) -> Option<Live> {
-        let live = self.idle.lock().used.pop()?;
-        self.budget.give_back(1);
+        let own = self.used.own().lock().pop();
+        let mut live = own.or_else(|| self.used.all().find_map(|used| used.lock().pop()))?;
+        if self.budget.is_scarce() {
+            live.place = None;
+        }
         Some(live)
     }
 
-    pub(crate) fn give_back(&self, live: Live, uses_max: u32) {
-        let mut idle = self.idle.lock();
-        if !idle.closed && live.uses < uses_max && self.budget.take() {
-            idle.used.push(live);
+    pub(crate) fn give_back(&self, mut live: Live, uses_max: u32) {
+        if live.uses >= uses_max {
+            return;
         }
+        live.place = live.place.take().or_else(|| self.budget.place());
+        if live.place.is_none() {
+            return;
+        }
+        let mut used = self.used.own().lock();
+        // Who closes says so first, and then looks here.
+        if self.is_closed() {
+            drop(used);
+            drop(live);
+        } else {
+            used.push(live);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     /// For a process that starts or wakes: a place, and the instance in it if another process has left one there. None if all
@@ -78,14 +105,13 @@ impl Warm {
 
     /// One that nobody has used.
     pub(crate) fn take_ready(&self) -> Option<Live> {
-        let live = self.idle.lock().ready.take()?;
-        self.budget.give_back(1);
-        Some(live)
+        let live = self.ready.lock().take()?;
+        Some(Live { place: None, ..live })
     }
 
     /// One that a process has left, whose state was saved, and its place.
     pub(crate) fn rest(&self, live: Live, place: OwnedSemaphorePermit, uses_max: u32) {
-        if live.uses < uses_max && !self.idle.lock().closed {
+        if live.uses < uses_max && !self.is_closed() {
             // In a revision that is closed meanwhile it does not rest for long.
             self.rested.put(live, place);
         } else {
@@ -97,27 +123,30 @@ impl Warm {
 
     /// Drops the idle instances and keeps no more.
     pub(crate) fn close(&self) {
-        let mut idle = self.idle.lock();
-        let Idle { used, ready, .. } = std::mem::replace(&mut *idle, Idle { closed: true, ..Idle::default() });
-        drop(idle);
-        let places = used.len() + usize::from(ready.is_some());
-        drop((used, ready));
-        self.budget.give_back(places);
+        self.closed.store(true, Ordering::SeqCst);
+        for used in self.used.all() {
+            let used = std::mem::take(&mut *used.lock());
+            drop(used);
+        }
+        let ready = self.ready.lock().take();
+        drop(ready);
         self.rested.clear();
     }
 
     /// Whether to make one ready now: it is the only one who does, until [`prepared`](Self::prepared).
     fn begin(&self) -> bool {
-        let idle = self.idle.lock();
-        let wanted = !idle.closed && idle.ready.is_none();
-        drop(idle);
+        let wanted = !self.is_closed() && self.ready.lock().is_none();
         wanted && !self.rested.has_some() && !self.preparing.swap(true, Ordering::AcqRel)
     }
 
-    fn prepared(&self, live: Live) {
-        let mut idle = self.idle.lock();
-        if !idle.closed && idle.ready.is_none() && self.budget.take() {
-            idle.ready = Some(live);
+    fn prepared(&self, mut live: Live) {
+        live.place = self.budget.place();
+        if live.place.is_none() {
+            return;
+        }
+        let mut ready = self.ready.lock();
+        if !self.is_closed() && ready.is_none() {
+            *ready = Some(live);
         }
     }
 }

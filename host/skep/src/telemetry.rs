@@ -1,19 +1,21 @@
 //! Log lines and metrics of the process.
 
+mod histograms;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use skep_admin::LogHub;
 use skep_node::meter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use self::histograms::{Histograms, WithHistograms};
 use crate::cli::LogFormat;
 
-/// Histograms collect samples between two scrapes; this often they are folded into their buckets.
+/// The exporter's histograms collect samples between two scrapes; this often they are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Writes log lines to standard error, and hands those of guests to the hub. `RUST_LOG` filters; the default is what
@@ -35,24 +37,24 @@ pub(crate) fn logs(format: LogFormat) -> LogHub {
     hub
 }
 
+/// Upper bounds of the buckets of calls' histograms: seconds, fuel and bytes.
+const SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const FUEL: &[f64] = &[1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
+const BYTES: &[f64] = &[131_072.0, 1_048_576.0, 2_097_152.0, 8_388_608.0, 33_554_432.0, 134_217_728.0, 1_073_741_824.0];
+
 /// Installs the process's metrics and returns what renders them. Must be called inside the async runtime.
 pub(crate) fn metrics() -> anyhow::Result<Arc<dyn Fn() -> String + Send + Sync>> {
-    let seconds =
-        [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-    let fuel = [1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
-    let bytes = [131_072.0, 1_048_576.0, 2_097_152.0, 8_388_608.0, 33_554_432.0, 134_217_728.0, 1_073_741_824.0];
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(meter::SECONDS.to_owned()), &seconds)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(meter::FUEL.to_owned()), &fuel))
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(meter::MEMORY.to_owned()), &bytes))
-        .and_then(PrometheusBuilder::install_recorder)
-        .context("installing the metrics recorder")?;
-    let upkeep = handle.clone();
+    let histograms = Histograms::new(&[(meter::SECONDS, SECONDS), (meter::FUEL, FUEL), (meter::MEMORY, BYTES)]);
+    let others = PrometheusBuilder::new().build_recorder();
+    let (handle, upkeep) = (others.handle(), others.handle());
+    metrics::set_global_recorder(WithHistograms { others, histograms: Arc::clone(&histograms) })
+        .map_err(|error| anyhow::anyhow!("installing the metrics recorder: {error}"))?;
     tokio::spawn(async move {
         loop {
             tokio::time::sleep(UPKEEP).await;
             upkeep.run_upkeep();
         }
     });
-    Ok(Arc::new(move || handle.render()))
+    Ok(Arc::new(move || handle.render() + &histograms.render()))
 }

@@ -196,10 +196,13 @@ struct Accepting {
 impl Accepting {
     async fn run(self) {
         loop {
-            let Ok(place) = Arc::clone(&self.connections).acquire_owned().await else { return };
-            let accepted = tokio::select! {
+            let next = async {
+                let place = Arc::clone(&self.connections).acquire_owned().await;
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
                 () = self.stop.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                next = next => next,
             };
             // It is watched by the loop that it goes to.
             match accepted.and_then(|(stream, peer)| Ok((stream.into_std()?, peer))) {
@@ -227,11 +230,22 @@ async fn serve(shared: &Shared, stream: TcpStream, peer: SocketAddr, stop: Cance
     let _ = stream.set_nodelay(true);
     match &shared.tls {
         None => connection(shared, stream, peer, false, stop).await,
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => connection(shared, stream, peer, true, stop).await,
-            Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
-            Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
-        },
+        // Apart, or every connection would have room for what encryption takes.
+        Some(acceptor) => Box::pin(encrypted(shared, acceptor, stream, peer, stop)).await,
+    }
+}
+
+async fn encrypted(
+    shared: &Shared,
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    peer: SocketAddr,
+    stop: CancellationToken,
+) {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => connection(shared, stream, peer, true, stop).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
     }
 }
 

@@ -95,6 +95,10 @@ pub(crate) struct Mapping {
 
 type Outcome = Result<Vec<u8>, TaskFailure>;
 
+/// How much longer than the call that waits for it a task has, so that what ends both is the call's deadline: its tasks end with it.
+/// At the same moment a call could be told that all of its tasks were too late, and make an answer of that.
+const AFTER_CALL: Duration = Duration::from_millis(100);
+
 impl Mapping {
     async fn next(&mut self) -> Option<Finished> {
         loop {
@@ -120,7 +124,7 @@ impl Mapping {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let (revision, name) = (Arc::clone(&self.revision), self.name.clone());
             let (call, level) = (call_of_task(&self.parent), self.level);
-            let time = self.deadline.min(self.until.saturating_duration_since(now()));
+            let time = self.deadline.min(self.until.saturating_duration_since(now()) + AFTER_CALL);
             let home = self.revision.home().clone();
             let task = async move {
                 let ended = revision.run_mapped_task(call, time, level, (name.as_str(), &args)).await;

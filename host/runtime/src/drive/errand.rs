@@ -92,7 +92,8 @@ impl Revision {
 
 async fn run<E: Errand>(revision: &Arc<Revision>, stats: &Arc<CallStats>, errand: &E) -> Result<E::Answer, Failure> {
     stats.enter(Phase::Queue);
-    let _admitted = revision.door(errand)?.enter().await?;
+    let door = revision.door(errand)?;
+    let admitted = door.enter().await?;
     let work = async {
         let mut running = Running::start(revision, stats, errand.charge(), E::ROLE).await?;
         let answer = match running.parts() {
@@ -102,5 +103,7 @@ async fn run<E: Errand>(revision: &Arc<Revision>, stats: &Arc<CallStats>, errand
         let answer = answer.unwrap_or_else(|| Err(wasmtime::format_err!("not an instance of this handler")));
         answer.map_err(|error| running.failed(&error))
     };
-    Fair::new(pin!(work), &**revision.fair(), revision.party(), &**stats).await
+    let answer = Fair::new(pin!(work), &**revision.fair(), revision.party(), &**stats).await;
+    door.leave(admitted);
+    answer
 }

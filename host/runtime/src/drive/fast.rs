@@ -45,7 +45,7 @@ pub(crate) async fn call(
         }
     });
     let response = Fair::new(work, &**revision.fair(), revision.party(), &**stats).await;
-    drop(admitted);
+    revision.admission().leave(admitted);
     response
 }
 

@@ -70,7 +70,7 @@ pub(crate) async fn call(
 async fn run(
     revision: Arc<Revision>,
     stats: Arc<CallStats>,
-    _admitted: Admitted,
+    admitted: Admitted,
     request: Request<WasiBody>,
     sender: oneshot::Sender<Result<Response<WasiBody>, ErrorCode>>,
 ) -> Result<(), Failure> {
@@ -91,13 +91,20 @@ async fn run(
         Some((store, Guest::Wasi03(guest))) => super::wasi03::run(store, guest, request, sender).await,
         _ => Err(wasmtime::format_err!("not a wasi:http instance")),
     };
-    match result {
+    let ended = match result {
         Ok(()) => {
             running.finish();
             Ok(())
         }
-        Err(error) => Err(running.failed(&error)),
-    }
+        Err(error) => {
+            let failure = running.failed(&error);
+            // Before its place is another's: the pool has no slot beside.
+            drop(running);
+            Err(failure)
+        }
+    };
+    revision.admission().leave(admitted);
+    ended
 }
 
 /// The host's side: takes the answer's head and as much of its body as comes without waiting.
