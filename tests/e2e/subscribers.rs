@@ -73,7 +73,7 @@ async fn a_batch_is_one_call_with_messages_of_one_topic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_is_set_aside_and_its_topic_goes_on() {
-    let more = "limits = { fuel = 300_000_000, deadline = '2s', memory = '16MiB' }";
+    let more = "limits = { fuel = 100_000_000, deadline = '3s', memory = '16MiB' }";
     let host = Host::start(&probe("poison", more)).await;
     for how in ["trap", "spin", "oom", "panic", "err", "sleep", "fine"] {
         ok(&host, "poison", &format!("/publish?topic=poison:x&data={how}")).await;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{HeaderName, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use skep_types::{Call, Failure, FailureKind, Instances, Limits, Phase, PluginName, RevisionId, SharedObserver};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,8 @@ use crate::state::{CallState, GuestEnv};
 use crate::stats::CallStats;
 use crate::unwind::caught;
 use crate::warm::Warm;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Revisions that are in memory, whether they serve, drain or wait for a rollback. A test of leaks reads it.
 static LIVE: AtomicI64 = AtomicI64::new(0);
@@ -226,7 +228,7 @@ impl Revision {
     /// # Errors
     /// Every way for the call to end without an answer; see [`FailureKind`].
     pub fn handle(self: Arc<Self>, call: Call, request: Request<RequestBody>) -> Handling {
-        let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        let traceparent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let stats = self.stats(call, traceparent);
         let (kind, body_max) = (self.kind(), self.limits().request_body);
         // It holds the revision for the call: all calls of a plugin count the same one, so each does so once.

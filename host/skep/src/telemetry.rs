@@ -1,6 +1,6 @@
 //! Log lines and metrics of the process.
 
-mod histograms;
+mod figures;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use self::histograms::{Histograms, WithHistograms};
+use self::figures::{Figures, Kind, WithFigures};
 use crate::cli::LogFormat;
 
 /// The exporter's histograms collect samples between two scrapes; this often they are folded into their buckets.
@@ -45,10 +45,15 @@ const BYTES: &[f64] = &[131_072.0, 1_048_576.0, 2_097_152.0, 8_388_608.0, 33_554
 
 /// Installs the process's metrics and returns what renders them. Must be called inside the async runtime.
 pub(crate) fn metrics() -> anyhow::Result<Arc<dyn Fn() -> String + Send + Sync>> {
-    let histograms = Histograms::new(&[(meter::SECONDS, SECONDS), (meter::FUEL, FUEL), (meter::MEMORY, BYTES)]);
+    let figures = Figures::new(&[
+        (meter::CALLS, Kind::Counter, &[]),
+        (meter::SECONDS, Kind::Histogram, SECONDS),
+        (meter::FUEL, Kind::Histogram, FUEL),
+        (meter::MEMORY, Kind::Histogram, BYTES),
+    ]);
     let others = PrometheusBuilder::new().build_recorder();
     let (handle, upkeep) = (others.handle(), others.handle());
-    metrics::set_global_recorder(WithHistograms { others, histograms: Arc::clone(&histograms) })
+    metrics::set_global_recorder(WithFigures { others, figures: Arc::clone(&figures) })
         .map_err(|error| anyhow::anyhow!("installing the metrics recorder: {error}"))?;
     tokio::spawn(async move {
         loop {
@@ -56,5 +61,5 @@ pub(crate) fn metrics() -> anyhow::Result<Arc<dyn Fn() -> String + Send + Sync>>
             upkeep.run_upkeep();
         }
     });
-    Ok(Arc::new(move || handle.render() + &histograms.render()))
+    Ok(Arc::new(move || handle.render() + &figures.render()))
 }

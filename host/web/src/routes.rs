@@ -1,5 +1,6 @@
 //! The route table: host, then path, then method. It is built as a whole, checked as a whole and swapped as a whole.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ impl RouteTable {
     pub(crate) fn find(&self, host: &str, method: &Method, path: &str) -> Found<'_> {
         let mut wrong_method = None;
         if !self.exact.is_empty() || !self.suffixes.is_empty() {
-            let host = host.to_ascii_lowercase();
+            let host = lower_case(host);
             let host = host.trim_end_matches('.');
             let exact = self.exact.get(host);
             let suffixes = self.suffixes.iter().filter(|(suffix, _)| host.ends_with(suffix.as_str()));
@@ -172,6 +173,11 @@ impl RouteTable {
             (found, _) => found,
         }
     }
+}
+
+/// Nearly all clients send it so.
+fn lower_case(host: &str) -> Cow<'_, str> {
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
 impl Paths {

@@ -6,22 +6,29 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use thread_local::ThreadLocal;
+
 use crate::clients::Clients;
 
 const PARTS: usize = 10;
 
 /// The calls of a window. A part is one atomic: its slot in the upper half (as many as a 10 ms window has in 49 days;
-/// what wraps is a part that nobody counted in for as long), its calls in the lower.
+/// what wraps is a part that nobody counted in for as long), its calls in the lower. Each thread counts for itself.
 #[derive(Debug)]
 pub(super) struct Calls {
-    parts: [AtomicU64; PARTS],
+    threads: ThreadLocal<Parts>,
     part_nanos: u64,
 }
+
+/// Alone in its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Parts([AtomicU64; PARTS]);
 
 impl Calls {
     pub(super) fn new(window: Duration) -> Self {
         let nanos = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        Self { parts: Default::default(), part_nanos: (nanos / PARTS as u64).max(1) }
+        Self { threads: ThreadLocal::new(), part_nanos: (nanos / PARTS as u64).max(1) }
     }
 
     pub(super) fn slot(&self, since_start: Duration) -> u64 {
@@ -32,7 +39,7 @@ impl Calls {
 
     pub(super) fn add(&self, since_start: Duration) {
         let slot = self.slot(since_start);
-        let Some(part) = self.parts.get(index(slot)) else { return };
+        let Some(part) = self.threads.get_or_default().0.get(index(slot)) else { return };
         let stamp = slot << 32;
         let mut seen = part.load(Ordering::Relaxed);
         loop {
@@ -51,12 +58,12 @@ impl Calls {
 
     /// The calls of the window that ends with this slot.
     pub(super) fn sum(&self, slot: u64) -> u64 {
-        let parts = self.parts.iter().map(|part| part.load(Ordering::Relaxed));
+        let parts = self.threads.iter().flat_map(|parts| &parts.0).map(|part| part.load(Ordering::Relaxed));
         parts.filter(|part| in_window(part >> 32, slot)).map(|part| part & u64::from(u32::MAX)).sum()
     }
 
     pub(super) fn clear(&self) {
-        for part in &self.parts {
+        for part in self.threads.iter().flat_map(|parts| &parts.0) {
             part.store(0, Ordering::Relaxed);
         }
     }

@@ -1,38 +1,48 @@
-//! Histograms that are counted where they are recorded.
+//! Figures that each thread keeps for itself.
 //!
-//! The exporter's own keep every sample until somebody folds them into buckets, in a queue that all threads write to; three of them
-//! for each call are a good part of what a short call takes. These have fixed buckets, so a sample is an addition, and each thread
-//! has numbers of its own, which are added up when they are asked for.
+//! The exporter keeps every sample of a histogram until somebody folds them into buckets, in a queue that all threads write to, as
+//! they do to a counter; those of each call are a good part of what a short call takes. These histograms have fixed buckets, so a
+//! sample is an addition, and each thread has numbers of its own, which are added up when they are asked for.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
 use metrics_exporter_prometheus::formatting::{sanitize_description, sanitize_label_key, sanitize_label_value};
 use thread_local::ThreadLocal;
 
-/// Some histograms by their names, and a recorder of everything else.
-pub(super) struct WithHistograms<R> {
+/// Some figures by their names, and a recorder of everything else.
+pub(super) struct WithFigures<R> {
     pub(super) others: R,
-    pub(super) histograms: Arc<Histograms>,
+    pub(super) figures: Arc<Figures>,
 }
 
-/// Histograms of a few names.
-pub(super) struct Histograms(Vec<Family>);
+/// Figures of a few names.
+pub(super) struct Figures(Vec<Family>);
 
-/// All histograms of one name.
+/// What a figure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Counter,
+    Histogram,
+}
+
+/// All figures of one name.
 struct Family {
     name: &'static str,
-    /// The upper bounds of its buckets, in their order; the last bucket has none.
+    kind: Kind,
+    /// The upper bounds of a histogram's buckets, in their order; the last bucket has none. A counter has only that one.
     bounds: &'static [f64],
     description: OnceLock<SharedString>,
-    // Taken when a histogram is made, and when all are shown.
+    // Taken when a figure is made, and when all are shown.
     series: Mutex<HashMap<Key, Arc<Series>>>,
 }
 
-/// A histogram.
+/// A histogram or a counter.
 struct Series {
     bounds: &'static [f64],
     threads: ThreadLocal<Share>,
@@ -47,11 +57,12 @@ struct Share {
     sum: AtomicU64,
 }
 
-impl Histograms {
-    /// Those of these names with these upper bounds, which are in their order.
-    pub(super) fn new(families: &[(&'static str, &'static [f64])]) -> Arc<Self> {
-        let family = |(name, bounds): &(&'static str, &'static [f64])| Family {
+impl Figures {
+    /// Those of these names, with the upper bounds of a histogram's buckets in their order.
+    pub(super) fn new(families: &[(&'static str, Kind, &'static [f64])]) -> Arc<Self> {
+        let family = |(name, kind, bounds): &(&'static str, Kind, &'static [f64])| Family {
             name,
+            kind: *kind,
             bounds,
             description: OnceLock::new(),
             series: Mutex::default(),
@@ -59,8 +70,8 @@ impl Histograms {
         Arc::new(Self(families.iter().map(family).collect()))
     }
 
-    fn family(&self, name: &str) -> Option<&Family> {
-        self.0.iter().find(|family| family.name == name)
+    fn family(&self, kind: Kind, name: &str) -> Option<&Family> {
+        self.0.iter().find(|family| family.kind == kind && family.name == name)
     }
 
     /// All that was recorded, as Prometheus reads it.
@@ -75,6 +86,10 @@ impl Histograms {
 }
 
 impl Family {
+    fn describe(&self, description: SharedString) {
+        self.description.get_or_init(|| description);
+    }
+
     fn series(&self, key: &Key) -> Arc<Series> {
         let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let made = || Arc::new(Series { bounds: self.bounds, threads: ThreadLocal::new() });
@@ -93,10 +108,15 @@ impl Family {
         if let Some(description) = self.description.get() {
             writeln!(text, "# HELP {name} {}", sanitize_description(description))?;
         }
-        writeln!(text, "# TYPE {name} histogram")?;
+        let kind = if self.kind == Kind::Counter { "counter" } else { "histogram" };
+        writeln!(text, "# TYPE {name} {kind}")?;
         for (labels, buckets, sum) in series {
             let comma = if labels.is_empty() { "" } else { "," };
             let set = if labels.is_empty() { String::new() } else { format!("{{{labels}}}") };
+            if self.kind == Kind::Counter {
+                writeln!(text, "{name}{set} {}", buckets.iter().sum::<u64>())?;
+                continue;
+            }
             let mut count = 0;
             for (at, bucket) in buckets.iter().enumerate() {
                 count += bucket;
@@ -135,25 +155,53 @@ impl Series {
     }
 }
 
-impl HistogramFn for Series {
-    fn record(&self, value: f64) {
-        let share = self.threads.get_or(|| Share {
+impl Series {
+    /// The calling thread's share.
+    fn own(&self) -> &Share {
+        self.threads.get_or(|| Share {
             buckets: (0..=self.bounds.len()).map(|_| AtomicU64::new(0)).collect(),
             sum: AtomicU64::new(0),
-        });
-        let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
+        })
+    }
+}
+
+impl Share {
+    fn add(&self, bucket: usize, more: u64) {
         // Loads and stores are enough for what only this thread writes.
-        if let Some(bucket) = share.buckets.get(at) {
-            bucket.store(bucket.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if let Some(bucket) = self.buckets.get(bucket) {
+            bucket.store(bucket.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
         }
+    }
+}
+
+impl CounterFn for Series {
+    fn increment(&self, value: u64) {
+        self.own().add(0, value);
+    }
+
+    /// At least so many: what is missing is this thread's.
+    fn absolute(&self, value: u64) {
+        let missing = value.saturating_sub(self.buckets().iter().sum());
+        self.own().add(0, missing);
+    }
+}
+
+impl HistogramFn for Series {
+    fn record(&self, value: f64) {
+        let share = self.own();
+        let at = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
+        share.add(at, 1);
         let sum = f64::from_bits(share.sum.load(Ordering::Relaxed)) + value;
         share.sum.store(sum.to_bits(), Ordering::Relaxed);
     }
 }
 
-impl<R: Recorder> Recorder for WithHistograms<R> {
+impl<R: Recorder> Recorder for WithFigures<R> {
     fn describe_counter(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
-        self.others.describe_counter(key, unit, description);
+        match self.figures.family(Kind::Counter, key.as_str()) {
+            Some(family) => family.describe(description),
+            None => self.others.describe_counter(key, unit, description),
+        }
     }
 
     fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
@@ -161,16 +209,17 @@ impl<R: Recorder> Recorder for WithHistograms<R> {
     }
 
     fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, description: SharedString) {
-        match self.histograms.family(key.as_str()) {
-            Some(family) => {
-                family.description.get_or_init(|| description);
-            }
+        match self.figures.family(Kind::Histogram, key.as_str()) {
+            Some(family) => family.describe(description),
             None => self.others.describe_histogram(key, unit, description),
         }
     }
 
     fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
-        self.others.register_counter(key, metadata)
+        match self.figures.family(Kind::Counter, key.name()) {
+            Some(family) => Counter::from_arc(family.series(key)),
+            None => self.others.register_counter(key, metadata),
+        }
     }
 
     fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
@@ -178,7 +227,7 @@ impl<R: Recorder> Recorder for WithHistograms<R> {
     }
 
     fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
-        match self.histograms.family(key.name()) {
+        match self.figures.family(Kind::Histogram, key.name()) {
             Some(family) => Histogram::from_arc(family.series(key)),
             None => self.others.register_histogram(key, metadata),
         }
@@ -191,11 +240,36 @@ mod tests {
 
     use super::*;
 
-    fn recorder() -> (WithHistograms<impl Recorder>, impl Fn() -> String) {
-        let histograms = Histograms::new(&[("ours", &[1.0, 2.5])]);
+    fn recorder() -> (WithFigures<impl Recorder>, impl Fn() -> String) {
+        let figures = Figures::new(&[("ours", Kind::Histogram, &[1.0, 2.5]), ("our_count", Kind::Counter, &[])]);
         let others = PrometheusBuilder::new().build_recorder();
-        let (handle, ours) = (others.handle(), Arc::clone(&histograms));
-        (WithHistograms { others, histograms }, move || handle.render() + &ours.render())
+        let (handle, ours) = (others.handle(), Arc::clone(&figures));
+        (WithFigures { others, figures }, move || handle.render() + &ours.render())
+    }
+
+    #[test]
+    fn what_threads_count_is_added_up() {
+        let (recorder, render) = recorder();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::describe_counter!("our_count", "Is ours");
+            let counter = metrics::counter!("our_count", "outcome" => "ok");
+            metrics::counter!("our_count").absolute(5);
+            let threads = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                for more in [1, 2] {
+                    let (counter, threads) = (&counter, &threads);
+                    scope.spawn(move || {
+                        counter.increment(more);
+                        threads.wait();
+                    });
+                }
+            });
+            counter.absolute(2);
+        });
+        assert_eq!(
+            render(),
+            "# HELP our_count Is ours\n# TYPE our_count counter\nour_count 5\nour_count{outcome=\"ok\"} 3\n\n"
+        );
     }
 
     #[test]
