@@ -35,12 +35,14 @@ struct Stats {
 }
 
 fn stats() -> Result<Json<Stats>> {
+    // In this order: a table that is filled in between is one under way, and not one more that is through.
+    let fillings = table::fillings()?;
     let rows_left = table::left()?;
     let under_way = i64::from(rows_left > 0);
     Ok(Json(Stats {
         rows_left,
         at_work: row::at_work()?,
-        rounds: table::fillings()? - under_way,
+        rounds: fillings - under_way,
         ticks: table::ticks()?,
         mean_tick_us: figures::mean_of_last_second()?,
     }))
